@@ -1,0 +1,87 @@
+#include "autograd/grad.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "tensor/error.h"
+#include "tensor/ops.h"
+
+namespace damc {
+namespace {
+
+/// What the walk knows of one node.
+struct Visit {
+  std::shared_ptr<Node> node;
+  bool wanted = false;  // on a path to one of the xs
+  Tensor gradient;
+};
+
+/// All nodes y depends on, latest first.
+std::vector<Visit> collect(const std::shared_ptr<Node>& root) {
+  std::vector<Visit> visits;
+  std::unordered_map<const Node*, bool> seen;
+  std::vector<std::shared_ptr<Node>> stack{root};
+  while (!stack.empty()) {
+    std::shared_ptr<Node> node = std::move(stack.back());
+    stack.pop_back();
+    if (!seen.emplace(node.get(), true).second) continue;
+    ENSURE(!node->consumed, "grad: the graph through '{}' was used by an earlier gradient; compute y again", node->op);
+    for (const Node::Edge& edge : node->edges) stack.push_back(edge.input);
+    visits.push_back({std::move(node), false, {}});
+  }
+  std::sort(visits.begin(), visits.end(),
+            [](const Visit& a, const Visit& b) { return a.node->number > b.node->number; });
+  return visits;
+}
+
+Tensor initial_gradient(const Variable& y, const Tensor& seed) {
+  if (!seed.defined()) {
+    ENSURE(y.value().numel() == 1, "grad: y has shape {}; only a scalar needs no seed", y.shape().str());
+    return Tensor::full(y.shape(), 1.0, y.dtype(), y.device());
+  }
+  ENSURE(seed.shape() == y.shape() && seed.dtype() == y.dtype(), "grad: seed {} {} for y {} {}", seed.shape().str(),
+         name(seed.dtype()), y.shape().str(), name(y.dtype()));
+  return seed;
+}
+
+}  // namespace
+
+std::vector<Tensor> grad(const Variable& y, const std::vector<Variable>& xs, const Tensor& seed) {
+  for (const Variable& x : xs) ENSURE(x.requires_grad(), "grad: an x of shape {} takes no gradient", x.shape().str());
+  std::vector<Tensor> found(xs.size());
+  if (y.requires_grad()) {
+    std::vector<Visit> visits = collect(y.node());
+    std::unordered_map<const Node*, Visit*> visit_of;
+    for (Visit& visit : visits) visit_of[visit.node.get()] = &visit;
+    for (const Variable& x : xs) {
+      if (const auto it = visit_of.find(x.node().get()); it != visit_of.end()) it->second->wanted = true;
+    }
+    for (auto visit = visits.rbegin(); visit != visits.rend(); ++visit) {
+      for (const Node::Edge& edge : visit->node->edges) visit->wanted |= visit_of[edge.input.get()]->wanted;
+    }
+    visits.front().gradient = initial_gradient(y, seed);
+    for (Visit& visit : visits) {
+      Node& node = *visit.node;
+      if (visit.wanted && visit.gradient.defined()) {
+        for (Node::Edge& edge : node.edges) {
+          Visit& input = *visit_of[edge.input.get()];
+          if (!input.wanted) continue;
+          Tensor g = edge.vjp(visit.gradient);
+          input.gradient = input.gradient.defined() ? add(input.gradient, g) : std::move(g);
+        }
+      }
+      node.consumed = !node.edges.empty();
+      node.edges.clear();
+      for (std::size_t i = 0; i < xs.size(); ++i) {
+        if (xs[i].node() == visit.node) found[i] = visit.gradient;
+      }
+      visit.gradient = {};
+    }
+  }
+  for (std::size_t i = 0; i < xs.size(); ++i) {
+    if (!found[i].defined()) found[i] = Tensor::zeros(xs[i].shape(), xs[i].dtype(), xs[i].device());
+  }
+  return found;
+}
+
+}  // namespace damc

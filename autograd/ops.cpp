@@ -1,0 +1,180 @@
+#include "autograd/ops.h"
+
+#include <optional>
+
+#include "tensor/error.h"
+
+namespace damc {
+namespace {
+
+/// A gradient that several inputs of one operation start from: worked out at the first call, kept for the others.
+class Shared {
+ public:
+  explicit Shared(Vjp compute) : state_(std::make_shared<State>(State{std::move(compute), {}})) {}
+  const Tensor& operator()(const Tensor& g) const {
+    if (!state_->value.defined()) state_->value = state_->compute(g);
+    return state_->value;
+  }
+
+ private:
+  struct State {
+    Vjp compute;
+    Tensor value;
+  };
+  std::shared_ptr<State> state_;
+};
+
+/// dL/d(a) for y = act(a), from y alone.
+Shared before_activation(const Unary* activation, const Tensor& y) {
+  if (!activation) return Shared([](const Tensor& g) { return g; });
+  return Shared([f = *activation, y](const Tensor& g) { return unary_vjp(f, g, y, y); });
+}
+
+}  // namespace
+
+Variable unary(const Unary& f, const Variable& x) {
+  const Tensor y = unary(f, x.value());
+  return record("unary", y, {{x, [f, x = x.value(), y](const Tensor& g) { return unary_vjp(f, g, x, y); }}});
+}
+
+Variable add(const Variable& a, const Variable& b) {
+  return record("add", add(a.value(), b.value()),
+                {{a, [s = a.shape()](const Tensor& g) { return sum_to(g, s); }},
+                 {b, [s = b.shape()](const Tensor& g) { return sum_to(g, s); }}});
+}
+
+Variable sub(const Variable& a, const Variable& b) {
+  return record("sub", sub(a.value(), b.value()),
+                {{a, [s = a.shape()](const Tensor& g) { return sum_to(g, s); }},
+                 {b, [s = b.shape()](const Tensor& g) { return mul(sum_to(g, s), -1.0); }}});
+}
+
+Variable mul(const Variable& a, const Variable& b) {
+  return record("mul", mul(a.value(), b.value()),
+                {{a, [b = b.value(), s = a.shape()](const Tensor& g) { return sum_to(mul(g, b), s); }},
+                 {b, [a = a.value(), s = b.shape()](const Tensor& g) { return sum_to(mul(g, a), s); }}});
+}
+
+Variable div(const Variable& a, const Variable& b) {
+  const Tensor y = div(a.value(), b.value());
+  return record("div", y,
+                {{a, [b = b.value(), s = a.shape()](const Tensor& g) { return sum_to(div(g, b), s); }},
+                 {b, [y, b = b.value()](const Tensor& g) {
+                    return mul(sum_to(mul(g, div(y, b)), b.shape()), -1.0);
+                  }}});
+}
+
+Variable sum(const Variable& x) {
+  return record("sum", sum(x.value()), {{x, [s = x.shape()](const Tensor& g) { return g.expand(s); }}});
+}
+
+Variable sum(const Variable& x, int dim) {
+  if (dim < 0) dim += x.value().ndim();
+  return record("sum", sum(x.value(), dim), {{x, [s = x.shape(), dim](const Tensor& g) {
+                                                Shape kept = s;
+                                                kept[dim] = 1;
+                                                return g.reshape(kept).expand(s);
+                                              }}});
+}
+
+Variable reshape(const Variable& x, const Shape& shape) {
+  return record("reshape", x.value().reshape(shape), {{x, [s = x.shape()](const Tensor& g) { return g.reshape(s); }}});
+}
+
+Variable narrow(const Variable& x, int dim, std::int64_t start, std::int64_t length) {
+  return record("narrow", x.value().narrow(dim, start, length), {{x, [s = x.shape(), dim, start, length](const Tensor& g) {
+                  const Tensor gx = Tensor::zeros(s, g.dtype(), g.device());
+                  gx.narrow(dim, start, length).copy_from(g);
+                  return gx;
+                }}});
+}
+
+Variable cat(const std::vector<Variable>& parts, int dim) {
+  std::vector<Tensor> values;
+  for (const Variable& part : parts) values.push_back(part.value());
+  std::vector<Input> inputs;
+  std::int64_t start = 0;
+  for (const Variable& part : parts) {
+    const std::int64_t length = part.size(dim);
+    inputs.push_back({part, [dim, start, length](const Tensor& g) { return g.narrow(dim, start, length); }});
+    start += length;
+  }
+  return record("cat", cat(values, dim), inputs);
+}
+
+// y = a b: ga = g b^T, gb = a^T g
+Variable matmul(const Variable& a, const Variable& b) {
+  return record("matmul", matmul(a.value(), b.value()),
+                {{a, [b = b.value()](const Tensor& g) { return matmul(g, b.transpose(-1, -2)); }},
+                 {b, [a = a.value()](const Tensor& g) { return matmul(a.transpose(-1, -2), g); }}});
+}
+
+// y = act(x w^T + bias), gs = dL/d(x w^T + bias): gx = gs w, gw = gs^T x, gb = sum of gs over rows
+Variable linear(const Variable& x, const Variable& w, const Variable& bias, const Unary* activation) {
+  const Tensor y = linear(x.value(), w.value(), bias.value(), activation);
+  const Shared gs = before_activation(activation, y);
+  return record("linear", y,
+                {{x, [gs, w = w.value()](const Tensor& g) { return matmul(gs(g), w); }},
+                 {w, [gs, x = x.value()](const Tensor& g) { return matmul(gs(g).transpose(0, 1), x); }},
+                 {bias, [gs](const Tensor& g) { return sum(gs(g), 0); }}});
+}
+
+Variable conv2d(const Variable& x, const Variable& filter, const Variable& bias, std::int64_t stride,
+                std::int64_t padding, const Unary* activation) {
+  const ConvGeometry s = conv_geometry(x.shape(), filter.shape(), stride, padding);
+  const Tensor y = conv2d_forward(s, x.value(), filter.value(), bias.value(), activation);
+  const Shared gs = before_activation(activation, y);
+  return record("conv2d", y,
+                {{x, [gs, s, w = filter.value()](const Tensor& g) { return conv2d_grad_x(s, gs(g), w); }},
+                 {filter, [gs, s, x = x.value()](const Tensor& g) { return conv2d_grad_w(s, gs(g), x); }},
+                 {bias, [gs, c = s.out_c](const Tensor& g) { return sum_to(gs(g), {c}); }}});
+}
+
+// The input gradient of a convolution, so its own gradients are that convolution's other two passes.
+Variable conv_transpose2d(const Variable& x, const Variable& filter, const Variable& bias, std::int64_t stride,
+                          std::int64_t padding, const Unary* activation) {
+  const ConvGeometry s = conv_transpose_geometry(x.shape(), filter.shape(), stride, padding);
+  const Tensor y = conv2d_grad_x(s, x.value(), filter.value(), bias.value(), activation);
+  const Shared gs = before_activation(activation, y);
+  return record("conv_transpose2d", y,
+                {{x, [gs, s, w = filter.value()](const Tensor& g) { return conv2d_forward(s, gs(g), w); }},
+                 {filter, [gs, s, x = x.value()](const Tensor& g) { return conv2d_grad_w(s, x, gs(g)); }},
+                 {bias, [gs, c = s.in_c](const Tensor& g) { return sum_to(gs(g), {c}); }}});
+}
+
+Variable instance_norm(const Variable& x, const Variable& w, const Variable& b, double eps, const Unary* activation) {
+  ENSURE(x.value().ndim() == 4 && w.shape() == Shape{x.size(3)} && b.shape() == w.shape(),
+         "instance_norm: image {} (N,H,W,C), weight {}, bias {}", x.shape().str(), w.shape().str(), b.shape().str());
+  const Shape shape = x.shape();
+  const std::int64_t n = shape[0], channels = shape[3];
+  const Tensor pixels = x.value().reshape({n, shape[1] * shape[2], channels});
+  const auto empty = [&](const Shape& s) { return Tensor::empty(s, x.dtype(), x.device()); };
+  const Tensor mean = empty({n, channels}), rstd = empty({n, channels}), y = empty(pixels.shape());
+  Backend& on = backend(x.device());
+  on.instance_norm_stats(pixels, eps, mean, rstd);
+  on.instance_norm(pixels, mean, rstd, w.value(), b.value(), activation, y);
+
+  const Shared gs = before_activation(activation, y);
+  // [2, N, C]: the sums over pixels of gs and of gs x_hat, which all three gradients need.
+  const Shared sums([=](const Tensor& g) {
+    const Tensor both = Tensor::empty({2, n, channels}, g.dtype(), g.device());
+    backend(g.device())
+        .instance_norm_sums(gs(g.reshape(pixels.shape())), pixels, mean, rstd, both.narrow(0, 0, 1),
+                            both.narrow(0, 1, 1));
+    return both;
+  });
+  return record("instance_norm", y.reshape(shape),
+                {{x,
+                  [=, w = w.value()](const Tensor& g) {
+                    const Tensor gx = Tensor::empty(pixels.shape(), g.dtype(), g.device());
+                    const Tensor& both = sums(g);
+                    backend(g.device())
+                        .instance_norm_grad_x(gs(g.reshape(pixels.shape())), pixels, mean, rstd, w,
+                                              both.narrow(0, 0, 1), both.narrow(0, 1, 1), gx);
+                    return gx.reshape(shape);
+                  }},
+                 {w, [=](const Tensor& g) { return sum_to(sums(g).narrow(0, 1, 1), {channels}); }},
+                 {b, [=](const Tensor& g) { return sum_to(sums(g).narrow(0, 0, 1), {channels}); }}});
+}
+
+}  // namespace damc

@@ -1,0 +1,44 @@
+/// Minibatches as a pure function of (seed, iteration): a resumed run sees what an uninterrupted one would
+/// have seen, with nothing saved.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "data/images.h"
+
+namespace damc {
+
+/// Scales images [first, first + count) to N,H,W,C floats in [-1, 1]: pixel / 127.5 - 1.
+/// Throws Error when there are not so many images or `out` has not exactly count*H*W*C floats.
+void to_float(const Images& images, int64_t first, int64_t count, std::span<float> out);
+
+/// An endless row of shuffled minibatches. Epoch e shows every image once, in an order drawn from (seed, e);
+/// a batch that reaches an epoch's end goes on in the next, so that all batches are full, even one of more
+/// images than the set has. With `flip`, an image is mirrored left to right with probability 0.5, drawn from
+/// (seed, iteration, place in the batch). Not for use by several threads at once.
+class Batches {
+ public:
+  /// `images` must outlive this object. Throws UserError when there are none or `batch` is not positive.
+  Batches(const Images& images, int64_t batch, uint64_t seed, bool flip);
+
+  /// The numbers of the images in minibatch `k` (0-based); `batch` of them.
+  std::vector<int64_t> indices(int64_t k);
+
+  /// Minibatch `k` (0-based) as batch,H,W,C floats in [-1, 1].
+  /// Throws Error when k is negative or `out` has not exactly batch*H*W*C floats.
+  void fill(int64_t k, std::span<float> out);
+
+ private:
+  void shuffle_epoch(int64_t epoch);
+
+  const Images& images_;
+  int64_t batch_;
+  uint64_t order_key_, flip_key_;
+  bool flip_;
+  int64_t epoch_ = -1;          // the epoch that order_ is for
+  std::vector<int64_t> order_;  // kept only because drawing it takes longer than a batch
+};
+
+}  // namespace damc

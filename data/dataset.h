@@ -1,0 +1,33 @@
+/// The data sets by the names the presets use, divided into training and test images.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "data/image_folder.h"
+#include "data/images.h"
+
+namespace damc {
+
+/// Loads the data set of a kind from its folder:
+///
+///   kind      what `dir` holds                             images    training / test
+///   mnist     the four IDX files, plain or .gz             28x28x1   official; see `holdout`
+///   cifar10   cifar-10-batches-bin, or is it               32x32x3   official
+///   svhn      train_32x32.mat, test_32x32.mat              32x32x3   official
+///   celeba64  aligned faces (.jpg, .png), or packed ones   64x64x3   the first 40,000 / the others
+///   celebahq  images of faces (.jpg, .png), or packed      256x256x3 the first 29,500 / the others
+///
+/// "First" is in byte order of the paths. A set that is too small for this, or an SVHN without its test file,
+/// is divided otherwise: its last tenth, at least one image, tests and the rest trains; `Split::note` says
+/// so.
+///
+/// With `holdout` = 0..9 (mnist only) that digit is the anomaly, see `hold_out_digit`; -1 is the official
+/// split. Throws UserError for an unknown kind, a missing folder, files that are missing or damaged, images
+/// packed at another size, a set of fewer than two images, or a holdout for another kind.
+Split load_dataset(const std::string& kind, const std::filesystem::path& dir, int holdout = -1);
+
+/// How the images of a folder kind (celeba64, celebahq) are cropped and resized. Throws UserError for others.
+FolderOptions folder_options(const std::string& kind);
+
+}  // namespace damc

@@ -1,0 +1,50 @@
+/// What a data folder holds, and whether it is complete and undamaged: `damc data info` and `damc data
+/// verify`.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace damc {
+
+/// One part (training, test, all) of a data set.
+struct PartDescription {
+  std::string name;
+  int64_t n = 0;
+  std::string shape;                  ///< height x width x channels; for a folder the range of sizes
+  std::vector<int64_t> label_counts;  ///< images per label; empty when labels are unknown
+  std::vector<double> channel_means;  ///< per channel, pixels in [0, 1]; empty when there are no images
+  int64_t n_in_means = 0;             ///< images the means are over: n, or the first 2,000 of a folder
+};
+
+struct Description {
+  std::string format;  ///< mnist, cifar10, svhn, packed or images
+  std::vector<PartDescription> parts;
+};
+
+/// The format of the data set in `dir`, judged by its file names: mnist, cifar10, svhn, packed, or images for
+/// anything else. Throws UserError when `dir` is not a folder.
+std::string detect_format(const std::filesystem::path& dir);
+
+/// Reads the data set in `dir` and sums it up. Throws UserError as its reader does.
+Description describe(const std::filesystem::path& dir);
+
+/// A description as lines of text for the terminal, each ended by a newline.
+std::string to_text(const Description& description);
+
+/// One thing `verify` looked at.
+struct Check {
+  bool ok;
+  std::string subject;  ///< a file, a part or the whole set
+  std::string finding;  ///< what was found, and what was expected if that is something else
+};
+
+/// Reads everything in `dir` and compares it with the official release: for MNIST the sizes and the CRC-32 of
+/// each file's elements, for CIFAR-10 and SVHN the number of images and labels; every file of an image folder
+/// is decoded and only the failures are listed, after their count. Never throws for what is wrong inside the
+/// folder: that is a Check with ok == false. Throws UserError when `dir` is not a folder.
+std::vector<Check> verify(const std::filesystem::path& dir);
+
+}  // namespace damc

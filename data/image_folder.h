@@ -1,0 +1,39 @@
+/// Folders of PNG and JPEG files as a data set of square images: CelebA, CelebA-HQ, or anyone's own.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <vector>
+
+#include "data/images.h"
+
+namespace damc {
+
+/// Which square of an image is kept before it is resized.
+enum class Crop {
+  largest_square,  ///< the largest one in the centre
+  /// The usual one of CelebA's aligned faces: 140x140 in the centre of 178x218. Other sizes in proportion,
+  /// that is 140/178 of the width (70x70 of 89x109). A square image counts as cropped already and is used
+  /// whole.
+  aligned_face,
+};
+
+struct FolderOptions {
+  int64_t size = 64;     ///< height and width that the images get
+  int64_t channels = 3;  ///< 1 (gray) or 3 (colour); files of the other kind are converted
+  Crop crop = Crop::largest_square;
+};
+
+/// Every .png, .jpg and .jpeg file (any case) in `place` and the folders below it, in byte order of the
+/// paths, so the same on every machine; `place` may also be a single file. Names that start with a dot are
+/// skipped. Throws UserError when there are none or a folder cannot be read.
+std::vector<std::filesystem::path> list_images(const std::filesystem::path& place);
+
+/// Crops one decoded image and resizes it to options.size x options.size.
+Images fit_square(const Images& image, const FolderOptions& options);
+
+/// Reads all images that `list_images` finds (N,size,size,channels), without labels. Decodes on all
+/// processors. Throws UserError as `list_images`, or for the first file that cannot be decoded.
+Images read_image_folder(const std::filesystem::path& place, const FolderOptions& options);
+
+}  // namespace damc

@@ -1,0 +1,53 @@
+#include "data/images.h"
+
+#include <algorithm>
+
+#include "tensor/error.h"
+
+namespace damc {
+
+std::span<const uint8_t> Images::image(int64_t i) const {
+  ENSURE(0 <= i && i < n, "image {} asked for, but there are {}", i, n);
+  return std::span(pixels).subspan(static_cast<size_t>(i * image_size()), static_cast<size_t>(image_size()));
+}
+
+Images subset(const Images& images, std::span<const int64_t> indices) {
+  Images out{static_cast<int64_t>(indices.size()), images.height, images.width, images.channels, {}, {}};
+  out.pixels.reserve(static_cast<size_t>(out.n * out.image_size()));
+  for (const int64_t i : indices) {
+    const std::span<const uint8_t> image = images.image(i);
+    out.pixels.insert(out.pixels.end(), image.begin(), image.end());
+    if (!images.labels.empty()) out.labels.push_back(images.labels[static_cast<size_t>(i)]);
+  }
+  return out;
+}
+
+Images concatenate(const Images& a, const Images& b) {
+  ENSURE(a.height == b.height && a.width == b.width && a.channels == b.channels,
+         "concatenate: images of {}x{}x{} and of {}x{}x{} (height, width, channels)", a.height, a.width,
+         a.channels, b.height, b.width, b.channels);
+  Images out{a.n + b.n, a.height, a.width, a.channels, {}, {}};
+  out.pixels.reserve(a.pixels.size() + b.pixels.size());
+  out.pixels.insert(out.pixels.end(), a.pixels.begin(), a.pixels.end());
+  out.pixels.insert(out.pixels.end(), b.pixels.begin(), b.pixels.end());
+  if ((a.n == 0 || !a.labels.empty()) && (b.n == 0 || !b.labels.empty())) {
+    out.labels = a.labels;
+    out.labels.insert(out.labels.end(), b.labels.begin(), b.labels.end());
+  }
+  return out;
+}
+
+Images split_off(Images& images, int64_t first) {
+  ENSURE(0 <= first && first <= images.n, "split_off: cannot cut {} images at {}", images.n, first);
+  Images tail{images.n - first, images.height, images.width, images.channels, {}, {}};
+  const auto cut = [](auto& from, auto& to, int64_t at) {
+    to.assign(from.begin() + at, from.end());
+    from.resize(static_cast<size_t>(at));
+  };
+  cut(images.pixels, tail.pixels, first * images.image_size());
+  if (!images.labels.empty()) cut(images.labels, tail.labels, first);
+  images.n = first;
+  return tail;
+}
+
+}  // namespace damc

@@ -1,0 +1,31 @@
+/// MNIST: 60,000 training and 10,000 test images of handwritten digits, 28x28x1, labels 0..9.
+/// Fashion-MNIST and other sets in the same four files are read just as well.
+#pragma once
+
+#include <array>
+#include <filesystem>
+#include <string_view>
+
+#include "data/images.h"
+
+namespace damc {
+
+/// The four official names, each possibly followed by ".gz":
+/// training images, training labels, test images, test labels.
+inline constexpr std::array<std::string_view, 4> mnist_files{
+    "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"};
+
+/// Where in `dir` the file of that official name is, plain or gzipped (the plain one wins); empty if nowhere.
+std::filesystem::path find_mnist_file(const std::filesystem::path& dir, std::string_view name);
+
+/// Reads the official training and test sets (N,28,28,1) from a folder that holds all four files.
+/// Throws UserError when files are missing, damaged or disagree with each other.
+Split read_mnist(const std::filesystem::path& dir);
+
+/// Divides MNIST for anomaly detection: digit `digit` is never trained on and is what has to be found.
+/// Of the other digits' images, from both official sets, 80 % train; the rest and all images of `digit` test,
+/// marked in `test_is_anomaly`. The division and every order in it are those of the published results.
+/// Throws UserError unless `digit` is in 0..9, Error when labels are missing.
+Split hold_out_digit(const Split& official, int digit);
+
+}  // namespace damc

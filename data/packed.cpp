@@ -1,0 +1,32 @@
+#include "data/packed.h"
+
+#include <utility>
+
+#include "data/idx.h"
+#include "tensor/error.h"
+
+namespace damc {
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* file_name = "images-idx4-ubyte";
+
+}  // namespace
+
+bool is_packed(const fs::path& dir) { return fs::exists(dir / file_name); }
+
+Images read_packed(const fs::path& dir) {
+  Idx file = read_idx(dir / file_name, 4);
+  const auto& sizes = file.sizes;
+  return {sizes[0], sizes[1], sizes[2], sizes[3], std::move(file.bytes), {}};
+}
+
+void write_packed(const fs::path& dir, const Images& images) {
+  std::error_code error;
+  fs::create_directories(dir, error);
+  ENSURE(!error, "cannot create the folder '{}': {}", dir.string(), error.message());
+  write_idx(dir / file_name, {{images.n, images.height, images.width, images.channels}, images.pixels});
+}
+
+}  // namespace damc

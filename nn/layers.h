@@ -1,0 +1,114 @@
+/// Layers by PyTorch's names, with its parameters, defaults and initialisation. Images are N,H,W,C.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "autograd/ops.h"
+#include "nn/init.h"
+#include "nn/module.h"
+
+namespace damc {
+
+/// A module of one input and one output.
+class Layer : public Module {
+ public:
+  /// `fused` is an activation to apply to the result in the same pass; only asked of layers with can_fuse().
+  virtual Variable forward(const Variable& x, const Unary* fused = nullptr) const = 0;
+  virtual bool can_fuse() const { return false; }
+  /// The activation this layer is, when it is one that rides on other kernels.
+  virtual const Unary* as_activation() const { return nullptr; }
+  void visit(const std::string&, const Visitor&) const override {}
+};
+
+/// y = x W^T + b; x [N, in], weight [out, in], bias [out].
+class Linear final : public Layer {
+ public:
+  Linear(std::int64_t in, std::int64_t out, Init& init, bool bias = true);
+  Variable forward(const Variable& x, const Unary* fused = nullptr) const override;
+  bool can_fuse() const override { return true; }
+  void visit(const std::string& prefix, const Visitor& visitor) const override;
+
+  Variable weight, bias;  ///< bias is undefined when there is none
+};
+
+/// Convolution, square kernel; weight Cout,k,k,Cin.
+class Conv2d final : public Layer {
+ public:
+  Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride, std::int64_t padding, Init& init);
+  Variable forward(const Variable& x, const Unary* fused = nullptr) const override;
+  bool can_fuse() const override { return true; }
+  void visit(const std::string& prefix, const Visitor& visitor) const override;
+
+  Variable weight, bias;
+
+ private:
+  std::int64_t stride_, padding_;
+};
+
+/// Transposed convolution, square kernel; weight Cin,k,k,Cout. Its fan_in is Cout k k, as PyTorch counts it.
+class ConvTranspose2d final : public Layer {
+ public:
+  ConvTranspose2d(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride, std::int64_t padding,
+                  Init& init);
+  Variable forward(const Variable& x, const Unary* fused = nullptr) const override;
+  bool can_fuse() const override { return true; }
+  void visit(const std::string& prefix, const Visitor& visitor) const override;
+
+  Variable weight, bias;
+
+ private:
+  std::int64_t stride_, padding_;
+};
+
+/// Instance normalisation with affine weight (1 at first) and bias (0); eps 1e-5.
+class InstanceNorm2d final : public Layer {
+ public:
+  InstanceNorm2d(std::int64_t channels, Init& init);
+  Variable forward(const Variable& x, const Unary* fused = nullptr) const override;
+  bool can_fuse() const override { return true; }
+  void visit(const std::string& prefix, const Visitor& visitor) const override;
+
+  Variable weight, bias;
+};
+
+/// A pointwise function as a layer.
+class Activation final : public Layer {
+ public:
+  explicit Activation(const Unary& f) : f_(f) {}
+  Variable forward(const Variable& x, const Unary* fused = nullptr) const override;
+  const Unary* as_activation() const override;
+
+ private:
+  Unary f_;
+};
+
+inline std::unique_ptr<Layer> leaky_relu_layer(double slope) {
+  return std::make_unique<Activation>(Unary{UnaryOp::leaky_relu, slope});
+}
+inline std::unique_ptr<Layer> tanh_layer() { return std::make_unique<Activation>(Unary{UnaryOp::tanh}); }
+inline std::unique_ptr<Layer> silu_layer() { return std::make_unique<Activation>(Unary{UnaryOp::silu}); }
+
+/// Layers one after the other; parameters are named by position ("0.weight"). An activation that follows a layer which
+/// can fuse it costs no pass of its own.
+class Sequential final : public Layer {
+ public:
+  void push_back(std::unique_ptr<Layer> layer) { layers_.push_back(std::move(layer)); }
+  template <class L, class... Args>
+  void emplace(Args&&... args) {
+    push_back(std::make_unique<L>(std::forward<Args>(args)...));
+  }
+  Variable forward(const Variable& x, const Unary* fused = nullptr) const override;
+  void visit(const std::string& prefix, const Visitor& visitor) const override;
+
+ private:
+  std::vector<std::unique_ptr<Layer>> layers_;
+};
+
+/// [sin half, cos half] of positions t [N]: out [N, size], frequencies exp(-log(10000) i / (size/2 - 1)).
+Tensor sinusoidal_embedding(const Tensor& t, std::int64_t size);
+
+/// Learned Fourier features: [sin(2 pi z B), cos(2 pi z B), z], z [N, nz], B [nz, nz/2]; out [N, 2 nz].
+Variable fourier_features(const Variable& z, const Variable& projection);
+
+}  // namespace damc

@@ -1,0 +1,51 @@
+#include "nn/module.h"
+
+#include "tensor/error.h"
+
+namespace damc {
+
+std::vector<Variable> Module::parameters() const {
+  std::vector<Variable> found;
+  visit("", [&](const std::string&, const Variable& parameter) { found.push_back(parameter); });
+  return found;
+}
+
+std::int64_t Module::parameter_count() const {
+  std::int64_t count = 0;
+  for (const Variable& parameter : parameters()) count += parameter.value().numel();
+  return count;
+}
+
+StateDict Module::state_dict(const std::string& prefix) const {
+  StateDict state;
+  visit(prefix, [&](const std::string& name, const Variable& parameter) {
+    state[name] = to_torch_layout(parameter.value()).clone();
+  });
+  return state;
+}
+
+void Module::load_state_dict(const StateDict& state, const std::string& prefix) {
+  visit(prefix, [&](const std::string& name, const Variable& parameter) {
+    const auto found = state.find(name);
+    if (found == state.end()) user_error(fmt::format("no weight named '{}'", name), "is this the right preset?");
+    const Shape expected = to_torch_layout(parameter.value()).shape();
+    if (found->second.shape() != expected) {
+      user_error(fmt::format("weight '{}' has shape {}, the model needs {}", name, found->second.shape().str(),
+                             expected.str()),
+                 "check the preset and its widths (nz, ngf, nif, nemb, ndf, width)");
+    }
+    parameter.value().copy_from(from_torch_layout(found->second).to(parameter.dtype()));
+  });
+}
+
+void Module::copy_from(const Module& other) {
+  const std::vector<Variable> mine = parameters(), theirs = other.parameters();
+  ENSURE(mine.size() == theirs.size(), "copy: modules of {} and {} parameters", mine.size(), theirs.size());
+  for (std::size_t i = 0; i < mine.size(); ++i) mine[i].value().copy_from(theirs[i].value());
+}
+
+Tensor to_torch_layout(const Tensor& t) { return t.ndim() == 4 ? t.permute({0, 3, 1, 2}) : t; }
+
+Tensor from_torch_layout(const Tensor& t) { return t.ndim() == 4 ? t.permute({0, 2, 3, 1}) : t; }
+
+}  // namespace damc

@@ -1,0 +1,45 @@
+/// Module: something with named parameters.
+///
+/// Names are PyTorch's ("encoder.net.0.weight"). Filters are kept channels-last here (Cout,kH,kW,Cin and
+/// Cin,kH,kW,Cout) and channels-second in PyTorch (Cout,Cin,kH,kW and Cin,Cout,kH,kW); state dicts hold PyTorch's layout.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "autograd/variable.h"
+
+namespace damc {
+
+using StateDict = std::map<std::string, Tensor>;
+
+class Module {
+ public:
+  using Visitor = std::function<void(const std::string& name, const Variable& parameter)>;
+
+  Module() = default;
+  virtual ~Module() = default;
+  Module(const Module&) = delete;
+  Module& operator=(const Module&) = delete;
+
+  /// Calls visitor(prefix + name, parameter) for every parameter, in a fixed order.
+  virtual void visit(const std::string& prefix, const Visitor& visitor) const = 0;
+
+  std::vector<Variable> parameters() const;
+  std::int64_t parameter_count() const;
+
+  /// Copies of the parameters under prefix + name, in PyTorch's layout.
+  StateDict state_dict(const std::string& prefix = "") const;
+  /// Overwrites the parameters. Throws UserError naming the parameter when one is missing or has another shape.
+  void load_state_dict(const StateDict& state, const std::string& prefix = "");
+  /// Overwrites the parameters with another module's of the same structure.
+  void copy_from(const Module& other);
+};
+
+/// PyTorch's layout of a parameter, and back: only filters (four dimensions) differ.
+Tensor to_torch_layout(const Tensor& t);
+Tensor from_torch_layout(const Tensor& t);
+
+}  // namespace damc

@@ -1,0 +1,68 @@
+#include "optim/adam.h"
+
+#include "tensor/backend.h"
+#include "tensor/error.h"
+#include "tensor/ops.h"
+
+namespace damc {
+
+Adam::Adam(const Module& module, const AdamOptions& options) : options_(options) {
+  module.visit("", [&](const std::string& name, const Variable& parameter) {
+    const auto zeros = [&] { return Tensor::zeros(parameter.shape(), parameter.dtype(), parameter.device()); };
+    slots_.push_back({name, parameter, zeros(), zeros()});
+  });
+  ENSURE(!slots_.empty(), "adam: a module without parameters");
+  schedule_ = Tensor::from(std::vector<double>{0.0, 1.0, 1.0}, {3}, slots_[0].parameter.device());
+}
+
+Tensor Adam::step(const std::vector<Tensor>& grads, double lr, double max_norm) {
+  ENSURE(grads.size() == slots_.size(), "adam: {} gradients for {} parameters", grads.size(), slots_.size());
+  Backend& on = backend(schedule_.device());
+  const Tensor norm = global_norm(grads);
+  schedule_.narrow(0, 0, 1).fill(lr);
+  on.adam_tick(schedule_, options_.beta1, options_.beta2);
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    const Slot& slot = slots_[i];
+    ENSURE(grads[i].shape() == slot.parameter.shape(), "adam: gradient {} for parameter '{}' {}",
+           grads[i].shape().str(), slot.name, slot.parameter.shape().str());
+    on.adam({slot.parameter.value(), grads[i].contiguous(), slot.m, slot.v, &schedule_, max_norm > 0.0 ? &norm : nullptr,
+             max_norm, options_.beta1, options_.beta2, options_.eps, options_.weight_decay});
+  }
+  return norm;
+}
+
+StateDict Adam::state_dict(const std::string& prefix) const {
+  StateDict state;
+  for (const Slot& slot : slots_) {
+    state[prefix + "m." + slot.name] = to_torch_layout(slot.m).clone();
+    state[prefix + "v." + slot.name] = to_torch_layout(slot.v).clone();
+  }
+  state[prefix + "schedule"] = schedule_.clone();
+  return state;
+}
+
+void Adam::load_state_dict(const StateDict& state, const std::string& prefix) {
+  const auto load = [&](const std::string& name, const Tensor& into) {
+    const auto found = state.find(prefix + name);
+    if (found == state.end()) user_error(fmt::format("no optimiser state named '{}'", prefix + name));
+    const Tensor value = from_torch_layout(found->second);
+    if (value.shape() != into.shape()) {
+      user_error(fmt::format("optimiser state '{}' has shape {}, expected {}", prefix + name, value.shape().str(),
+                             into.shape().str()));
+    }
+    into.copy_from(value.to(into.dtype()));
+  };
+  for (const Slot& slot : slots_) {
+    load("m." + slot.name, slot.m);
+    load("v." + slot.name, slot.v);
+  }
+  load("schedule", schedule_);
+}
+
+Tensor global_norm(const std::vector<Tensor>& grads) {
+  Tensor total;
+  for (const Tensor& g : grads) total = total.defined() ? add(total, sum_squares(g)) : sum_squares(g);
+  return sqrt(total);
+}
+
+}  // namespace damc

@@ -1,0 +1,49 @@
+/// Adam (Kingma and Ba, 2015) and AdamW (Loshchilov and Hutter, 2019) as PyTorch computes them:
+///
+///   m <- b1 m + (1 - b1) g,  v <- b2 v + (1 - b2) g^2
+///   p <- p (1 - lr wd) - lr / (1 - b1^t) m / (sqrt(v / (1 - b2^t)) + eps)
+///
+/// With weight decay 0 both are the same, so there is one class.
+#pragma once
+
+#include "nn/module.h"
+
+namespace damc {
+
+struct AdamOptions {
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double eps = 1e-8;
+  double weight_decay = 0.0;  ///< decoupled (AdamW's)
+};
+
+class Adam {
+ public:
+  Adam(const Module& module, const AdamOptions& options);
+
+  /// One update with learning rate lr. grads are in the order of module.parameters(). With max_norm > 0 they are scaled
+  /// down together so that their global norm is at most max_norm (PyTorch's clip_grad_norm_).
+  /// Returns that norm before clipping, a scalar on the device.
+  Tensor step(const std::vector<Tensor>& grads, double lr, double max_norm = 0.0);
+
+  /// Moments and step count under prefix + "m.<parameter>", "v.<parameter>", "schedule".
+  StateDict state_dict(const std::string& prefix) const;
+  /// Throws UserError naming what is missing or has another shape.
+  void load_state_dict(const StateDict& state, const std::string& prefix);
+
+ private:
+  struct Slot {
+    std::string name;
+    Variable parameter;
+    Tensor m, v;
+  };
+
+  AdamOptions options_;
+  std::vector<Slot> slots_;
+  Tensor schedule_;  // f64 {learning rate, beta1^t, beta2^t} on the device
+};
+
+/// The norm of all gradients together, a scalar on the device.
+Tensor global_norm(const std::vector<Tensor>& grads);
+
+}  // namespace damc

@@ -1,0 +1,122 @@
+/// The contract: everything a device must do. A backend that lacks a kernel does not compile.
+///
+/// Operands are checked by tensor/ops.cpp before they come here: same device, same float type, fitting shapes.
+/// "Shared" kernels are written once, in tensor/shared_kernels.h; only memory, gemm and convolution differ by device.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "tensor/conv_geometry.h"
+#include "tensor/functors.h"
+#include "tensor/tensor.h"
+
+namespace damc {
+
+enum class CopyKind { host_to_device, device_to_host };
+
+/// What rides on a gemm or convolution: out = act(out + bias), bias over the last dimension.
+/// Only activations whose derivative follows from their value: leaky_relu, tanh; none keeps the sum.
+struct Epilogue {
+  const Tensor* bias = nullptr;
+  const Unary* activation = nullptr;
+};
+
+/// Where a draw of random numbers starts: block number `state[1] + delta` of the stream (seed `state[0]`, `stream`).
+/// `state` is an i64 tensor of two on the device, so that a recorded step draws new noise at each replay.
+struct RandomSlice {
+  const Tensor* state;
+  std::uint64_t stream;
+  std::uint64_t delta;
+};
+
+/// One tensor's Adam or AdamW update; see optim/adam.h for the equations.
+struct AdamStep {
+  Tensor param, grad, m, v;
+  const Tensor* schedule;   ///< f64 of three on the device: learning rate, beta1^t, beta2^t
+  const Tensor* grad_norm;  ///< scalar of the parameter's type: global norm of the gradients; null: no clipping
+  double max_norm, beta1, beta2, eps, weight_decay;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  // Memory: CPU pool of host memory; CUDA stream-ordered pool.
+  virtual void* allocate(std::size_t bytes) = 0;
+  virtual void release(void* block, std::size_t bytes) = 0;
+  virtual void copy_bytes(void* to, const void* from, std::size_t bytes, CopyKind kind) = 0;
+  virtual void synchronize() = 0;
+  /// Bytes handed out now, and the most the pool has held.
+  virtual std::size_t bytes_in_use() const = 0;
+  virtual std::size_t bytes_reserved() const = 0;
+
+  // Shared, pointwise. Operands may be strided; inputs have the output's shape (stride 0 where they repeat).
+  virtual void fill(double value, const Tensor& out) = 0;
+  virtual void copy(const Tensor& in, const Tensor& out) = 0;
+  virtual void unary(const Unary& f, const Tensor& x, const Tensor& out) = 0;
+  /// out = g f'(x), y = f(x); all contiguous but g.
+  virtual void unary_vjp(const Unary& f, const Tensor& g, const Tensor& x, const Tensor& y, const Tensor& out) = 0;
+  virtual void binary(BinaryOp f, const Tensor& a, const Tensor& b, const Tensor& out) = 0;
+
+  // Shared, reducing. x is [outer, reduced, inner], out [outer, inner], all contiguous.
+  virtual void sum(const Tensor& x, const Tensor& out) = 0;
+  virtual void sum_squares(const Tensor& x, const Tensor& out) = 0;
+
+  // Shared, instance normalisation over the pixels of x [N, P, C]; mean, rstd, sums are [N, C]; w, b are [C].
+  virtual void instance_norm_stats(const Tensor& x, double eps, const Tensor& mean, const Tensor& rstd) = 0;
+  /// out = act((x - mean) rstd w + b)
+  virtual void instance_norm(const Tensor& x, const Tensor& mean, const Tensor& rstd, const Tensor& w, const Tensor& b,
+                             const Unary* activation, const Tensor& out) = 0;
+  /// sum_g = sum over pixels of g, sum_gx = sum over pixels of g (x - mean) rstd
+  virtual void instance_norm_sums(const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd,
+                                  const Tensor& sum_g, const Tensor& sum_gx) = 0;
+  /// out = w rstd (g - sum_g / P - (x - mean) rstd sum_gx / P)
+  virtual void instance_norm_grad_x(const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd,
+                                    const Tensor& w, const Tensor& sum_g, const Tensor& sum_gx, const Tensor& out) = 0;
+
+  // By device: OpenBLAS; cuBLAS. out = act(a b + bias): a [.., M, K], b [.., K, N], out [.., M, N] contiguous,
+  // 2 or 3 dimensions; one of the last two strides of a and b is 1.
+  virtual void gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) = 0;
+
+  // By device: im2col / col2im and gemm; cuDNN. Contiguous N,H,W,C images and Cout,kH,kW,Cin filters.
+  virtual void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Epilogue& epilogue,
+                      const Tensor& out) = 0;
+  virtual void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Epilogue& epilogue,
+                             const Tensor& out) = 0;
+  virtual void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, const Tensor& out) = 0;
+
+  // Shared, random: Philox4x32-10 (tensor/philox.h); out contiguous. Block k gives elements 4k .. 4k+3.
+  virtual void normal(const RandomSlice& slice, const Tensor& out) = 0;
+  virtual void uniform(const RandomSlice& slice, const Tensor& out) = 0;
+  /// state[1] += blocks
+  virtual void advance(const Tensor& state, std::uint64_t blocks) = 0;
+
+  // Shared, updates in place.
+  /// z <- z - s^2/2 (grad + z) + s w, w ~ N(0, I) or 0 when noise is null; Eq. (3), see damc/langevin.h.
+  virtual void langevin_step(const Tensor& z, const Tensor& grad, double s, const RandomSlice* noise) = 0;
+  virtual void adam(const AdamStep& step) = 0;
+  /// schedule[1] *= beta1, schedule[2] *= beta2
+  virtual void adam_tick(const Tensor& schedule, double beta1, double beta2) = 0;
+  /// target <- (1 - rate) target + rate source
+  virtual void lerp(const Tensor& target, const Tensor& source, double rate) = 0;
+};
+
+/// The backend of a device. Throws UserError when this build or machine does not have it.
+Backend& backend(Device device);
+
+/// Puts another backend in the place of a device's while it lives; for tests and traces (tensor/trace.h).
+class BackendOverride {
+ public:
+  BackendOverride(Device device, std::unique_ptr<Backend> replacement);
+  ~BackendOverride();
+  BackendOverride(const BackendOverride&) = delete;
+  BackendOverride& operator=(const BackendOverride&) = delete;
+
+ private:
+  Device device_;
+  std::unique_ptr<Backend> previous_;
+};
+
+}  // namespace damc

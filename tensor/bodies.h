@@ -1,0 +1,424 @@
+/// Loop bodies of the shared kernels, for any device: what happens to one element, or to one term of a sum.
+///
+/// A row body gives row(r), whose operator()(c) treats element c of row r; a reduction body gives load(o, r, i), the
+/// term r of the sum at output (o, i). The executors (tensor/cpu/executor.h) own the loops.
+#pragma once
+
+#include "tensor/backend.h"
+#include "tensor/host_device.h"
+#include "tensor/philox.h"
+
+namespace damc {
+
+/// How N operands of one shape are walked: rows of `cols` elements, dimensions merged where the strides allow it.
+template <int N>
+struct StridedRows {
+  int outer_ndim = 0;
+  std::int64_t outer_shape[kMaxDims] = {};
+  std::int64_t outer_stride[N][kMaxDims] = {};
+  std::int64_t rows = 1, cols = 1;
+  std::int64_t inner_stride[N] = {};
+
+  DAMC_HD void offsets(std::int64_t row, std::int64_t (&offset)[N]) const {
+    for (int k = 0; k < N; ++k) offset[k] = 0;
+    for (int d = outer_ndim - 1; d >= 0; --d) {
+      const std::int64_t next = row / outer_shape[d], i = row - next * outer_shape[d];
+      for (int k = 0; k < N; ++k) offset[k] += i * outer_stride[k][d];
+      row = next;
+    }
+  }
+};
+
+/// The walk over tensors of equal shape.
+template <int N>
+StridedRows<N> strided_rows(const Tensor* const (&operands)[N]) {
+  const Shape& shape = operands[0]->shape();
+  // Merge dimension d into the one before it where every operand continues without a jump.
+  Shape merged;
+  Shape strides[N];
+  for (int d = 0; d < shape.ndim(); ++d) {
+    if (shape[d] == 1) continue;
+    bool joins = merged.ndim() > 0;
+    for (int k = 0; k < N && joins; ++k) {
+      joins = strides[k].back() == operands[k]->strides()[d] * shape[d];
+    }
+    if (joins) {
+      merged[merged.ndim() - 1] *= shape[d];
+      for (int k = 0; k < N; ++k) strides[k][merged.ndim() - 1] = operands[k]->strides()[d];
+    } else {
+      merged.push_back(shape[d]);
+      for (int k = 0; k < N; ++k) strides[k].push_back(operands[k]->strides()[d]);
+    }
+  }
+  StridedRows<N> walk;
+  if (merged.ndim() == 0) {
+    walk.cols = shape.numel();
+    for (int k = 0; k < N; ++k) walk.inner_stride[k] = 1;
+    return walk;
+  }
+  walk.outer_ndim = merged.ndim() - 1;
+  walk.cols = merged.back();
+  for (int k = 0; k < N; ++k) walk.inner_stride[k] = strides[k].back();
+  for (int d = 0; d < walk.outer_ndim; ++d) {
+    walk.outer_shape[d] = merged[d];
+    walk.rows *= merged[d];
+    for (int k = 0; k < N; ++k) walk.outer_stride[k][d] = strides[k][d];
+  }
+  return walk;
+}
+
+/// Element c of a row whose stride is S, or known only at run time (kAnyStride).
+inline constexpr int kAnyStride = -1;
+template <int S, class T>
+DAMC_HD T& at(T* row, std::int64_t stride, std::int64_t c) {
+  return row[S == kAnyStride ? c * stride : c * S];
+}
+
+/// out = f(x)
+template <class To, class From, class F, int SX, int SO>
+struct UnaryBody {
+  StridedRows<2> walk;
+  const From* x;
+  To* out;
+  F f;
+
+  struct Row {
+    const From* x;
+    To* out;
+    std::int64_t sx, so;
+    F f;
+    DAMC_HD void operator()(std::int64_t c) const { at<SO>(out, so, c) = static_cast<To>(f.f(at<SX>(x, sx, c))); }
+  };
+  DAMC_HD Row row(std::int64_t r) const {
+    std::int64_t offset[2];
+    walk.offsets(r, offset);
+    return {x + offset[0], out + offset[1], walk.inner_stride[0], walk.inner_stride[1], f};
+  }
+};
+
+/// out = f(a, b)
+template <class T, class F, int SA, int SB, int SO>
+struct BinaryBody {
+  StridedRows<3> walk;
+  const T* a;
+  const T* b;
+  T* out;
+  F f;
+
+  struct Row {
+    const T* a;
+    const T* b;
+    T* out;
+    std::int64_t sa, sb, so;
+    F f;
+    DAMC_HD void operator()(std::int64_t c) const {
+      at<SO>(out, so, c) = f.f(at<SA>(a, sa, c), at<SB>(b, sb, c));
+    }
+  };
+  DAMC_HD Row row(std::int64_t r) const {
+    std::int64_t offset[3];
+    walk.offsets(r, offset);
+    return {a + offset[0],        b + offset[1],        out + offset[2],     walk.inner_stride[0],
+            walk.inner_stride[1], walk.inner_stride[2], f};
+  }
+};
+
+/// out = g f'(x, y); g may repeat.
+template <class T, class F, int SG>
+struct UnaryVjpBody {
+  StridedRows<2> walk;
+  const T* g;
+  const T* x;
+  const T* y;
+  T* out;
+  F f;
+
+  struct Row {
+    const T* g;
+    const T* x;
+    const T* y;
+    T* out;
+    std::int64_t sg;
+    F f;
+    DAMC_HD void operator()(std::int64_t c) const { out[c] = at<SG>(g, sg, c) * f.df(x[c], y[c]); }
+  };
+  DAMC_HD Row row(std::int64_t r) const {
+    std::int64_t offset[2];
+    walk.offsets(r, offset);
+    return {g + offset[0], x + offset[1], y + offset[1], out + offset[1], walk.inner_stride[0], f};
+  }
+};
+
+/// Terms of sums over x [outer, reduced, inner].
+template <class T>
+struct SumBody {
+  const T* x;
+  std::int64_t reduced, inner;
+  DAMC_HD T load(std::int64_t o, std::int64_t r, std::int64_t i) const { return x[(o * reduced + r) * inner + i]; }
+};
+
+template <class T>
+struct SumSquaresBody {
+  const T* x;
+  std::int64_t reduced, inner;
+  DAMC_HD T load(std::int64_t o, std::int64_t r, std::int64_t i) const {
+    const T value = x[(o * reduced + r) * inner + i];
+    return value * value;
+  }
+};
+
+/// (x - mean)^2 over the pixels of x [N, P, C]
+template <class T>
+struct CentredSquareBody {
+  const T* x;
+  const T* mean;
+  std::int64_t pixels, channels;
+  DAMC_HD T load(std::int64_t n, std::int64_t p, std::int64_t c) const {
+    const T d = x[(n * pixels + p) * channels + c] - mean[n * channels + c];
+    return d * d;
+  }
+};
+
+/// g (x - mean) rstd over the pixels of x [N, P, C]
+template <class T>
+struct NormProductBody {
+  const T* g;
+  const T* x;
+  const T* mean;
+  const T* rstd;
+  std::int64_t pixels, channels;
+  DAMC_HD T load(std::int64_t n, std::int64_t p, std::int64_t c) const {
+    const std::int64_t k = n * channels + c, j = (n * pixels + p) * channels + c;
+    return g[j] * (x[j] - mean[k]) * rstd[k];
+  }
+};
+
+/// out = act((x - mean) rstd w + b); a row is one pixel.
+template <class T, class F>
+struct InstanceNormBody {
+  const T* x;
+  const T* mean;
+  const T* rstd;
+  const T* w;
+  const T* b;
+  T* out;
+  std::int64_t pixels, channels;
+  F activation;
+
+  struct Row {
+    const T* x;
+    const T* mean;
+    const T* rstd;
+    const T* w;
+    const T* b;
+    T* out;
+    F activation;
+    DAMC_HD void operator()(std::int64_t c) const {
+      out[c] = activation.f((x[c] - mean[c]) * (rstd[c] * w[c]) + b[c]);
+    }
+  };
+  DAMC_HD Row row(std::int64_t r) const {
+    const std::int64_t n = r / pixels * channels, j = r * channels;
+    return {x + j, mean + n, rstd + n, w, b, out + j, activation};
+  }
+};
+
+/// out = w rstd (g - sum_g / P - (x - mean) rstd sum_gx / P); a row is one pixel.
+template <class T>
+struct InstanceNormGradBody {
+  const T* g;
+  const T* x;
+  const T* mean;
+  const T* rstd;
+  const T* w;
+  const T* sum_g;
+  const T* sum_gx;
+  T* out;
+  std::int64_t pixels, channels;
+
+  struct Row {
+    const T* g;
+    const T* x;
+    const T* mean;
+    const T* rstd;
+    const T* w;
+    const T* sum_g;
+    const T* sum_gx;
+    T* out;
+    T per_pixel;
+    DAMC_HD void operator()(std::int64_t c) const {
+      const T x_hat = (x[c] - mean[c]) * rstd[c];
+      out[c] = w[c] * rstd[c] * (g[c] - per_pixel * (sum_g[c] + x_hat * sum_gx[c]));
+    }
+  };
+  DAMC_HD Row row(std::int64_t r) const {
+    const std::int64_t n = r / pixels * channels, j = r * channels;
+    return {g + j, x + j, mean + n, rstd + n, w, sum_g + n, sum_gx + n, out + j, T(1) / static_cast<T>(pixels)};
+  }
+};
+
+/// y = act(y + bias) in place, bias over the last dimension; what a gemm without epilogues needs after it.
+template <class T, class F>
+struct EpilogueBody {
+  T* y;
+  const T* bias;  ///< null: none
+  std::int64_t channels;
+  F activation;
+
+  struct Row {
+    T* y;
+    const T* bias;
+    F activation;
+    DAMC_HD void operator()(std::int64_t c) const { y[c] = activation.f(bias ? y[c] + bias[c] : y[c]); }
+  };
+  DAMC_HD Row row(std::int64_t r) const { return {y + r * channels, bias, activation}; }
+};
+
+/// A random slice as kernels read it.
+struct RandomPointer {
+  const std::int64_t* state;
+  std::uint64_t stream, delta;
+
+  DAMC_HD Philox4u block(std::int64_t k) const {
+    return philox(static_cast<std::uint64_t>(state[0]), stream,
+                  static_cast<std::uint64_t>(state[1]) + delta + static_cast<std::uint64_t>(k));
+  }
+};
+
+/// Elements 4k .. 4k+3 of a stream of uniform or normal numbers.
+template <class T, bool kNormal>
+struct RandomBody {
+  RandomPointer random;
+  T* out;
+  std::int64_t n;
+
+  DAMC_HD void operator()(std::int64_t k) const {
+    const Philox4u bits = random.block(k);
+    const Philox4f values = kNormal ? normal4(bits) : uniform4(bits);
+    for (int j = 0; j < 4 && 4 * k + j < n; ++j) out[4 * k + j] = static_cast<T>(values.v[j]);
+  }
+};
+
+/// z <- z - s^2/2 (grad + z) + s w for elements 4k .. 4k+3
+template <class T>
+struct LangevinBody {
+  T* z;
+  const T* grad;
+  T s;
+  bool noisy;
+  RandomPointer random;
+  std::int64_t n;
+
+  DAMC_HD void operator()(std::int64_t k) const {
+    const Philox4f w = noisy ? normal4(random.block(k)) : Philox4f{};
+    for (int j = 0; j < 4 && 4 * k + j < n; ++j) {
+      const std::int64_t i = 4 * k + j;
+      z[i] = z[i] - s * s / T(2) * (grad[i] + z[i]) + s * static_cast<T>(w.v[j]);
+    }
+  }
+};
+
+/// Adam / AdamW for one tensor; the constants of the step are worked out once per row.
+template <class T>
+struct AdamBody {
+  T* param;
+  const T* grad;
+  T* m;
+  T* v;
+  const double* schedule;
+  const T* grad_norm;
+  double max_norm, beta1, beta2, eps, weight_decay;
+
+  struct Row {
+    T* param;
+    const T* grad;
+    T* m;
+    T* v;
+    T clip, beta1, beta2, step, root, eps, keep;
+    DAMC_HD void operator()(std::int64_t c) const {
+      const T g = grad[c] * clip;
+      m[c] = beta1 * m[c] + (T(1) - beta1) * g;
+      v[c] = beta2 * v[c] + (T(1) - beta2) * g * g;
+      param[c] = param[c] * keep - step * m[c] / (std::sqrt(v[c]) * root + eps);
+    }
+  };
+  DAMC_HD Row row(std::int64_t) const {
+    double clip = 1.0;
+    if (grad_norm) {
+      const double wanted = max_norm / (static_cast<double>(*grad_norm) + 1e-6);
+      clip = wanted < 1.0 ? wanted : 1.0;
+    }
+    const double lr = schedule[0];
+    return {param,
+            grad,
+            m,
+            v,
+            static_cast<T>(clip),
+            static_cast<T>(beta1),
+            static_cast<T>(beta2),
+            static_cast<T>(lr / (1.0 - schedule[1])),
+            static_cast<T>(1.0 / std::sqrt(1.0 - schedule[2])),
+            static_cast<T>(eps),
+            static_cast<T>(1.0 - lr * weight_decay)};
+  }
+};
+
+template <class T>
+struct LerpBody {
+  T* target;
+  const T* source;
+  T rate;
+  DAMC_HD void operator()(std::int64_t i) const { target[i] += rate * (source[i] - target[i]); }
+};
+
+/// One-element bookkeeping on the device.
+struct AdamTickBody {
+  double* schedule;
+  double beta1, beta2;
+  DAMC_HD void operator()(std::int64_t) const {
+    schedule[1] *= beta1;
+    schedule[2] *= beta2;
+  }
+};
+
+struct AdvanceBody {
+  std::int64_t* state;
+  std::int64_t blocks;
+  DAMC_HD void operator()(std::int64_t) const { state[1] += blocks; }
+};
+
+/// rstd = 1 / sqrt(variance + eps), in place
+template <class T>
+struct RstdBody {
+  T* variance;
+  T scale, eps;
+  DAMC_HD void operator()(std::int64_t i) const { variance[i] = T(1) / std::sqrt(variance[i] * scale + eps); }
+};
+
+template <class T>
+struct ScaleBody {
+  T* x;
+  T factor;
+  DAMC_HD void operator()(std::int64_t i) const { x[i] *= factor; }
+};
+
+template <class T>
+struct FillBody {
+  StridedRows<1> walk;
+  T value;
+  T* out;
+
+  struct Row {
+    T value;
+    T* out;
+    std::int64_t stride;
+    DAMC_HD void operator()(std::int64_t c) const { out[c * stride] = value; }
+  };
+  DAMC_HD Row row(std::int64_t r) const {
+    std::int64_t offset[1];
+    walk.offsets(r, offset);
+    return {value, out + offset[0], walk.inner_stride[0]};
+  }
+};
+
+}  // namespace damc

@@ -1,0 +1,93 @@
+/// The two data movements of a channels-last convolution by matrix product; see cpu_backend.cpp for the products.
+///
+/// Columns are [pixels of the output, kH, kW, Cin]: one row holds all that one output pixel sees.
+#pragma once
+
+#include <algorithm>
+
+#include "tensor/conv_geometry.h"
+
+namespace damc {
+
+/// Columns of the output pixels of images [first, first + count) of x [N, H, W, C]; out of the image is 0.
+template <class T>
+void im2col(const ConvGeometry& s, const T* x, std::int64_t first, std::int64_t count, T* columns) {
+  const std::int64_t row_length = s.kernel_w * s.in_c;
+#pragma omp parallel for collapse(2) schedule(static)
+  for (std::int64_t n = first; n < first + count; ++n) {
+    for (std::int64_t oh = 0; oh < s.out_h; ++oh) {
+      T* out = columns + ((n - first) * s.out_h + oh) * s.out_w * s.taps() * s.in_c;
+      for (std::int64_t ow = 0; ow < s.out_w; ++ow) {
+        const std::int64_t left = ow * s.stride - s.padding;
+        // Of the kW pixels from `left` on, [before, before + inside) lie in the image.
+        const std::int64_t before = std::clamp<std::int64_t>(-left, 0, s.kernel_w);
+        const std::int64_t inside = std::clamp<std::int64_t>(s.in_w - left, 0, s.kernel_w) - before;
+        for (std::int64_t kh = 0; kh < s.kernel_h; ++kh, out += row_length) {
+          const std::int64_t ih = oh * s.stride - s.padding + kh;
+          if (ih < 0 || ih >= s.in_h || inside <= 0) {
+            std::fill_n(out, row_length, T(0));
+            continue;
+          }
+          const T* in = x + ((n * s.in_h + ih) * s.in_w + left + before) * s.in_c;
+          std::fill_n(out, before * s.in_c, T(0));
+          std::copy_n(in, inside * s.in_c, out + before * s.in_c);
+          std::fill_n(out + (before + inside) * s.in_c, (s.kernel_w - before - inside) * s.in_c, T(0));
+        }
+      }
+    }
+  }
+}
+
+/// The taps that reach one input coordinate: kernel index first, first + stride, .. while the output index falls by one.
+struct TapRange {
+  std::int64_t kernel, output, count;
+};
+
+inline TapRange taps_of(std::int64_t in, std::int64_t stride, std::int64_t padding, std::int64_t kernel,
+                        std::int64_t out_size) {
+  const std::int64_t shifted = in + padding;
+  std::int64_t k = shifted % stride, o = shifted / stride;
+  if (o >= out_size) {
+    const std::int64_t skip = o - (out_size - 1);
+    k += skip * stride;
+    o -= skip;
+  }
+  const std::int64_t by_kernel = k < kernel ? (kernel - 1 - k) / stride + 1 : 0;
+  return {k, o, std::min(by_kernel, o + 1)};
+}
+
+/// The transpose of im2col in gather form: each pixel of images [first, first + count) of out [N, H, W, C] sums the
+/// columns' entries that were copied from it, then out = act(sum + bias). `activation` is a functor, bias may be null.
+template <class T, class F>
+void col2im(const ConvGeometry& s, const T* columns, std::int64_t first, std::int64_t count, const T* bias,
+            F activation, T* out) {
+  const std::int64_t channels = s.in_c, pixel_length = s.taps() * channels;
+#pragma omp parallel for collapse(2) schedule(static)
+  for (std::int64_t n = first; n < first + count; ++n) {
+    for (std::int64_t ih = 0; ih < s.in_h; ++ih) {
+      const TapRange vertical = taps_of(ih, s.stride, s.padding, s.kernel_h, s.out_h);
+      for (std::int64_t iw = 0; iw < s.in_w; ++iw) {
+        const TapRange across = taps_of(iw, s.stride, s.padding, s.kernel_w, s.out_w);
+        T* pixel = out + ((n * s.in_h + ih) * s.in_w + iw) * channels;
+        if (bias) {
+          std::copy_n(bias, channels, pixel);
+        } else {
+          std::fill_n(pixel, channels, T(0));
+        }
+        for (std::int64_t v = 0; v < vertical.count; ++v) {
+          const std::int64_t kh = vertical.kernel + v * s.stride, oh = vertical.output - v;
+          for (std::int64_t h = 0; h < across.count; ++h) {
+            const std::int64_t kw = across.kernel + h * s.stride, ow = across.output - h;
+            const T* in = columns + (((n - first) * s.out_h + oh) * s.out_w + ow) * pixel_length +
+                          (kh * s.kernel_w + kw) * channels;
+#pragma omp simd
+            for (std::int64_t c = 0; c < channels; ++c) pixel[c] += in[c];
+          }
+        }
+        for (std::int64_t c = 0; c < channels; ++c) pixel[c] = activation.f(pixel[c]);
+      }
+    }
+  }
+}
+
+}  // namespace damc

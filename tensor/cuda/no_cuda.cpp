@@ -1,0 +1,14 @@
+/// Stands in for the CUDA backend in a build without it: an honest error.
+
+#include "tensor/cuda/cuda_backend.h"
+#include "tensor/error.h"
+
+namespace damc {
+
+std::unique_ptr<Backend> make_cuda_backend(int index) {
+  user_error(fmt::format("no device cuda:{}: this build has no CUDA backend", index), "use --device cpu");
+}
+
+std::string cuda_summary() { return "not built in"; }
+
+}  // namespace damc

@@ -1,0 +1,202 @@
+/// Pointwise functions, each beside its derivative, written once for every device.
+///
+/// A unary functor has f(x) and df(x, y) = dy/dx at x with y = f(x). To add one: write it here, add its name to
+/// DAMC_UNARY_OPS, one line in tensor/ops.h, one in autograd/ops.h, one row in tests/op_cases.h.
+#pragma once
+
+#include <cmath>
+
+#include "tensor/host_device.h"
+
+namespace damc {
+
+#define DAMC_UNARY_OPS(X)                                                                              \
+  X(affine) X(exp) X(log) X(sqrt) X(square) X(reciprocal) X(sin) X(cos) X(atan) X(tanh) X(sigmoid)     \
+  X(softplus) X(silu) X(leaky_relu) X(clamp)
+
+#define DAMC_BINARY_OPS(X) X(add) X(sub) X(mul) X(div)
+
+enum class UnaryOp {
+#define X(op) op,
+  DAMC_UNARY_OPS(X)
+#undef X
+};
+
+enum class BinaryOp {
+#define X(op) op,
+  DAMC_BINARY_OPS(X)
+#undef X
+};
+
+/// A unary function with its constants; which constants mean what stands at the functor.
+struct Unary {
+  UnaryOp op;
+  double p0 = 0.0;
+  double p1 = 0.0;
+};
+
+namespace functor {
+
+/// y = p0 x + p1
+template <class T>
+struct affine {
+  T p0, p1;
+  DAMC_HD T f(T x) const { return p0 * x + p1; }
+  DAMC_HD T df(T, T) const { return p0; }
+};
+
+template <class T>
+struct exp {
+  T p0, p1;
+  DAMC_HD T f(T x) const { return std::exp(x); }
+  DAMC_HD T df(T, T y) const { return y; }
+};
+
+template <class T>
+struct log {
+  T p0, p1;
+  DAMC_HD T f(T x) const { return std::log(x); }
+  DAMC_HD T df(T x, T) const { return T(1) / x; }
+};
+
+template <class T>
+struct sqrt {
+  T p0, p1;
+  DAMC_HD T f(T x) const { return std::sqrt(x); }
+  DAMC_HD T df(T, T y) const { return T(0.5) / y; }
+};
+
+template <class T>
+struct square {
+  T p0, p1;
+  DAMC_HD T f(T x) const { return x * x; }
+  DAMC_HD T df(T x, T) const { return T(2) * x; }
+};
+
+template <class T>
+struct reciprocal {
+  T p0, p1;
+  DAMC_HD T f(T x) const { return T(1) / x; }
+  DAMC_HD T df(T, T y) const { return -y * y; }
+};
+
+template <class T>
+struct sin {
+  T p0, p1;
+  DAMC_HD T f(T x) const { return std::sin(x); }
+  DAMC_HD T df(T x, T) const { return std::cos(x); }
+};
+
+template <class T>
+struct cos {
+  T p0, p1;
+  DAMC_HD T f(T x) const { return std::cos(x); }
+  DAMC_HD T df(T x, T) const { return -std::sin(x); }
+};
+
+template <class T>
+struct atan {
+  T p0, p1;
+  DAMC_HD T f(T x) const { return std::atan(x); }
+  DAMC_HD T df(T x, T) const { return T(1) / (T(1) + x * x); }
+};
+
+template <class T>
+struct tanh {
+  T p0, p1;
+  DAMC_HD T f(T x) const { return std::tanh(x); }
+  DAMC_HD T df(T, T y) const { return T(1) - y * y; }
+};
+
+template <class T>
+struct sigmoid {
+  T p0, p1;
+  DAMC_HD T f(T x) const { return T(1) / (T(1) + std::exp(-x)); }
+  DAMC_HD T df(T, T y) const { return y * (T(1) - y); }
+};
+
+/// log(1 + e^x), without overflow
+template <class T>
+struct softplus {
+  T p0, p1;
+  DAMC_HD T f(T x) const { return (x > T(0) ? x : T(0)) + std::log1p(std::exp(x > T(0) ? -x : x)); }
+  DAMC_HD T df(T x, T) const { return T(1) / (T(1) + std::exp(-x)); }
+};
+
+/// x sigmoid(x); also known as swish
+template <class T>
+struct silu {
+  T p0, p1;
+  DAMC_HD T f(T x) const { return x / (T(1) + std::exp(-x)); }
+  DAMC_HD T df(T x, T) const {
+    const T s = T(1) / (T(1) + std::exp(-x));
+    return s * (T(1) + x * (T(1) - s));
+  }
+};
+
+/// x for x > 0, p0 x otherwise. The sign of y is the sign of x, so the derivative needs y only (p0 >= 0).
+template <class T>
+struct leaky_relu {
+  T p0, p1;
+  DAMC_HD T f(T x) const { return x > T(0) ? x : p0 * x; }
+  DAMC_HD T df(T, T y) const { return y > T(0) ? T(1) : p0; }
+};
+
+/// min(max(x, p0), p1)
+template <class T>
+struct clamp {
+  T p0, p1;
+  DAMC_HD T f(T x) const { return x < p0 ? p0 : x > p1 ? p1 : x; }
+  DAMC_HD T df(T x, T) const { return x < p0 || x > p1 ? T(0) : T(1); }
+};
+
+template <class T>
+struct add {
+  DAMC_HD T f(T a, T b) const { return a + b; }
+};
+
+template <class T>
+struct sub {
+  DAMC_HD T f(T a, T b) const { return a - b; }
+};
+
+template <class T>
+struct mul {
+  DAMC_HD T f(T a, T b) const { return a * b; }
+};
+
+template <class T>
+struct div {
+  DAMC_HD T f(T a, T b) const { return a / b; }
+};
+
+}  // namespace functor
+
+/// Calls f(functor) with the functor that `unary` names.
+template <class T, class F>
+void dispatch_unary(const Unary& unary, F&& f) {
+  const T p0 = static_cast<T>(unary.p0), p1 = static_cast<T>(unary.p1);
+  switch (unary.op) {
+#define X(op)                       \
+  case UnaryOp::op:                 \
+    f(functor::op<T>{p0, p1});      \
+    break;
+    DAMC_UNARY_OPS(X)
+#undef X
+  }
+}
+
+/// Calls f(functor) with the functor that `op` names.
+template <class T, class F>
+void dispatch_binary(BinaryOp binary, F&& f) {
+  switch (binary) {
+#define X(op)              \
+  case BinaryOp::op:       \
+    f(functor::op<T>{});   \
+    break;
+    DAMC_BINARY_OPS(X)
+#undef X
+  }
+}
+
+}  // namespace damc

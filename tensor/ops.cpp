@@ -1,0 +1,212 @@
+#include "tensor/ops.h"
+
+#include "tensor/error.h"
+
+namespace damc {
+namespace {
+
+void check_pair(const char* op, const Tensor& a, const Tensor& b) {
+  ENSURE(a.defined() && b.defined(), "{}: undefined tensor", op);
+  ENSURE(a.device() == b.device(), "{}: one tensor on {}, one on {}", op, a.device().str(), b.device().str());
+  ENSURE(a.dtype() == b.dtype() && a.dtype() != Dtype::i64, "{}: types {} and {}", op, name(a.dtype()),
+         name(b.dtype()));
+}
+
+Tensor like(const Tensor& t, const Shape& shape) { return Tensor::empty(shape, t.dtype(), t.device()); }
+
+Epilogue epilogue(const char* op, const Tensor& x, const Tensor& bias, std::int64_t channels,
+                  const Unary* activation) {
+  ENSURE(!activation || activation->op == UnaryOp::leaky_relu || activation->op == UnaryOp::tanh,
+         "{}: only leaky_relu and tanh ride on a product", op);
+  if (!bias.defined()) return {nullptr, activation};
+  check_pair(op, x, bias);
+  ENSURE(bias.shape() == Shape{channels} && bias.is_contiguous(), "{}: bias {} for {} channels", op,
+         bias.shape().str(), channels);
+  return {&bias, activation};
+}
+
+/// x as contiguous [outer, reduced, inner] around dimensions [first, last).
+Tensor around(const Tensor& x, int first, int last) {
+  Shape grouped{1, 1, 1};
+  for (int d = 0; d < x.ndim(); ++d) grouped[d < first ? 0 : d < last ? 1 : 2] *= x.shape()[d];
+  return x.reshape(grouped);
+}
+
+/// Sums dimensions [first, last) of x into a tensor of `shape`.
+Tensor sum_range(const Tensor& x, int first, int last, const Shape& shape) {
+  const Tensor grouped = around(x, first, last);
+  const Tensor out = like(x, shape);
+  backend(x.device()).sum(grouped, out);
+  return out;
+}
+
+/// A matrix operand BLAS can read: unit stride in one of the last two dimensions.
+Tensor blas_operand(const Tensor& t) {
+  const int row = t.ndim() - 2, col = t.ndim() - 1;
+  const bool rows_ok = t.strides()[col] == 1 && t.strides()[row] >= t.shape()[col];
+  const bool columns_ok = t.strides()[row] == 1 && t.strides()[col] >= t.shape()[row];
+  return rows_ok || columns_ok ? t : t.clone();
+}
+
+}  // namespace
+
+Tensor unary(const Unary& f, const Tensor& x) {
+  ENSURE(x.defined() && x.dtype() != Dtype::i64, "unary: needs a float tensor");
+  const Tensor out = like(x, x.shape());
+  backend(x.device()).unary(f, x, out);
+  return out;
+}
+
+Tensor unary_vjp(const Unary& f, const Tensor& g, const Tensor& x, const Tensor& y) {
+  check_pair("unary_vjp", g, x);
+  check_pair("unary_vjp", g, y);
+  ENSURE(g.shape() == x.shape() && g.shape() == y.shape(), "unary_vjp: shapes {}, {}, {}", g.shape().str(),
+         x.shape().str(), y.shape().str());
+  const Tensor out = like(x, x.shape());
+  backend(x.device()).unary_vjp(f, g, x.contiguous(), y.contiguous(), out);
+  return out;
+}
+
+Tensor binary(BinaryOp f, const Tensor& a, const Tensor& b) {
+  check_pair("binary", a, b);
+  const Shape shape = broadcast_shapes("binary", a.shape(), b.shape());
+  const Tensor out = like(a, shape);
+  backend(a.device()).binary(f, a.expand(shape), b.expand(shape), out);
+  return out;
+}
+
+Tensor sum(const Tensor& x) { return sum_range(x, 0, x.ndim(), {}); }
+
+Tensor sum(const Tensor& x, int dim) {
+  if (dim < 0) dim += x.ndim();
+  ENSURE(dim >= 0 && dim < x.ndim(), "sum: dimension {} of shape {}", dim, x.shape().str());
+  Shape shape;
+  for (int d = 0; d < x.ndim(); ++d) {
+    if (d != dim) shape.push_back(x.shape()[d]);
+  }
+  return sum_range(x, dim, dim + 1, shape);
+}
+
+Tensor sum_squares(const Tensor& x) {
+  const Tensor out = like(x, {});
+  backend(x.device()).sum_squares(around(x, 0, x.ndim()), out);
+  return out;
+}
+
+Tensor sum_to(const Tensor& x, const Shape& shape) {
+  const int extra = x.ndim() - shape.ndim();
+  ENSURE(extra >= 0, "sum_to: {} to {}", x.shape().str(), shape.str());
+  const auto kept = [&](int d) { return d >= extra && shape[d - extra] == x.shape()[d]; };
+  for (int d = extra; d < x.ndim(); ++d) {
+    ENSURE(kept(d) || shape[d - extra] == 1, "sum_to: {} to {}", x.shape().str(), shape.str());
+  }
+  Tensor out = x;
+  // One pass per run of adjacent summed dimensions, from the last to the first; sizes of 1 stay until the end.
+  for (int last = x.ndim(); last > 0;) {
+    if (kept(last - 1)) {
+      --last;
+      continue;
+    }
+    int first = last;
+    Shape reduced = out.shape();
+    for (; first > 0 && !kept(first - 1); --first) reduced[first - 1] = 1;
+    out = sum_range(out, first, last, reduced);
+    last = first;
+  }
+  return out.reshape(shape);
+}
+
+Tensor cat(const std::vector<Tensor>& parts, int dim) {
+  ENSURE(!parts.empty(), "cat: no tensors");
+  Shape shape = parts[0].shape();
+  if (dim < 0) dim += shape.ndim();
+  ENSURE(dim >= 0 && dim < shape.ndim(), "cat: dimension {} of shape {}", dim, shape.str());
+  shape[dim] = 0;
+  for (const Tensor& part : parts) {
+    check_pair("cat", parts[0], part);
+    Shape with = part.shape();
+    ENSURE(with.ndim() == shape.ndim(), "cat: shapes {} and {}", parts[0].shape().str(), part.shape().str());
+    const std::int64_t size = std::exchange(with[dim], shape[dim]);
+    ENSURE(with == shape, "cat: shapes {} and {} along {}", parts[0].shape().str(), part.shape().str(), dim);
+    shape[dim] += size;
+  }
+  const Tensor out = like(parts[0], shape);
+  std::int64_t start = 0;
+  for (const Tensor& part : parts) {
+    out.narrow(dim, start, part.size(dim)).copy_from(part);
+    start += part.size(dim);
+  }
+  return out;
+}
+
+Tensor matmul(const Tensor& a, const Tensor& b) {
+  check_pair("matmul", a, b);
+  ENSURE(a.ndim() == b.ndim() && (a.ndim() == 2 || a.ndim() == 3) && a.size(-1) == b.size(-2) &&
+             (a.ndim() == 2 || a.size(0) == b.size(0)),
+         "matmul: a is {}, b is {}", a.shape().str(), b.shape().str());
+  Shape shape = a.shape();
+  shape[shape.ndim() - 1] = b.size(-1);
+  const Tensor out = like(a, shape);
+  if (a.size(-1) == 0) {
+    out.fill(0.0);
+  } else if (out.numel() > 0) {
+    backend(a.device()).gemm(blas_operand(a), blas_operand(b), {}, out);
+  }
+  return out;
+}
+
+Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, const Unary* activation) {
+  check_pair("linear", x, w);
+  ENSURE(x.ndim() == 2 && w.ndim() == 2 && x.size(1) == w.size(1), "linear: input is {}, weight is {}",
+         x.shape().str(), w.shape().str());
+  const Tensor out = like(x, {x.size(0), w.size(0)});
+  const Epilogue after = epilogue("linear", x, bias, w.size(0), activation);
+  if (out.numel() > 0) backend(x.device()).gemm(blas_operand(x), blas_operand(w).transpose(0, 1), after, out);
+  return out;
+}
+
+Tensor conv2d(const Tensor& x, const Tensor& filter, const Tensor& bias, std::int64_t stride, std::int64_t padding,
+              const Unary* activation) {
+  return conv2d_forward(conv_geometry(x.shape(), filter.shape(), stride, padding), x, filter, bias, activation);
+}
+
+Tensor conv_transpose2d(const Tensor& x, const Tensor& filter, const Tensor& bias, std::int64_t stride,
+                        std::int64_t padding, const Unary* activation) {
+  return conv2d_grad_x(conv_transpose_geometry(x.shape(), filter.shape(), stride, padding), x, filter, bias,
+                       activation);
+}
+
+Tensor conv2d_forward(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Tensor& bias,
+                      const Unary* activation) {
+  check_pair("conv2d", x, filter);
+  ENSURE(x.shape() == s.in_shape() && filter.shape() == s.filter_shape(), "conv2d: image {}, filter {}, expected {}, {}",
+         x.shape().str(), filter.shape().str(), s.in_shape().str(), s.filter_shape().str());
+  const Tensor out = like(x, s.out_shape());
+  backend(x.device())
+      .conv2d(s, x.contiguous(), filter.contiguous(), epilogue("conv2d", x, bias, s.out_c, activation), out);
+  return out;
+}
+
+Tensor conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Tensor& bias,
+                     const Unary* activation) {
+  check_pair("conv2d_grad_x", g, filter);
+  ENSURE(g.shape() == s.out_shape() && filter.shape() == s.filter_shape(),
+         "conv2d_grad_x: gradient {}, filter {}, expected {}, {}", g.shape().str(), filter.shape().str(),
+         s.out_shape().str(), s.filter_shape().str());
+  const Tensor out = like(g, s.in_shape());
+  backend(g.device())
+      .conv2d_grad_x(s, g.contiguous(), filter.contiguous(), epilogue("conv2d_grad_x", g, bias, s.in_c, activation),
+                     out);
+  return out;
+}
+
+Tensor conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x) {
+  check_pair("conv2d_grad_w", g, x);
+  ENSURE(g.shape() == s.out_shape() && x.shape() == s.in_shape(), "conv2d_grad_w: gradient {}, image {}, expected {}, {}",
+         g.shape().str(), x.shape().str(), s.out_shape().str(), s.in_shape().str());
+  const Tensor out = like(x, s.filter_shape());
+  backend(x.device()).conv2d_grad_w(s, g.contiguous(), x.contiguous(), out);
+  return out;
+}
+
+}  // namespace damc

@@ -1,0 +1,74 @@
+/// Operations on tensors, by PyTorch's names. Operands must share device and float type; elementwise operands
+/// broadcast. Every function throws Error with the shapes in it when they do not fit. Results are new tensors.
+#pragma once
+
+#include <vector>
+
+#include "tensor/backend.h"
+#include "tensor/tensor.h"
+
+namespace damc {
+
+// Pointwise.
+Tensor unary(const Unary& f, const Tensor& x);
+/// g f'(x) where y = f(x)
+Tensor unary_vjp(const Unary& f, const Tensor& g, const Tensor& x, const Tensor& y);
+Tensor binary(BinaryOp f, const Tensor& a, const Tensor& b);
+
+/// scale x + shift
+inline Tensor affine(const Tensor& x, double scale, double shift) { return unary({UnaryOp::affine, scale, shift}, x); }
+inline Tensor exp(const Tensor& x) { return unary({UnaryOp::exp}, x); }
+inline Tensor log(const Tensor& x) { return unary({UnaryOp::log}, x); }
+inline Tensor sqrt(const Tensor& x) { return unary({UnaryOp::sqrt}, x); }
+inline Tensor square(const Tensor& x) { return unary({UnaryOp::square}, x); }
+inline Tensor reciprocal(const Tensor& x) { return unary({UnaryOp::reciprocal}, x); }
+inline Tensor sin(const Tensor& x) { return unary({UnaryOp::sin}, x); }
+inline Tensor cos(const Tensor& x) { return unary({UnaryOp::cos}, x); }
+inline Tensor atan(const Tensor& x) { return unary({UnaryOp::atan}, x); }
+inline Tensor tanh(const Tensor& x) { return unary({UnaryOp::tanh}, x); }
+inline Tensor sigmoid(const Tensor& x) { return unary({UnaryOp::sigmoid}, x); }
+inline Tensor softplus(const Tensor& x) { return unary({UnaryOp::softplus}, x); }
+inline Tensor silu(const Tensor& x) { return unary({UnaryOp::silu}, x); }
+inline Tensor leaky_relu(const Tensor& x, double slope) { return unary({UnaryOp::leaky_relu, slope}, x); }
+inline Tensor clamp(const Tensor& x, double low, double high) { return unary({UnaryOp::clamp, low, high}, x); }
+
+inline Tensor add(const Tensor& a, const Tensor& b) { return binary(BinaryOp::add, a, b); }
+inline Tensor sub(const Tensor& a, const Tensor& b) { return binary(BinaryOp::sub, a, b); }
+inline Tensor mul(const Tensor& a, const Tensor& b) { return binary(BinaryOp::mul, a, b); }
+inline Tensor div(const Tensor& a, const Tensor& b) { return binary(BinaryOp::div, a, b); }
+inline Tensor mul(const Tensor& x, double factor) { return affine(x, factor, 0.0); }
+inline Tensor add(const Tensor& x, double term) { return affine(x, 1.0, term); }
+
+// Reductions.
+/// Sum of all elements, a scalar.
+Tensor sum(const Tensor& x);
+/// Sum over one dimension, which disappears.
+Tensor sum(const Tensor& x, int dim);
+/// Sum of squares of all elements, a scalar.
+Tensor sum_squares(const Tensor& x);
+/// Sums over the dimensions along which `shape` was broadcast to x's shape; the adjoint of expand.
+Tensor sum_to(const Tensor& x, const Shape& shape);
+
+/// Concatenates along `dim`.
+Tensor cat(const std::vector<Tensor>& parts, int dim);
+
+// Products. `bias` may be undefined; `activation` may be null, else leaky_relu or tanh.
+/// a [M, K] b [K, N], or batched [B, M, K] [B, K, N]; transposed views cost nothing.
+Tensor matmul(const Tensor& a, const Tensor& b);
+/// act(x w^T + bias): x [N, in], w [out, in], bias [out].
+Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, const Unary* activation = nullptr);
+
+// Convolutions, channels last: images N,H,W,C, filters Cout,kH,kW,Cin.
+Tensor conv2d(const Tensor& x, const Tensor& filter, const Tensor& bias, std::int64_t stride, std::int64_t padding,
+              const Unary* activation = nullptr);
+/// filter Cin,kH,kW,Cout
+Tensor conv_transpose2d(const Tensor& x, const Tensor& filter, const Tensor& bias, std::int64_t stride,
+                        std::int64_t padding, const Unary* activation = nullptr);
+/// The three passes of the convolution with geometry s; g is the gradient of its output.
+Tensor conv2d_forward(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Tensor& bias = {},
+                      const Unary* activation = nullptr);
+Tensor conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Tensor& bias = {},
+                     const Unary* activation = nullptr);
+Tensor conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x);
+
+}  // namespace damc

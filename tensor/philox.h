@@ -1,0 +1,65 @@
+/// Philox4x32-10, the counter-based generator of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (2011).
+///
+/// Block k of stream s under a seed is a pure function of (seed, s, k), so any part of a stream can be drawn in any
+/// order by any number of threads. Counter, key and the transforms to floats are those of cuRAND's device generator
+/// curandStatePhilox4_32_10 with subsequence s and offset 4 k: both give the same numbers, to float rounding.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "tensor/host_device.h"
+
+namespace damc {
+
+/// Four 32-bit words or four floats: what one block of the generator yields.
+struct Philox4u {
+  std::uint32_t v[4];
+};
+struct Philox4f {
+  float v[4];
+};
+
+/// Block `k` of `stream` under `seed`.
+DAMC_HD inline Philox4u philox(std::uint64_t seed, std::uint64_t stream, std::uint64_t k) {
+  std::uint32_t c0 = static_cast<std::uint32_t>(k), c1 = static_cast<std::uint32_t>(k >> 32);
+  std::uint32_t c2 = static_cast<std::uint32_t>(stream), c3 = static_cast<std::uint32_t>(stream >> 32);
+  std::uint32_t k0 = static_cast<std::uint32_t>(seed), k1 = static_cast<std::uint32_t>(seed >> 32);
+  for (int round = 0; round < 10; ++round) {
+    const std::uint64_t p0 = std::uint64_t{0xD2511F53u} * c0, p1 = std::uint64_t{0xCD9E8D57u} * c2;
+    c0 = static_cast<std::uint32_t>(p1 >> 32) ^ c1 ^ k0;
+    c2 = static_cast<std::uint32_t>(p0 >> 32) ^ c3 ^ k1;
+    c1 = static_cast<std::uint32_t>(p1);
+    c3 = static_cast<std::uint32_t>(p0);
+    k0 += 0x9E3779B9u;
+    k1 += 0xBB67AE85u;
+  }
+  return {{c0, c1, c2, c3}};
+}
+
+/// Uniform on (0, 1]: (bits + 1/2) / 2^32.
+DAMC_HD inline float uniform_from_bits(std::uint32_t bits) {
+  constexpr float unit = 2.3283064365386963e-10f;
+  return static_cast<float>(bits) * unit + unit / 2.0f;
+}
+
+DAMC_HD inline Philox4f uniform4(Philox4u bits) {
+  return {{uniform_from_bits(bits.v[0]), uniform_from_bits(bits.v[1]), uniform_from_bits(bits.v[2]),
+           uniform_from_bits(bits.v[3])}};
+}
+
+/// Four N(0, 1) numbers by two Box-Muller transforms: sqrt(-2 log u) (sin v, cos v).
+DAMC_HD inline Philox4f normal4(Philox4u bits) {
+  constexpr float unit_2pi = 2.3283064365386963e-10f * 6.2831855f;
+  Philox4f out{};
+  for (int pair = 0; pair < 2; ++pair) {
+    const float u = uniform_from_bits(bits.v[2 * pair]);
+    const float v = static_cast<float>(bits.v[2 * pair + 1]) * unit_2pi + unit_2pi / 2.0f;
+    const float radius = std::sqrt(-2.0f * std::log(u));
+    out.v[2 * pair] = radius * std::sin(v);
+    out.v[2 * pair + 1] = radius * std::cos(v);
+  }
+  return out;
+}
+
+}  // namespace damc

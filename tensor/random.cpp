@@ -1,0 +1,38 @@
+#include "tensor/random.h"
+
+namespace damc {
+
+Generator::Generator(std::uint64_t seed, std::uint64_t stream, Device device)
+    : seed_(seed),
+      stream_(stream),
+      state_(Tensor::from(std::vector<std::int64_t>{static_cast<std::int64_t>(seed), 0}, {2}, device)) {}
+
+RandomSlice Generator::take(std::int64_t count) {
+  const RandomSlice slice{&state_, stream_, delta_};
+  delta_ += static_cast<std::uint64_t>((count + 3) / 4);
+  return slice;
+}
+
+Tensor Generator::normal(const Shape& shape, Dtype dtype) {
+  const Tensor out = Tensor::empty(shape, dtype, device());
+  backend(device()).normal(take(out.numel()), out);
+  return out;
+}
+
+Tensor Generator::uniform(const Shape& shape, Dtype dtype) {
+  const Tensor out = Tensor::empty(shape, dtype, device());
+  backend(device()).uniform(take(out.numel()), out);
+  return out;
+}
+
+std::uint64_t Generator::position() const {
+  return static_cast<std::uint64_t>(state_.to_vector<std::int64_t>()[1]) + delta_;
+}
+
+void Generator::set_position(std::uint64_t blocks) {
+  state_.copy_from(Tensor::from(
+      std::vector<std::int64_t>{static_cast<std::int64_t>(seed_), static_cast<std::int64_t>(blocks)}, {2}));
+  delta_ = 0;
+}
+
+}  // namespace damc

@@ -1,0 +1,33 @@
+/// Random numbers on any device: a seed, a stream and a position in it (see philox.h).
+#pragma once
+
+#include "tensor/backend.h"
+#include "tensor/tensor.h"
+
+namespace damc {
+
+/// Draws from one stream, in order. Same seed, stream and position: same numbers, on every device and thread count.
+class Generator {
+ public:
+  explicit Generator(std::uint64_t seed, std::uint64_t stream = 0, Device device = {});
+
+  /// N(0, 1) numbers. The same f32 numbers whatever the type, so that precisions can be compared.
+  Tensor normal(const Shape& shape, Dtype dtype = Dtype::f32);
+  /// Uniform numbers on (0, 1].
+  Tensor uniform(const Shape& shape, Dtype dtype = Dtype::f32);
+  /// Takes the next `count` numbers for a kernel that draws them itself.
+  RandomSlice take(std::int64_t count);
+
+  Device device() const { return state_.device(); }
+  std::uint64_t seed() const { return seed_; }
+  /// Blocks of four numbers used so far; setting it continues a stream exactly.
+  std::uint64_t position() const;
+  void set_position(std::uint64_t blocks);
+
+ private:
+  std::uint64_t seed_, stream_;
+  std::uint64_t delta_ = 0;  // blocks used since state_ was written
+  Tensor state_;             // i64 {seed, position}, on the device
+};
+
+}  // namespace damc

@@ -1,0 +1,52 @@
+#include "tensor/shape.h"
+
+#include <algorithm>
+
+#include "tensor/error.h"
+
+namespace damc {
+
+Shape::Shape(std::initializer_list<std::int64_t> sizes) {
+  for (const std::int64_t size : sizes) push_back(size);
+}
+
+void Shape::push_back(std::int64_t size) {
+  ENSURE(ndim_ < kMaxDims, "shape: more than {} dimensions", kMaxDims);
+  sizes_[ndim_++] = size;
+}
+
+std::int64_t Shape::numel() const {
+  std::int64_t n = 1;
+  for (const std::int64_t size : *this) n *= size;
+  return n;
+}
+
+bool Shape::operator==(const Shape& other) const { return std::equal(begin(), end(), other.begin(), other.end()); }
+
+Shape Shape::contiguous_strides() const {
+  Shape strides = *this;
+  std::int64_t stride = 1;
+  for (int i = ndim_ - 1; i >= 0; --i) {
+    strides[i] = stride;
+    stride *= sizes_[i];
+  }
+  return strides;
+}
+
+std::string Shape::str() const {
+  std::string text = "[";
+  for (int i = 0; i < ndim_; ++i) text += (i ? ", " : "") + std::to_string(sizes_[i]);
+  return text + "]";
+}
+
+Shape broadcast_shapes(const char* op, const Shape& a, const Shape& b) {
+  Shape out = a.ndim() >= b.ndim() ? a : b;
+  for (int i = 1; i <= std::min(a.ndim(), b.ndim()); ++i) {
+    const std::int64_t sa = a[a.ndim() - i], sb = b[b.ndim() - i];
+    ENSURE(sa == sb || sa == 1 || sb == 1, "{}: shapes {} and {} do not broadcast", op, a.str(), b.str());
+    out[out.ndim() - i] = sa == 1 ? sb : sa;
+  }
+  return out;
+}
+
+}  // namespace damc

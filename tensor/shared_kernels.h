@@ -1,0 +1,234 @@
+/// SharedKernels<Executor>: every kernel that does not differ by device, written once over an executor's loops.
+///
+/// An executor has  for_each(n, body)  body(i);  for_rows(rows, cols, body)  body.row(r)(c);
+/// and  reduce<T>(outer, reduced, inner, body, out)  out[o, i] = sum over r of body.load(o, r, i).
+#pragma once
+
+#include "tensor/backend.h"
+#include "tensor/bodies.h"
+
+namespace damc {
+
+template <class Executor>
+class SharedKernels : public Backend {
+ public:
+  void fill(double value, const Tensor& out) override {
+    const auto run = [&]<class T>(T) {
+      const auto walk = strided_rows<1>({&out});
+      exec_.for_rows(walk.rows, walk.cols, FillBody<T>{walk, static_cast<T>(value), out.data<T>()});
+    };
+    if (out.dtype() == Dtype::i64) {
+      run(std::int64_t{});
+    } else {
+      dispatch_float(out.dtype(), run);
+    }
+  }
+
+  void copy(const Tensor& in, const Tensor& out) override {
+    if (in.dtype() == Dtype::i64) {
+      map<std::int64_t, std::int64_t>(functor::affine<std::int64_t>{1, 0}, in, out);
+      return;
+    }
+    dispatch_float(in.dtype(), [&]<class From>(From) {
+      dispatch_float(out.dtype(), [&]<class To>(To) { map<To, From>(Identity<From>{}, in, out); });
+    });
+  }
+
+  void unary(const Unary& f, const Tensor& x, const Tensor& out) override {
+    dispatch_float(out.dtype(), [&]<class T>(T) {
+      dispatch_unary<T>(f, [&](auto functor) { map<T, T>(functor, x, out); });
+    });
+  }
+
+  void unary_vjp(const Unary& f, const Tensor& g, const Tensor& x, const Tensor& y, const Tensor& out) override {
+    dispatch_float(out.dtype(), [&]<class T>(T) {
+      dispatch_unary<T>(f, [&](auto functor) {
+        using F = decltype(functor);
+        const auto walk = strided_rows<2>({&g, &out});
+        const auto run = [&]<int SG>() {
+          exec_.for_rows(walk.rows, walk.cols,
+                         UnaryVjpBody<T, F, SG>{walk, g.data<T>(), x.data<T>(), y.data<T>(), out.data<T>(), functor});
+        };
+        if (walk.inner_stride[0] == 1) {
+          run.template operator()<1>();
+        } else {
+          run.template operator()<kAnyStride>();
+        }
+      });
+    });
+  }
+
+  void binary(BinaryOp op, const Tensor& a, const Tensor& b, const Tensor& out) override {
+    dispatch_float(out.dtype(), [&]<class T>(T) {
+      dispatch_binary<T>(op, [&](auto f) {
+        using F = decltype(f);
+        const auto walk = strided_rows<3>({&a, &b, &out});
+        const auto run = [&]<int SA, int SB, int SO>() {
+          exec_.for_rows(walk.rows, walk.cols,
+                         BinaryBody<T, F, SA, SB, SO>{walk, a.data<T>(), b.data<T>(), out.data<T>(), f});
+        };
+        const std::int64_t sa = walk.inner_stride[0], sb = walk.inner_stride[1];
+        if (walk.inner_stride[2] == 1 && sa == 1 && sb == 1) {
+          run.template operator()<1, 1, 1>();
+        } else if (walk.inner_stride[2] == 1 && sa == 1 && sb == 0) {
+          run.template operator()<1, 0, 1>();
+        } else if (walk.inner_stride[2] == 1 && sa == 0 && sb == 1) {
+          run.template operator()<0, 1, 1>();
+        } else {
+          run.template operator()<kAnyStride, kAnyStride, kAnyStride>();
+        }
+      });
+    });
+  }
+
+  void sum(const Tensor& x, const Tensor& out) override {
+    dispatch_float(x.dtype(), [&]<class T>(T) {
+      exec_.template reduce<T>(x.size(0), x.size(1), x.size(2), SumBody<T>{x.data<T>(), x.size(1), x.size(2)},
+                               out.data<T>());
+    });
+  }
+
+  void sum_squares(const Tensor& x, const Tensor& out) override {
+    dispatch_float(x.dtype(), [&]<class T>(T) {
+      exec_.template reduce<T>(x.size(0), x.size(1), x.size(2), SumSquaresBody<T>{x.data<T>(), x.size(1), x.size(2)},
+                               out.data<T>());
+    });
+  }
+
+  void instance_norm_stats(const Tensor& x, double eps, const Tensor& mean, const Tensor& rstd) override {
+    dispatch_float(x.dtype(), [&]<class T>(T) {
+      const std::int64_t n = x.size(0), pixels = x.size(1), channels = x.size(2);
+      const T per_pixel = T(1) / static_cast<T>(pixels);
+      exec_.template reduce<T>(n, pixels, channels, SumBody<T>{x.data<T>(), pixels, channels}, mean.data<T>());
+      exec_.for_each(n * channels, ScaleBody<T>{mean.data<T>(), per_pixel});
+      exec_.template reduce<T>(n, pixels, channels,
+                               CentredSquareBody<T>{x.data<T>(), mean.data<T>(), pixels, channels}, rstd.data<T>());
+      exec_.for_each(n * channels, RstdBody<T>{rstd.data<T>(), per_pixel, static_cast<T>(eps)});
+    });
+  }
+
+  void instance_norm(const Tensor& x, const Tensor& mean, const Tensor& rstd, const Tensor& w, const Tensor& b,
+                     const Unary* activation, const Tensor& out) override {
+    dispatch_float(x.dtype(), [&]<class T>(T) {
+      dispatch_activation<T>(activation, [&](auto f) {
+        using F = decltype(f);
+        exec_.for_rows(x.size(0) * x.size(1), x.size(2),
+                       InstanceNormBody<T, F>{x.data<T>(), mean.data<T>(), rstd.data<T>(), w.data<T>(), b.data<T>(),
+                                              out.data<T>(), x.size(1), x.size(2), f});
+      });
+    });
+  }
+
+  void instance_norm_sums(const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd,
+                          const Tensor& sum_g, const Tensor& sum_gx) override {
+    dispatch_float(x.dtype(), [&]<class T>(T) {
+      const std::int64_t n = x.size(0), pixels = x.size(1), channels = x.size(2);
+      exec_.template reduce<T>(n, pixels, channels, SumBody<T>{g.data<T>(), pixels, channels}, sum_g.data<T>());
+      exec_.template reduce<T>(
+          n, pixels, channels,
+          NormProductBody<T>{g.data<T>(), x.data<T>(), mean.data<T>(), rstd.data<T>(), pixels, channels},
+          sum_gx.data<T>());
+    });
+  }
+
+  void instance_norm_grad_x(const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd, const Tensor& w,
+                            const Tensor& sum_g, const Tensor& sum_gx, const Tensor& out) override {
+    dispatch_float(x.dtype(), [&]<class T>(T) {
+      exec_.for_rows(x.size(0) * x.size(1), x.size(2),
+                     InstanceNormGradBody<T>{g.data<T>(), x.data<T>(), mean.data<T>(), rstd.data<T>(), w.data<T>(),
+                                             sum_g.data<T>(), sum_gx.data<T>(), out.data<T>(), x.size(1), x.size(2)});
+    });
+  }
+
+  void normal(const RandomSlice& slice, const Tensor& out) override { draw<true>(slice, out); }
+  void uniform(const RandomSlice& slice, const Tensor& out) override { draw<false>(slice, out); }
+
+  void advance(const Tensor& state, std::uint64_t blocks) override {
+    exec_.for_each(1, AdvanceBody{state.data<std::int64_t>(), static_cast<std::int64_t>(blocks)});
+  }
+
+  void langevin_step(const Tensor& z, const Tensor& grad, double s, const RandomSlice* noise) override {
+    dispatch_float(z.dtype(), [&]<class T>(T) {
+      const RandomPointer random = noise ? pointer(*noise) : RandomPointer{};
+      exec_.for_each((z.numel() + 3) / 4, LangevinBody<T>{z.data<T>(), grad.data<T>(), static_cast<T>(s),
+                                                          noise != nullptr, random, z.numel()});
+    });
+  }
+
+  void adam(const AdamStep& step) override {
+    dispatch_float(step.param.dtype(), [&]<class T>(T) {
+      exec_.for_rows(1, step.param.numel(),
+                     AdamBody<T>{step.param.data<T>(), step.grad.data<T>(), step.m.data<T>(), step.v.data<T>(),
+                                 step.schedule->data<double>(), step.grad_norm ? step.grad_norm->data<T>() : nullptr,
+                                 step.max_norm, step.beta1, step.beta2, step.eps, step.weight_decay});
+    });
+  }
+
+  void adam_tick(const Tensor& schedule, double beta1, double beta2) override {
+    exec_.for_each(1, AdamTickBody{schedule.data<double>(), beta1, beta2});
+  }
+
+  void lerp(const Tensor& target, const Tensor& source, double rate) override {
+    dispatch_float(target.dtype(), [&]<class T>(T) {
+      exec_.for_each(target.numel(), LerpBody<T>{target.data<T>(), source.data<T>(), static_cast<T>(rate)});
+    });
+  }
+
+ protected:
+  template <class T>
+  struct Identity {
+    DAMC_HD T f(T x) const { return x; }
+  };
+
+  /// Calls f(functor) for an activation that may ride on another kernel; null is the identity.
+  template <class T, class F>
+  static void dispatch_activation(const Unary* activation, F&& f) {
+    if (!activation) {
+      f(Identity<T>{});
+    } else if (activation->op == UnaryOp::leaky_relu) {
+      f(functor::leaky_relu<T>{static_cast<T>(activation->p0), T(0)});
+    } else {
+      f(functor::tanh<T>{T(0), T(0)});
+    }
+  }
+
+  /// y = act(y + bias) over rows of `channels`; nothing to do for an empty epilogue.
+  template <class T>
+  void apply_epilogue(const Epilogue& epilogue, T* y, std::int64_t rows, std::int64_t channels) {
+    if (!epilogue.bias && !epilogue.activation) return;
+    dispatch_activation<T>(epilogue.activation, [&](auto f) {
+      using F = decltype(f);
+      exec_.for_rows(rows, channels,
+                     EpilogueBody<T, F>{y, epilogue.bias ? epilogue.bias->data<T>() : nullptr, channels, f});
+    });
+  }
+
+  Executor exec_;
+
+ private:
+  static RandomPointer pointer(const RandomSlice& slice) {
+    return {slice.state->data<std::int64_t>(), slice.stream, slice.delta};
+  }
+
+  template <class To, class From, class F>
+  void map(F f, const Tensor& in, const Tensor& out) {
+    const auto walk = strided_rows<2>({&in, &out});
+    const auto run = [&]<int SX, int SO>() {
+      exec_.for_rows(walk.rows, walk.cols, UnaryBody<To, From, F, SX, SO>{walk, in.data<From>(), out.data<To>(), f});
+    };
+    if (walk.inner_stride[0] == 1 && walk.inner_stride[1] == 1) {
+      run.template operator()<1, 1>();
+    } else {
+      run.template operator()<kAnyStride, kAnyStride>();
+    }
+  }
+
+  template <bool kNormal>
+  void draw(const RandomSlice& slice, const Tensor& out) {
+    dispatch_float(out.dtype(), [&]<class T>(T) {
+      exec_.for_each((out.numel() + 3) / 4, RandomBody<T, kNormal>{pointer(slice), out.data<T>(), out.numel()});
+    });
+  }
+};
+
+}  // namespace damc

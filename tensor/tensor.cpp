@@ -1,0 +1,180 @@
+#include "tensor/tensor.h"
+
+#include "tensor/backend.h"
+#include "tensor/error.h"
+
+namespace damc {
+
+Tensor Tensor::empty(const Shape& shape, Dtype dtype, Device device) {
+  for (const std::int64_t size : shape) ENSURE(size >= 0, "tensor: negative size in {}", shape.str());
+  Tensor out;
+  out.storage_ = std::make_shared<Storage>(static_cast<std::size_t>(shape.numel()) * size_of(dtype), device);
+  out.shape_ = shape;
+  out.strides_ = shape.contiguous_strides();
+  out.dtype_ = dtype;
+  return out;
+}
+
+Tensor Tensor::full(const Shape& shape, double value, Dtype dtype, Device device) {
+  const Tensor out = empty(shape, dtype, device);
+  out.fill(value);
+  return out;
+}
+
+Tensor Tensor::zeros(const Shape& shape, Dtype dtype, Device device) { return full(shape, 0.0, dtype, device); }
+
+template <class T>
+Tensor Tensor::from(std::span<const T> values, const Shape& shape, Device device) {
+  ENSURE(static_cast<std::int64_t>(values.size()) == shape.numel(), "tensor: {} values for shape {}", values.size(),
+         shape.str());
+  const Tensor out = empty(shape, dtype_of<T>(), device);
+  backend(device).copy_bytes(out.data<T>(), values.data(), values.size_bytes(), CopyKind::host_to_device);
+  return out;
+}
+
+template Tensor Tensor::from(std::span<const float>, const Shape&, Device);
+template Tensor Tensor::from(std::span<const double>, const Shape&, Device);
+template Tensor Tensor::from(std::span<const std::int64_t>, const Shape&, Device);
+
+bool Tensor::is_contiguous() const {
+  std::int64_t expected = 1;
+  for (int i = ndim() - 1; i >= 0; --i) {
+    if (shape_[i] == 1) continue;
+    if (strides_[i] != expected) return false;
+    expected *= shape_[i];
+  }
+  return true;
+}
+
+template <class T>
+std::vector<T> Tensor::to_vector() const {
+  if (dtype_ != dtype_of<T>()) {
+    ENSURE(dtype_ != Dtype::i64 && dtype_of<T>() != Dtype::i64, "tensor: no conversion from {} to {}", name(dtype_),
+           name(dtype_of<T>()));
+    return to(dtype_of<T>()).template to_vector<T>();
+  }
+  const Tensor source = contiguous();
+  std::vector<T> values(static_cast<std::size_t>(numel()));
+  backend(device()).copy_bytes(values.data(), source.data<T>(), values.size() * sizeof(T), CopyKind::device_to_host);
+  return values;
+}
+
+template std::vector<float> Tensor::to_vector() const;
+template std::vector<double> Tensor::to_vector() const;
+template std::vector<std::int64_t> Tensor::to_vector() const;
+
+double Tensor::item() const {
+  ENSURE(numel() == 1, "item: tensor of shape {} has more than one element", shape_.str());
+  return to_vector<double>()[0];
+}
+
+Tensor Tensor::reshape(const Shape& wanted) const {
+  Shape shape = wanted;
+  std::int64_t known = 1;
+  int unknown = -1;
+  for (int i = 0; i < shape.ndim(); ++i) {
+    if (shape[i] == -1) {
+      ENSURE(unknown < 0, "reshape: more than one -1 in {}", wanted.str());
+      unknown = i;
+    } else {
+      known *= shape[i];
+    }
+  }
+  if (unknown >= 0 && known > 0) shape[unknown] = numel() / known;
+  ENSURE(shape.numel() == numel(), "reshape: {} does not fit into {}", shape_.str(), wanted.str());
+  Tensor out = contiguous();
+  out.shape_ = shape;
+  out.strides_ = shape.contiguous_strides();
+  return out;
+}
+
+Tensor Tensor::permute(const Shape& order) const {
+  ENSURE(order.ndim() == ndim(), "permute: order {} for shape {}", order.str(), shape_.str());
+  unsigned seen = 0;
+  Tensor out = *this;
+  for (int i = 0; i < ndim(); ++i) {
+    const auto source = static_cast<int>(order[i]);
+    ENSURE(source >= 0 && source < ndim() && !(seen & (1u << source)), "permute: order {} for shape {}", order.str(),
+           shape_.str());
+    seen |= 1u << source;
+    out.shape_[i] = shape_[source];
+    out.strides_[i] = strides_[source];
+  }
+  return out;
+}
+
+Tensor Tensor::transpose(int a, int b) const {
+  if (a < 0) a += ndim();
+  if (b < 0) b += ndim();
+  ENSURE(a >= 0 && b >= 0 && a < ndim() && b < ndim(), "transpose: dimensions {}, {} of shape {}", a, b, shape_.str());
+  Tensor out = *this;
+  std::swap(out.shape_[a], out.shape_[b]);
+  std::swap(out.strides_[a], out.strides_[b]);
+  return out;
+}
+
+Tensor Tensor::narrow(int dim, std::int64_t start, std::int64_t length) const {
+  if (dim < 0) dim += ndim();
+  ENSURE(dim >= 0 && dim < ndim() && start >= 0 && length >= 0 && start + length <= shape_[dim],
+         "narrow: [{}, {}) of dimension {} of shape {}", start, start + length, dim, shape_.str());
+  Tensor out = *this;
+  out.shape_[dim] = length;
+  out.offset_ += start * strides_[dim];
+  return out;
+}
+
+Tensor Tensor::expand(const Shape& shape) const {
+  ENSURE(shape.ndim() >= ndim(), "expand: {} to {}", shape_.str(), shape.str());
+  Tensor out = *this;
+  out.shape_ = shape;
+  out.strides_ = shape;
+  for (int i = 0; i < shape.ndim(); ++i) {
+    const int source = i - (shape.ndim() - ndim());
+    const bool repeat = source < 0 || (shape_[source] == 1 && shape[i] != 1);
+    ENSURE(repeat || shape_[source] == shape[i], "expand: {} to {}", shape_.str(), shape.str());
+    out.strides_[i] = repeat ? 0 : strides_[source];
+  }
+  return out;
+}
+
+Tensor Tensor::contiguous() const { return is_contiguous() ? *this : clone(); }
+
+Tensor Tensor::clone() const {
+  const Tensor out = empty(shape_, dtype_, device());
+  out.copy_from(*this);
+  return out;
+}
+
+Tensor Tensor::to(Dtype dtype) const {
+  if (dtype == dtype_) return *this;
+  const Tensor out = empty(shape_, dtype, device());
+  out.copy_from(*this);
+  return out;
+}
+
+Tensor Tensor::to(Device device) const {
+  if (device == this->device()) return *this;
+  const Tensor out = empty(shape_, dtype_, device);
+  out.copy_from(*this);
+  return out;
+}
+
+void Tensor::copy_from(const Tensor& source) const {
+  if (source.device() == device()) {
+    ENSURE(source.dtype_ == dtype_ || (source.dtype_ != Dtype::i64 && dtype_ != Dtype::i64),
+           "copy: no conversion from {} to {}", name(source.dtype_), name(dtype_));
+    backend(device()).copy(source.expand(shape_), *this);
+    return;
+  }
+  // Between devices only whole contiguous blocks travel; layout and type change on the source's side.
+  ENSURE(is_contiguous(), "copy: a strided target of shape {} on another device", shape_.str());
+  const Tensor block = source.expand(shape_).to(dtype_).contiguous();
+  const bool up = device().type != DeviceType::cpu;
+  backend(up ? device() : source.device())
+      .copy_bytes(raw(), block.raw(), static_cast<std::size_t>(numel()) * size_of(dtype_),
+                  up ? CopyKind::host_to_device : CopyKind::device_to_host);
+}
+
+void Tensor::fill(double value) const { backend(device()).fill(value, *this); }
+
+}  // namespace damc

@@ -1,0 +1,87 @@
+/// Tensor: a typed, strided view of a storage. Copying a Tensor copies the handle, never the elements.
+/// Tensors know nothing of gradients (see autograd/variable.h). Images are N,H,W,C.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "tensor/device.h"
+#include "tensor/dtype.h"
+#include "tensor/shape.h"
+#include "tensor/storage.h"
+
+namespace damc {
+
+class Tensor {
+ public:
+  /// Undefined: no storage.
+  Tensor() = default;
+
+  /// Uninitialised, contiguous.
+  static Tensor empty(const Shape& shape, Dtype dtype = Dtype::f32, Device device = {});
+  static Tensor zeros(const Shape& shape, Dtype dtype = Dtype::f32, Device device = {});
+  static Tensor full(const Shape& shape, double value, Dtype dtype = Dtype::f32, Device device = {});
+  /// Copies host values (row-major). Throws Error when their number differs from the shape's.
+  template <class T>
+  static Tensor from(std::span<const T> values, const Shape& shape, Device device = {});
+  template <class T>
+  static Tensor from(const std::vector<T>& values, const Shape& shape, Device device = {}) {
+    return from(std::span<const T>(values), shape, device);
+  }
+
+  bool defined() const { return storage_ != nullptr; }
+  const Shape& shape() const { return shape_; }
+  const Shape& strides() const { return strides_; }
+  int ndim() const { return shape_.ndim(); }
+  /// Size of dimension i; negative i counts from the end.
+  std::int64_t size(int i) const { return shape_[i < 0 ? i + ndim() : i]; }
+  std::int64_t numel() const { return shape_.numel(); }
+  Dtype dtype() const { return dtype_; }
+  Device device() const { return storage_->device(); }
+  bool is_contiguous() const;
+
+  /// First element, in the device's memory. T must be the tensor's type (unchecked here, checked by the ops).
+  template <class T>
+  T* data() const {
+    return static_cast<T*>(raw());
+  }
+  void* raw() const {
+    return static_cast<std::byte*>(storage_->data()) + offset_ * static_cast<std::int64_t>(size_of(dtype_));
+  }
+  /// Host values in row-major order, converted to T; waits for the device.
+  template <class T>
+  std::vector<T> to_vector() const;
+  /// The value of a one-element tensor; waits for the device. Throws Error otherwise.
+  double item() const;
+
+  // Views share the storage. All throw Error with the shapes when the request does not fit.
+  /// Same elements, another shape; copies only when the strides do not allow a view. One size may be -1.
+  Tensor reshape(const Shape& shape) const;
+  /// Dimension i of the result is dimension order[i] of this.
+  Tensor permute(const Shape& order) const;
+  Tensor transpose(int a, int b) const;
+  /// Elements [start, start + length) of dimension `dim`.
+  Tensor narrow(int dim, std::int64_t start, std::int64_t length) const;
+  /// Broadcasts to `shape` with stride 0.
+  Tensor expand(const Shape& shape) const;
+
+  // Copies.
+  Tensor contiguous() const;
+  /// A contiguous copy, always.
+  Tensor clone() const;
+  Tensor to(Dtype dtype) const;
+  Tensor to(Device device) const;
+  /// Overwrites these elements with those of `source` (broadcast, converted, from any device).
+  void copy_from(const Tensor& source) const;
+  void fill(double value) const;
+
+ private:
+  std::shared_ptr<Storage> storage_;
+  Shape shape_;
+  Shape strides_;
+  std::int64_t offset_ = 0;
+  Dtype dtype_ = Dtype::f32;
+};
+
+}  // namespace damc

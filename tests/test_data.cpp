@@ -1,0 +1,440 @@
+/// Data sets: the bundled MNIST, small files made in the official formats, damaged files of every kind, the
+/// division for anomaly detection against NumPy, and minibatches as a pure function of seed and iteration.
+#include <doctest/doctest.h>
+#include <matio.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "data/batches.h"
+#include "data/cifar10.h"
+#include "data/counter_hash.h"
+#include "data/dataset.h"
+#include "data/describe.h"
+#include "data/idx.h"
+#include "data/image_io.h"
+#include "data/mnist.h"
+#include "data/numpy_random.h"
+#include "data/packed.h"
+#include "data/svhn.h"
+#include "tensor/error.h"
+#include "tensor/file.h"
+
+using namespace damc;
+namespace fs = std::filesystem;
+
+namespace {
+
+const fs::path bundled = fs::path(DAMC_SOURCE_DIR) / "data/mnist";
+
+struct TempFolder {
+  fs::path path = fs::temp_directory_path() / ("damc-test-data-" + std::to_string(::getpid()));
+  TempFolder() { fs::create_directories(path); }
+  ~TempFolder() { fs::remove_all(path); }
+};
+
+using Bytes = std::vector<uint8_t>;
+
+void write(const fs::path& path, const Bytes& bytes) {
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+}
+
+void write_gzip(const fs::path& path, const Bytes& bytes) {
+  const gzFile file = gzopen(path.c_str(), "wb");
+  gzwrite(file, bytes.data(), static_cast<unsigned>(bytes.size()));
+  gzclose(file);
+}
+
+/// Copies all but the last `cut` bytes of a file over itself.
+void truncate(const fs::path& path, uintmax_t cut) { fs::resize_file(path, fs::file_size(path) - cut); }
+
+/// The first line of the UserError that `action` throws; empty if it throws none.
+template <typename Action>
+std::string error_of(const Action& action) {
+  try {
+    action();
+  } catch (const UserError& error) {
+    const std::string what = error.what();
+    return what.substr(0, what.find('\n'));
+  }
+  return {};
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+uLong crc(const Bytes& bytes) { return crc32_z(0, bytes.data(), bytes.size()); }
+
+/// `n` images whose every pixel tells its place: the value counts up through the whole array, modulo 251.
+Images counting_images(int64_t n, int64_t height, int64_t width, int64_t channels) {
+  Images images{n, height, width, channels, {}, {}};
+  for (int64_t i = 0; i < n * images.image_size(); ++i)
+    images.pixels.push_back(static_cast<uint8_t>(i % 251));
+  return images;
+}
+
+}  // namespace
+
+TEST_CASE("images: subset, concatenate, split_off") {
+  Images images = counting_images(5, 2, 3, 1);
+  images.labels = {0, 1, 2, 3, 4};
+  const std::vector<int64_t> some{4, 1, 4};
+  const Images chosen = subset(images, some);
+  CHECK(chosen.labels == std::vector<int32_t>{4, 1, 4});
+  CHECK(chosen.image(1)[0] == 6);
+  CHECK_THROWS_AS(subset(images, std::vector<int64_t>{5}), Error);
+
+  Images head = images;
+  const Images tail = split_off(head, 3);
+  CHECK((head.n == 3 && tail.n == 2 && tail.image(0)[0] == 18));
+  const Images whole = concatenate(head, tail);
+  CHECK((whole.n == 5 && whole.pixels == images.pixels && whole.labels == images.labels));
+  CHECK_THROWS_AS(concatenate(head, counting_images(1, 3, 2, 1)), Error);
+  CHECK_THROWS_AS(split_off(head, 4), Error);
+}
+
+TEST_CASE("idx: plain, gzipped, and everything that can be wrong") {
+  const TempFolder temp;
+  const fs::path path = temp.path / "a";
+  const Idx array{{2, 3}, {1, 2, 3, 4, 5, 6}};
+  write_idx(path, array);
+  const Bytes file{0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 6};
+  CHECK(fs::file_size(path) == file.size());
+  CHECK(read_idx(path, 2).bytes == array.bytes);
+  write_gzip(path, file);
+  CHECK(read_idx(path, 2).sizes == array.sizes);
+
+  const auto error = [&] { return error_of([&] { read_idx(path, 2); }); };
+  truncate(path, 4);  // within gzip's trailer: all elements are there, the checksum is not
+  CHECK(contains(error(), "truncated"));
+  write_gzip(path, Bytes(file.begin(), file.end() - 1));
+  CHECK(contains(error(), "truncated"));
+  write_gzip(path, file);
+  Bytes damaged(fs::file_size(path));
+  std::ifstream(path, std::ios::binary)
+      .read(reinterpret_cast<char*>(damaged.data()), static_cast<std::streamsize>(damaged.size()));
+  damaged[damaged.size() - 7] ^= 1;  // the stored CRC-32
+  write(path, damaged);
+  CHECK(contains(error(), "damaged"));
+
+  write(path, Bytes(file.begin(), file.end() - 1));
+  CHECK(contains(error(), "truncated"));
+  write(path, {});
+  CHECK(contains(error(), "truncated"));
+  Bytes longer = file;
+  longer.push_back(0);
+  write(path, longer);
+  CHECK(contains(error(), "more bytes"));
+  write(path, {0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 6});
+  CHECK(contains(error(), "0x00000803"));
+  // 2^64 elements: must be refused before anything is allocated.
+  write(path, {0, 0, 8, 2, 255, 255, 255, 255, 255, 255, 255, 255});
+  CHECK(contains(error(), "cannot hold"));
+  write_gzip(path, {0, 0, 8, 2, 255, 255, 255, 255, 255, 255, 255, 255});
+  CHECK(contains(error(), "cannot hold"));
+  write(path, {0, 0, 8, 2, 0, 0, 0, 0, 0, 0, 0, 3});
+  CHECK(contains(error(), "cannot hold"));
+  fs::remove(path);
+  CHECK(contains(error(), "does not exist"));
+  CHECK_THROWS_AS(write_idx(path, {{2, 2}, {1, 2, 3}}), Error);
+}
+
+TEST_CASE("mnist: the bundled files are the official ones") {
+  const Split split = load_dataset("mnist", bundled);
+  CHECK((split.train.n == 60000 && split.test.n == 10000 && split.train.image_size() == 784));
+  CHECK(std::vector<int32_t>(split.train.labels.begin(), split.train.labels.begin() + 5) ==
+        std::vector<int32_t>{5, 0, 4, 1, 9});
+  CHECK(crc(split.test.pixels) == 0xe4ca5f57);
+  for (const Check& check : verify(bundled)) CHECK_MESSAGE(check.ok, check.subject, ": ", check.finding);
+
+  const Description description = describe(bundled);
+  CHECK(description.format == "mnist");
+  CHECK(description.parts[0].label_counts[1] == 6742);
+  CHECK(description.parts[0].channel_means[0] == doctest::Approx(0.13066));
+  CHECK(contains(to_text(description), "60000 images of 28x28x1"));
+}
+
+TEST_CASE("mnist: missing and mismatched files are named") {
+  const TempFolder temp;
+  for (const std::string_view name : mnist_files)
+    fs::copy_file(find_mnist_file(bundled, name), temp.path / (std::string(name) + ".gz"));
+  fs::remove(temp.path / "t10k-labels-idx1-ubyte.gz");
+  const auto error = [&] { return error_of([&] { read_mnist(temp.path); }); };
+  CHECK(contains(error(), "t10k-labels-idx1-ubyte missing"));
+  write_idx(temp.path / "t10k-labels-idx1-ubyte", {{3}, {1, 2, 3}});
+  CHECK(contains(error(), "10000 images, but"));
+  Bytes labels(10000, 3);
+  labels[77] = 10;
+  write_idx(temp.path / "t10k-labels-idx1-ubyte", {{10000}, labels});
+  CHECK(contains(error(), "label 10"));
+  write_idx(temp.path / "t10k-images-idx3-ubyte", {{1, 32, 32}, Bytes(1024)});
+  CHECK(contains(error(), "32x32"));
+  const std::vector<Check> checks = verify(temp.path);
+  CHECK((checks[0].ok && checks[1].ok && !checks[2].ok && !checks[3].ok));
+}
+
+TEST_CASE("NumpyRandom: the order of numpy.random.RandomState(42).permutation") {
+  NumpyRandom random(42);
+  const auto permutation = [&](size_t n) {
+    std::vector<int64_t> values(n);
+    std::iota(values.begin(), values.end(), 0);
+    random.shuffle(values);
+    return values;
+  };
+  CHECK(permutation(10) == std::vector<int64_t>{8, 1, 5, 0, 7, 2, 9, 4, 3, 6});
+  CHECK(permutation(13) == std::vector<int64_t>{0, 11, 9, 1, 8, 5, 12, 3, 4, 7, 10, 6, 2});
+  random = NumpyRandom(42);
+  const std::vector<int64_t> large = permutation(70000);
+  CHECK((large[0] == 46730 && large[1] == 48393 && large[69999] == 15795));
+  CHECK(permutation(65536)[0] == 50409);
+  CHECK(permutation(65537)[0] == 21068);
+}
+
+TEST_CASE("mnist: a held-out digit divides the images as NumPy does") {
+  struct Row {
+    int digit;
+    int64_t n_train, n_test;
+    uLong train_crc, test_crc;  // of the pixels, from NumPy
+  };
+  const Split official = read_mnist(bundled);
+  for (const Row& row : {Row{1, 49698, 20302, 0x94c5cf78, 0x55995d67},
+                         {4, 50540, 19460, 0x2ac1601c, 0x75f0a3e7},
+                         {5, 50949, 19051, 0x8125f352, 0x0651a8e4},
+                         {7, 50165, 19835, 0xb2d40ef9, 0x6b95d6ee},
+                         {9, 50433, 19567, 0x84e4da5d, 0x8c0815fc}}) {
+    CAPTURE(row.digit);
+    const Split split = hold_out_digit(official, row.digit);
+    CHECK(split.train.n == row.n_train);
+    CHECK(split.test.n == row.n_test);
+    CHECK(crc(split.train.pixels) == row.train_crc);
+    CHECK(crc(split.test.pixels) == row.test_crc);
+    CHECK(std::count(split.train.labels.begin(), split.train.labels.end(), row.digit) == 0);
+    bool flags_right = static_cast<int64_t>(split.test_is_anomaly.size()) == split.test.n;
+    for (size_t i = 0; i < split.test_is_anomaly.size(); ++i)
+      flags_right &= split.test_is_anomaly[i] == (split.test.labels[i] == row.digit);
+    CHECK(flags_right);
+  }
+  CHECK(contains(error_of([&] { hold_out_digit(official, 10); }), "10"));
+}
+
+TEST_CASE("cifar10: planar records become interleaved images") {
+  const TempFolder temp;
+  const fs::path dir = temp.path / "cifar-10-batches-bin";
+  fs::create_directory(dir);
+  CHECK(contains(error_of([&] { read_cifar10(temp.path); }), "data_batch_1.bin, data_batch_2.bin"));
+  for (int b = 1; b <= 6; ++b) {
+    Bytes file;
+    for (int i = 0; i < 2; ++i) {
+      file.push_back(static_cast<uint8_t>(b));
+      for (int c = 0; c < 3; ++c)
+        for (int p = 0; p < 1024; ++p) file.push_back(static_cast<uint8_t>(p % 64 + 64 * c + i));
+    }
+    write(dir / (b == 6 ? "test_batch.bin" : "data_batch_" + std::to_string(b) + ".bin"), file);
+  }
+  const Split split = load_dataset("cifar10", temp.path);
+  CHECK((split.train.n == 10 && split.test.n == 2));
+  CHECK(split.train.labels == std::vector<int32_t>{1, 1, 2, 2, 3, 3, 4, 4, 5, 5});
+  const auto image = split.train.image(1);
+  CHECK((image[0] == 1 && image[1] == 65 && image[2] == 129 && image[3] == 2 && image[33 * 3] == 34));
+  CHECK(contains(verify(temp.path)[0].finding, "10 images; the official set has 50000"));
+  truncate(dir / "data_batch_3.bin", 1);
+  CHECK(contains(error_of([&] { read_cifar10(dir); }), "6145 bytes"));
+  write(dir / "data_batch_3.bin", Bytes(3073, 200));
+  CHECK(contains(error_of([&] { read_cifar10(dir); }), "label 200"));
+}
+
+namespace {
+
+/// Writes a variable of bytes or doubles to a MATLAB file.
+template <typename T>
+void write_variable(mat_t* file, const char* name, std::vector<size_t> dims, std::vector<T> data,
+                    matio_compression compression) {
+  const bool bytes = sizeof(T) == 1;
+  matvar_t* variable =
+      Mat_VarCreate(name, bytes ? MAT_C_UINT8 : MAT_C_DOUBLE, bytes ? MAT_T_UINT8 : MAT_T_DOUBLE,
+                    static_cast<int>(dims.size()), dims.data(), data.data(), 0);
+  Mat_VarWrite(file, variable, compression);
+  Mat_VarFree(variable);
+}
+
+template <typename T>
+void write_svhn(const fs::path& path, size_t n, const std::vector<T>& labels, matio_compression compression,
+                size_t side = 32) {
+  mat_t* file = Mat_CreateVer(path.c_str(), nullptr, MAT_FT_MAT5);
+  Bytes x;  // column-major: the row varies fastest
+  for (size_t i = 0; i < n; ++i)
+    for (size_t c = 0; c < 3; ++c)
+      for (size_t column = 0; column < side; ++column)
+        for (size_t row = 0; row < side; ++row)
+          x.push_back(static_cast<uint8_t>(row + 2 * column + 50 * c + i));
+  write_variable(file, "X", {side, side, 3, n}, x, compression);
+  write_variable(file, "y", {labels.size(), 1}, labels, compression);
+  Mat_Close(file);
+}
+
+}  // namespace
+
+TEST_CASE("svhn: column-major arrays, labels 1..10, missing and damaged files") {
+  const TempFolder temp;
+  const fs::path train = temp.path / "train_32x32.mat";
+  CHECK(contains(error_of([&] { read_svhn(temp.path); }), "train_32x32.mat is missing"));
+  for (const auto compression : {MAT_COMPRESSION_NONE, MAT_COMPRESSION_ZLIB}) {
+    write_svhn(train, 4, std::vector<double>{1, 10, 9, 5}, compression);
+    const Images images = read_svhn_file(train);
+    CHECK((images.n == 4 && images.height == 32 && images.channels == 3));
+    CHECK(images.labels == std::vector<int32_t>{1, 0, 9, 5});
+    CHECK(images.image(3)[(5 * 32 + 7) * 3 + 2] == 5 + 14 + 100 + 3);
+    truncate(train, 40);
+    CHECK(contains(error_of([&] { read_svhn_file(train); }), "truncated"));
+    truncate(train, fs::file_size(train) / 2);
+    CHECK(contains(error_of([&] { read_svhn_file(train); }), "truncated"));
+  }
+  write_svhn(train, 20, Bytes(20, 0), MAT_COMPRESSION_ZLIB);
+  const Split split = load_dataset("svhn", temp.path);
+  CHECK((split.train.n == 18 && split.test.n == 2 && split.train.labels.empty()));
+  CHECK(contains(split.note, "test_32x32.mat is missing"));
+  write_svhn(temp.path / "test_32x32.mat", 3, Bytes{1, 2, 10}, MAT_COMPRESSION_ZLIB);
+  CHECK(load_dataset("svhn", temp.path).test.labels == std::vector<int32_t>{1, 2, 0});
+
+  const auto error = [&] { return error_of([&] { read_svhn_file(train); }); };
+  write_svhn(train, 2, Bytes{1, 11}, MAT_COMPRESSION_NONE);
+  CHECK(contains(error(), "label 11"));
+  write_svhn(train, 2, Bytes{1, 2, 3}, MAT_COMPRESSION_NONE);
+  CHECK(contains(error(), "3 labels for 2 images"));
+  write_svhn(train, 2, Bytes{1, 2}, MAT_COMPRESSION_NONE, 28);
+  CHECK(contains(error(), "28 x 28 x 3 x 2"));
+  write(train, Bytes(200, 'M'));
+  CHECK(contains(error(), "not a MATLAB 5 file"));
+  write(train, {});
+  CHECK(contains(error(), "not a MATLAB 5 file"));
+}
+
+TEST_CASE("svhn: a header that claims more images than the file can hold is refused") {
+  const TempFolder temp;
+  const fs::path path = temp.path / "train_32x32.mat";
+  write_svhn(path, 2, Bytes{1, 2}, MAT_COMPRESSION_NONE);
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(128 + 8 + 16 + 8 + 12);  // file header, matrix tag, flags, dimensions tag, three dimensions
+  file.write("\xff\xff\xff\x7f", 4);
+  file.close();
+  CHECK(contains(error_of([&] { read_svhn_file(path); }), "claims 2147483647 images"));
+}
+
+TEST_CASE("image folders: order, split and packing") {
+  const TempFolder temp;
+  fs::create_directories(temp.path / "b");
+  for (const char* name : {"10.png", "9.PNG", "b/1.png", "._9.png", "readme.txt"}) {
+    const auto value = static_cast<uint8_t>(10 * std::string(name).size());
+    write_png(temp.path / name, Bytes(218 * 178 * 3, value), 218, 178, 3);
+  }
+  const std::vector<fs::path> paths = list_images(temp.path);
+  CHECK(paths == std::vector<fs::path>{temp.path / "10.png", temp.path / "9.PNG", temp.path / "b/1.png"});
+
+  const Split split = load_dataset("celeba64", temp.path);
+  CHECK((split.train.n == 2 && split.test.n == 1 && split.train.height == 64 && split.train.labels.empty()));
+  CHECK((split.train.pixels[0] == 60 && split.train.image(1)[0] == 50 && split.test.pixels[0] == 70));
+  CHECK(contains(split.note, "last 1"));
+
+  const fs::path packed = temp.path / "packed";
+  write_packed(packed, read_image_folder(temp.path, folder_options("celeba64")));
+  CHECK(load_dataset("celeba64", packed).test.pixels == split.test.pixels);
+  CHECK(describe(packed).parts[0].shape == "64x64x3");
+  CHECK(contains(error_of([&] { load_dataset("celebahq", packed); }), "needs 256x256x3"));
+
+  write(temp.path / "a.jpg", {1, 2, 3});
+  CHECK(contains(error_of([&] { load_dataset("celeba64", temp.path); }), "a.jpg"));
+  const std::vector<Check> checks = verify(temp.path);
+  CHECK((checks.size() == 2 && contains(checks[0].finding, "3 of 4") && checks[1].subject == "a.jpg"));
+}
+
+TEST_CASE("load_dataset: what cannot be") {
+  const TempFolder temp;
+  CHECK(contains(error_of([&] { load_dataset("imagenet", temp.path); }), "imagenet"));
+  CHECK(contains(error_of([&] { load_dataset("mnist", temp.path / "no"); }), "does not exist"));
+  CHECK(contains(error_of([&] { load_dataset("svhn", temp.path, 3); }), "holdout is 3"));
+  CHECK(contains(error_of([&] { load_dataset("celebahq", temp.path); }), "no images"));
+}
+
+TEST_CASE("counter_hash: SplitMix64's published outputs for the seed 1234567") {
+  CHECK(counter_hash(1234567, 0) == 6457827717110365317u);
+  CHECK(counter_hash(1234567, 1) == 3203168211198807973u);
+}
+
+TEST_CASE("batches: every epoch shows every image once, in an order of its own") {
+  const Images images = counting_images(10, 1, 1, 1);
+  Batches batches(images, 4, 7, false);
+  std::vector<int64_t> shown;
+  for (int64_t k = 0; k < 15; ++k)
+    for (const int64_t i : batches.indices(k)) shown.push_back(i);
+  std::vector<std::vector<int64_t>> epochs;
+  for (auto it = shown.begin(); it != shown.end(); it += 10) epochs.emplace_back(it, it + 10);
+  for (std::vector<int64_t> epoch : epochs) {
+    std::sort(epoch.begin(), epoch.end());
+    CHECK(epoch == std::vector<int64_t>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9});
+  }
+  std::sort(epochs.begin(), epochs.end());
+  CHECK(std::adjacent_find(epochs.begin(), epochs.end()) == epochs.end());
+  CHECK(Batches(images, 4, 8, false).indices(0) != batches.indices(0));
+  CHECK(Batches(images, 25, 7, false).indices(0).size() == 25);  // two and a half epochs
+
+  // All orders of three images are about equally frequent: 6000 epochs, 1000 expected of each, deviation 29.
+  const Images three = counting_images(3, 1, 1, 1);
+  Batches orders(three, 3, 1, false);
+  std::map<std::vector<int64_t>, int> counts;
+  for (int64_t k = 0; k < 6000; ++k) ++counts[orders.indices(k)];
+  CHECK(counts.size() == 6);
+  for (const auto& [order, count] : counts) CHECK(std::abs(count - 1000) < 120);
+}
+
+TEST_CASE("batches: a minibatch depends on seed and iteration only, not on what was asked before") {
+  const Images images = counting_images(50, 2, 3, 3);
+  const auto batch = [&](Batches& batches, int64_t k) {
+    std::vector<float> out(static_cast<size_t>(16 * images.image_size()));
+    batches.fill(k, out);
+    return out;
+  };
+  Batches straight(images, 16, 3, true);
+  std::vector<std::vector<float>> expected;
+  for (int64_t k = 0; k < 20; ++k) expected.push_back(batch(straight, k));
+  for (const int64_t k : {19, 3, 4, 0, 12}) {
+    Batches resumed(images, 16, 3, true);
+    CHECK(batch(resumed, k) == expected[static_cast<size_t>(k)]);
+    CHECK(batch(straight, k) == expected[static_cast<size_t>(k)]);
+  }
+  std::vector<float> wrong(5);
+  CHECK_THROWS_AS(straight.fill(0, wrong), Error);
+  CHECK_THROWS_AS(straight.indices(-1), Error);
+  CHECK_THROWS_AS(Batches(Images{}, 16, 3, true), UserError);
+  CHECK_THROWS_AS(Batches(images, 0, 3, true), UserError);
+}
+
+TEST_CASE("batches: scaled to [-1, 1], and half of the images mirrored") {
+  const Images one{1, 1, 2, 3, {0, 1, 2, 253, 254, 255}, {}};
+  std::vector<float> plain(6);
+  to_float(one, 0, 1, plain);
+  CHECK((plain.front() == -1.f && plain.back() == 1.f && plain[1] == 1 / 127.5f - 1));
+  CHECK_THROWS_AS(to_float(one, 0, 2, plain), Error);
+
+  const std::vector<float> mirrored{plain[3], plain[4], plain[5], plain[0], plain[1], plain[2]};
+  const int64_t n = 4000;
+  std::vector<float> out(static_cast<size_t>(6 * n));
+  Batches(one, n, 5, true).fill(0, out);
+  int64_t flips = 0;
+  for (auto it = out.begin(); it != out.end(); it += 6) {
+    const bool flipped = std::equal(it, it + 6, mirrored.begin());
+    flips += flipped;
+    if (!flipped) REQUIRE(std::equal(it, it + 6, plain.begin()));
+  }
+  CHECK(std::abs(flips - n / 2) < 130);  // four standard deviations
+  Batches(one, n, 5, false).fill(0, out);
+  for (auto it = out.begin(); it != out.end(); it += 6) REQUIRE(std::equal(it, it + 6, plain.begin()));
+}
