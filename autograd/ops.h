@@ -27,6 +27,7 @@ inline Variable silu(const Variable& x) { return unary({UnaryOp::silu}, x); }
 inline Variable leaky_relu(const Variable& x, double slope) { return unary({UnaryOp::leaky_relu, slope}, x); }
 inline Variable relu(const Variable& x) { return leaky_relu(x, 0.0); }
 inline Variable clamp(const Variable& x, double low, double high) { return unary({UnaryOp::clamp, low, high}, x); }
+inline Variable greater(const Variable& x, double bound) { return unary({UnaryOp::greater, bound}, x); }
 
 Variable add(const Variable& a, const Variable& b);
 Variable sub(const Variable& a, const Variable& b);

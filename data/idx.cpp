@@ -59,7 +59,8 @@ class GzipReader {
  private:
   [[noreturn]] void fail() {
     int code = Z_OK;
-    const std::string reason = gzerror(file_.get(), &code);
+    std::string reason = gzerror(file_.get(), &code);
+    if (reason.starts_with(name_ + ": ")) reason.erase(0, name_.size() + 2);
     user_error(code == Z_OK || code == Z_BUF_ERROR
                    ? fmt::format("'{}' is truncated: it ends within its data ({} bytes)", name_, file_size_)
                    : fmt::format("'{}' is damaged: {}", name_, reason),

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "data/image_io.h"
+#include "data/resize.h"
 #include "tensor/error.h"
 
 namespace damc {

@@ -1,15 +1,12 @@
 #include "data/image_io.h"
 
-#include <stb/stb_image.h>
-#include <stb/stb_image_resize.h>
-#include <stb/stb_image_write.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <memory>
 #include <vector>
 
+#include "data/codec.h"
 #include "tensor/error.h"
 #include "tensor/file.h"
 
@@ -21,29 +18,27 @@ namespace {
 constexpr int64_t max_file_bytes = int64_t{64} << 20;
 constexpr int64_t max_pixels = int64_t{1} << 26;
 
-[[noreturn]] void bad_image(const fs::path& path, const char* reason) {
-  user_error(fmt::format("cannot decode '{}': {}", path.string(), reason),
-             "only PNG and JPEG images are read; remove or replace this file");
-}
-
-struct Header {
-  int width, height, channels;
-};
-
-const stbi_uc* data_of(const std::vector<std::byte>& file) {
-  return reinterpret_cast<const stbi_uc*>(file.data());
-}
-
-/// Checked before decoding, since a small file can claim a huge image.
-Header read_header(const fs::path& path, const std::vector<std::byte>& file) {
-  Header header{};
-  if (!stbi_info_from_memory(data_of(file), static_cast<int>(file.size()), &header.width, &header.height,
-                             &header.channels))
-    bad_image(path, "no valid PNG or JPEG header");
-  if (int64_t{header.height} * header.width > max_pixels)
+/// Opens a file after checking its size in pixels, since a small file can claim a huge image.
+std::unique_ptr<ImageDecoder> open_checked(const std::vector<std::byte>& file, const fs::path& path) {
+  std::unique_ptr<ImageDecoder> decoder = open_image(file, path.string());
+  if (decoder->height > max_pixels / decoder->width)
     user_error(fmt::format("'{}' has {}x{} pixels; at most {} in all are accepted", path.string(),
-                           header.height, header.width, max_pixels));
-  return header;
+                           decoder->height, decoder->width, max_pixels));
+  return decoder;
+}
+
+/// Gray to colour or back.
+std::vector<uint8_t> convert(const std::vector<uint8_t>& pixels, int64_t channels) {
+  std::vector<uint8_t> out;
+  if (channels == 3) {
+    for (const uint8_t gray : pixels) out.insert(out.end(), 3, gray);
+    return out;
+  }
+  // ITU-R 601 luma, 0.299 R + 0.587 G + 0.114 B, in 16-bit fixed point.
+  for (size_t i = 0; i < pixels.size(); i += 3)
+    out.push_back(static_cast<uint8_t>(
+        (pixels[i] * 19595 + pixels[i + 1] * 38470 + pixels[i + 2] * 7471 + 0x8000) >> 16));
+  return out;
 }
 
 /// [-1, 1] to 0..255, rounded to the nearest; the inverse of pixel / 127.5 - 1.
@@ -61,23 +56,22 @@ size_t checked_size(int64_t n, int64_t height, int64_t width, int64_t channels) 
 }  // namespace
 
 ImageSize read_image_size(const fs::path& path) {
-  const Header header = read_header(path, read_file(path, max_file_bytes));
-  return {header.height, header.width};
+  const std::vector<std::byte> file = read_file(path, max_file_bytes);
+  const std::unique_ptr<ImageDecoder> decoder = open_checked(file, path);
+  return {decoder->height, decoder->width};
 }
 
 Images read_image(const fs::path& path, int64_t channels) {
   ENSURE(channels == 0 || channels == 1 || channels == 3, "read_image: {} channels asked for", channels);
   const std::vector<std::byte> file = read_file(path, max_file_bytes);
-  const Header header = read_header(path, file);
-  if (channels == 0) channels = header.channels < 3 ? 1 : 3;
-  int width = 0, height = 0, in_file = 0;
-  const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
-      stbi_load_from_memory(data_of(file), static_cast<int>(file.size()), &width, &height, &in_file,
-                            static_cast<int>(channels)),
-      stbi_image_free);
-  if (!pixels) bad_image(path, stbi_failure_reason());
-  Images image{1, height, width, channels, {}, {}};
-  image.pixels.assign(pixels.get(), pixels.get() + image.image_size());
+  const std::unique_ptr<ImageDecoder> decoder = open_checked(file, path);
+  Images image{1, decoder->height, decoder->width, decoder->channels, {}, {}};
+  image.pixels.resize(static_cast<size_t>(image.image_size()));
+  decoder->decode(image.pixels);
+  if (channels != 0 && channels != image.channels) {
+    image.pixels = convert(image.pixels, channels);
+    image.channels = channels;
+  }
   return image;
 }
 
@@ -94,35 +88,11 @@ Images crop(const Images& image, int64_t top, int64_t left, int64_t height, int6
   return out;
 }
 
-Images resize(const Images& image, int64_t height, int64_t width) {
-  ENSURE(image.n == 1 && height > 0 && width > 0 && height * width <= max_pixels,
-         "cannot resize {} image(s) to {}x{}", image.n, height, width);
-  Images out{1, height, width, image.channels, {}, {}};
-  out.pixels.resize(static_cast<size_t>(out.image_size()));
-  const int done = stbir_resize_uint8_generic(
-      image.pixels.data(), static_cast<int>(image.width), static_cast<int>(image.height), 0,
-      out.pixels.data(), static_cast<int>(width), static_cast<int>(height), 0,
-      static_cast<int>(image.channels), STBIR_ALPHA_CHANNEL_NONE, 0, STBIR_EDGE_CLAMP, STBIR_FILTER_TRIANGLE,
-      STBIR_COLORSPACE_LINEAR, nullptr);
-  ENSURE(done, "out of memory while resizing an image to {}x{}", height, width);
-  return out;
-}
-
 void write_png(const fs::path& path, std::span<const uint8_t> pixels, int64_t height, int64_t width,
                int64_t channels) {
   ENSURE(pixels.size() == checked_size(1, height, width, channels) && height * width <= max_pixels,
          "write_png '{}': {} bytes for {}x{}x{}", path.string(), pixels.size(), height, width, channels);
-  std::vector<std::byte> file;
-  const auto append = [](void* context, void* data, int size) {
-    const auto* bytes = static_cast<const std::byte*>(data);
-    auto& out = *static_cast<std::vector<std::byte>*>(context);
-    out.insert(out.end(), bytes, bytes + size);
-  };
-  ENSURE(
-      stbi_write_png_to_func(append, &file, static_cast<int>(width), static_cast<int>(height),
-                             static_cast<int>(channels), pixels.data(), static_cast<int>(width * channels)),
-      "out of memory while encoding '{}'", path.string());
-  atomic_write_file(path, file);
+  atomic_write_file(path, encode_png(pixels, height, width, channels));
 }
 
 Images grid(std::span<const float> images, int64_t n, int64_t height, int64_t width, int64_t channels,

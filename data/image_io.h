@@ -10,26 +10,22 @@
 
 namespace damc {
 
-/// Height and width of the PNG or JPEG file at `path`, from its header alone.
-/// Throws UserError when it is neither, or is larger than `read_image` accepts.
+/// Height and width in pixels.
 struct ImageSize {
   int64_t height, width;
 };
+
+/// The size of the PNG or JPEG file at `path`, from its header alone. Throws UserError as `read_image` does.
 ImageSize read_image_size(const std::filesystem::path& path);
 
 /// Decodes a PNG or JPEG file to one image. `channels` is 1 or 3, or 0 for what the file has; an alpha
-/// channel is dropped, 16 bits become 8. Throws UserError when the file is missing, larger than 64 MiB or
-/// 2^26 pixels, or damaged.
+/// channel is dropped, 16 bits become 8, colour becomes gray with the weights of ITU-R 601. Throws UserError
+/// when the file is missing, larger than 64 MiB or 2^26 pixels, of another kind, or damaged.
 Images read_image(const std::filesystem::path& path, int64_t channels = 0);
 
 /// Cuts the rectangle with upper left corner (top, left) out of a single image. Throws Error if it sticks
 /// out.
 Images crop(const Images& image, int64_t top, int64_t left, int64_t height, int64_t width);
-
-/// Resamples a single image to height x width with a triangle (bilinear) filter, widened when shrinking so
-/// that every source pixel counts: what Pillow and torchvision call antialiased bilinear. No gamma
-/// conversion.
-Images resize(const Images& image, int64_t height, int64_t width);
 
 /// Writes H,W,C bytes as a PNG file, whole or not at all. Throws Error when that fails, when there are not 1
 /// or 3 channels, or when `pixels` has another size than height * width * channels.

@@ -1,11 +1,12 @@
 #include "data/svhn.h"
 
 #include <matio.h>
+#include <zlib.h>
 
-#include <fstream>
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "tensor/error.h"
 #include "tensor/file.h"
@@ -16,7 +17,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr int64_t side = 32, channels = 3, image_size = side * side * channels;
-constexpr int64_t max_deflate_ratio = 1032;  // what zlib, used inside the file, can reach at best
+constexpr int64_t max_file_bytes = int64_t{4} << 30;  // the largest part, "extra", has 1.3 GB
+constexpr int64_t max_deflate_ratio = 1032;           // what zlib, used inside the file, can reach at best
 
 struct CloseFile {
   void operator()(mat_t* file) const { Mat_Close(file); }
@@ -32,24 +34,46 @@ using MatVariable = std::unique_ptr<matvar_t, FreeVariable>;
              "take the cropped digits (format 2) from http://ufldl.stanford.edu/housenumbers/");
 }
 
-/// Throws unless the file is a row of MATLAB 5 elements that ends where the file does: matio would return
-/// what there is of a truncated one. After a header of 128 bytes each element is a type, a size, and `size`
-/// bytes.
-void check_elements(const fs::path& path) {
-  const int64_t file_size = regular_file_size(path);
-  std::ifstream in(path, std::ios::binary);
-  uint8_t header[128] = {}, tag[8] = {};
-  in.read(reinterpret_cast<char*>(header), sizeof header);
-  const bool little = header[126] == 'I' && header[127] == 'M';
-  const bool big = header[126] == 'M' && header[127] == 'I';
-  if (!in || !(little || big) || header[little ? 125 : 124] != 1) bad_file(path, "is not a MATLAB 5 file");
-  int64_t end = sizeof header;
-  while (end < file_size && in.seekg(end) && in.read(reinterpret_cast<char*>(tag), sizeof tag)) {
-    int64_t size = 0;
-    for (int i = 0; i < 4; ++i) size = size << 8 | tag[little ? 7 - i : 4 + i];
-    end += static_cast<int64_t>(sizeof tag) + size;
+/// Whether `stream` is one whole zlib stream whose checksum holds.
+bool inflates(std::span<const std::byte> stream) {
+  std::vector<Bytef> discarded(1 << 16);
+  z_stream z{};
+  z.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(stream.data()));  // zlib does not write to it
+  z.avail_in = static_cast<uInt>(stream.size());
+  if (inflateInit(&z) != Z_OK) return false;
+  int code = Z_OK;
+  while (code == Z_OK) {
+    z.next_out = discarded.data();
+    z.avail_out = static_cast<uInt>(discarded.size());
+    code = inflate(&z, Z_NO_FLUSH);
   }
-  if (end != file_size) bad_file(path, fmt::format("is truncated or damaged: it has {} bytes", file_size));
+  inflateEnd(&z);
+  return code == Z_STREAM_END && z.avail_in == 0;
+}
+
+/// Throws unless the file is a whole MATLAB 5 file: a header of 128 bytes, then elements up to the file's
+/// end, each a type, a size and `size` bytes. Needed because matio returns what it finds of a truncated file,
+/// and does not compare the checksums of compressed elements.
+void check_elements(const fs::path& path) {
+  const std::vector<std::byte> file = read_file(path, max_file_bytes);
+  const auto byte = [&](size_t at) { return std::to_integer<uint32_t>(file[at]); };
+  const bool little = file.size() >= 128 && byte(125) == 1 && byte(126) == 'I' && byte(127) == 'M';
+  const bool big = file.size() >= 128 && byte(124) == 1 && byte(126) == 'M' && byte(127) == 'I';
+  if (!little && !big) bad_file(path, "is not a MATLAB 5 file");
+  const auto number = [&](size_t at) {
+    uint32_t value = 0;
+    for (size_t i = 0; i < 4; ++i) value = value << 8 | byte(little ? at + 3 - i : at + i);
+    return value;
+  };
+  for (size_t at = 128; at < file.size();) {
+    const size_t left = file.size() - at;
+    if (left < 8 || number(at + 4) > left - 8)
+      bad_file(path, fmt::format("is truncated: its {} bytes end within an element", file.size()));
+    const size_t size = number(at + 4);
+    if (number(at) == MAT_T_COMPRESSED && !inflates(std::span(file).subspan(at + 8, size)))
+      bad_file(path, fmt::format("is damaged: its element at byte {} does not unpack", at));
+    at += 8 + size;
+  }
 }
 
 /// Opens a MATLAB 5 file; the other kinds matio knows are refused before it looks at them.

@@ -15,10 +15,9 @@ Adam::Adam(const Module& module, const AdamOptions& options) : options_(options)
   schedule_ = Tensor::from(std::vector<double>{0.0, 1.0, 1.0}, {3}, slots_[0].parameter.device());
 }
 
-Tensor Adam::step(const std::vector<Tensor>& grads, double lr, double max_norm) {
+void Adam::step(const std::vector<Tensor>& grads, const Tensor& norm, double lr, double max_norm) {
   ENSURE(grads.size() == slots_.size(), "adam: {} gradients for {} parameters", grads.size(), slots_.size());
   Backend& on = backend(schedule_.device());
-  const Tensor norm = global_norm(grads);
   schedule_.narrow(0, 0, 1).fill(lr);
   on.adam_tick(schedule_, options_.beta1, options_.beta2);
   for (std::size_t i = 0; i < slots_.size(); ++i) {
@@ -28,7 +27,6 @@ Tensor Adam::step(const std::vector<Tensor>& grads, double lr, double max_norm) 
     on.adam({slot.parameter.value(), grads[i].contiguous(), slot.m, slot.v, &schedule_, max_norm > 0.0 ? &norm : nullptr,
              max_norm, options_.beta1, options_.beta2, options_.eps, options_.weight_decay});
   }
-  return norm;
 }
 
 StateDict Adam::state_dict(const std::string& prefix) const {

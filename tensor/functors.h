@@ -12,7 +12,7 @@ namespace damc {
 
 #define DAMC_UNARY_OPS(X)                                                                              \
   X(affine) X(exp) X(log) X(sqrt) X(square) X(reciprocal) X(sin) X(cos) X(atan) X(tanh) X(sigmoid)     \
-  X(softplus) X(silu) X(leaky_relu) X(clamp)
+  X(softplus) X(silu) X(leaky_relu) X(clamp) X(greater)
 
 #define DAMC_BINARY_OPS(X) X(add) X(sub) X(mul) X(div)
 
@@ -148,6 +148,14 @@ struct clamp {
   T p0, p1;
   DAMC_HD T f(T x) const { return x < p0 ? p0 : x > p1 ? p1 : x; }
   DAMC_HD T df(T x, T) const { return x < p0 || x > p1 ? T(0) : T(1); }
+};
+
+/// 1 for x > p0, 0 otherwise
+template <class T>
+struct greater {
+  T p0, p1;
+  DAMC_HD T f(T x) const { return x > p0 ? T(1) : T(0); }
+  DAMC_HD T df(T, T) const { return T(0); }
 };
 
 template <class T>

@@ -31,6 +31,7 @@ inline Tensor softplus(const Tensor& x) { return unary({UnaryOp::softplus}, x); 
 inline Tensor silu(const Tensor& x) { return unary({UnaryOp::silu}, x); }
 inline Tensor leaky_relu(const Tensor& x, double slope) { return unary({UnaryOp::leaky_relu, slope}, x); }
 inline Tensor clamp(const Tensor& x, double low, double high) { return unary({UnaryOp::clamp, low, high}, x); }
+inline Tensor greater(const Tensor& x, double bound) { return unary({UnaryOp::greater, bound}, x); }
 
 inline Tensor add(const Tensor& a, const Tensor& b) { return binary(BinaryOp::add, a, b); }
 inline Tensor sub(const Tensor& a, const Tensor& b) { return binary(BinaryOp::sub, a, b); }

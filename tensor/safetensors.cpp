@@ -34,7 +34,7 @@ const char* file_type(Dtype dtype) {
 }
 
 /// A string from a file as it may appear in a message: in quotes, on one line, of bounded length.
-std::string quoted(const std::string& text) {
+std::string printable(const std::string& text) {
   constexpr std::size_t longest = 100;
   const std::string escaped =
       json(text.substr(0, longest)).dump(-1, ' ', true, json::error_handler_t::replace);
@@ -58,15 +58,17 @@ class Reader {
     if (stream_.gcount() != bytes) refuse(fmt::format("{} bytes at {} could not be read", bytes, at));
   }
 
-  [[noreturn]] void refuse(const std::string& reason) const {
-    user_error(fmt::format("'{}': {}", path_.string(), reason),
-               "this is no valid safetensors file, or a part of one; get or write it again");
+  [[noreturn]] void refuse(const std::string& reason, const char* hint = kDamaged) const {
+    user_error(fmt::format("'{}': {}", path_.string(), reason), hint);
   }
-  [[noreturn]] void refuse_tensor(const std::string& tensor, const std::string& reason) const {
-    refuse(fmt::format("tensor {}: {}", quoted(tensor), reason));
+  [[noreturn]] void refuse_tensor(const std::string& tensor, const std::string& reason,
+                                  const char* hint = kDamaged) const {
+    refuse(fmt::format("tensor {}: {}", printable(tensor), reason), hint);
   }
 
  private:
+  static constexpr const char* kDamaged = "the file is damaged, cut off or not of this format; get it again";
+
   const fs::path& path_;
   std::int64_t size_;
   std::ifstream stream_;
@@ -100,7 +102,7 @@ json parse_header(const Reader& file, const std::string& text) {
     } else if (event == json::parse_event_t::key) {
       const auto& key = value.get_ref<const std::string&>();
       if (!keys[depth - 1].insert(key).second)
-        file.refuse(fmt::format("the header gives the key {} twice", quoted(key)));
+        file.refuse(fmt::format("the header gives the key {} twice", printable(key)));
     }
     return true;
   };
@@ -121,8 +123,8 @@ bool as_count(const json& value, std::int64_t& count) {
 Shape parse_shape(const Reader& file, const std::string& tensor, const json& sizes) {
   if (!sizes.is_array()) file.refuse_tensor(tensor, "the shape is not a list");
   if (sizes.size() > kMaxDims)
-    file.refuse_tensor(tensor,
-                       fmt::format("{} dimensions; at most {} are supported", sizes.size(), kMaxDims));
+    file.refuse_tensor(tensor, fmt::format("{} dimensions; at most {} are supported", sizes.size(), kMaxDims),
+                       "save it with fewer dimensions");
   Shape shape;
   std::int64_t bytes = 8;
   for (const json& value : sizes) {
@@ -143,8 +145,8 @@ SafetensorsEntry parse_entry(const Reader& file, const std::string& tensor, cons
   SafetensorsEntry entry{value["dtype"], parse_shape(file, tensor, value["shape"]), 0, 0};
   const auto type = std::ranges::find(kTypes, entry.dtype, &FileType::name);
   if (type == std::end(kTypes))
-    file.refuse_tensor(tensor,
-                       fmt::format("dtype {} is not one of F32, F64, I64, F16, BF16", quoted(entry.dtype)));
+    file.refuse_tensor(tensor, fmt::format("dtype {} is not supported", printable(entry.dtype)),
+                       "save it as F32, F64, I64, F16 or BF16");
   const json& offsets = value["data_offsets"];
   if (!offsets.is_array() || offsets.size() != 2 || !as_count(offsets[0], entry.begin) ||
       !as_count(offsets[1], entry.end) || entry.begin > entry.end)
@@ -156,8 +158,7 @@ SafetensorsEntry parse_entry(const Reader& file, const std::string& tensor, cons
   return entry;
 }
 
-/// The tensors' byte ranges, put in order, must cover the data: no hole, no overlap, nothing beyond either
-/// end.
+/// The tensors' byte ranges, put in order, must cover the data: no hole, no overlap, nothing beyond the ends.
 void check_ranges(const Reader& file, const SafetensorsHeader& header) {
   using Item = std::map<std::string, SafetensorsEntry>::value_type;
   std::vector<const Item*> order;
@@ -180,14 +181,15 @@ void check_ranges(const Reader& file, const SafetensorsHeader& header) {
 SafetensorsHeader read_header(Reader& file) {
   const std::string text = read_header_text(file);
   SafetensorsHeader header{{}, {}, 8 + static_cast<std::int64_t>(text.size())};
-  for (const auto& [name, value] : parse_header(file, text).items()) {
+  const json parsed = parse_header(file, text);
+  for (const auto& [name, value] : parsed.items()) {
     if (name != kMetadata) {
       header.tensors.emplace(name, parse_entry(file, name, value));
       continue;
     }
     if (!value.is_object()) file.refuse("the metadata is not an object");
     for (const auto& [key, content] : value.items()) {
-      if (!content.is_string()) file.refuse(fmt::format("the metadata's {} is not a string", quoted(key)));
+      if (!content.is_string()) file.refuse(fmt::format("the metadata's {} is not a string", printable(key)));
       header.metadata.emplace(key, content);
     }
   }
@@ -220,7 +222,7 @@ Tensor read_tensor(Reader& file, std::int64_t at, const SafetensorsEntry& entry)
   }
   const Dtype dtype = entry.dtype == "F32" ? Dtype::f32 : entry.dtype == "F64" ? Dtype::f64 : Dtype::i64;
   const Tensor out = Tensor::empty(entry.shape, dtype);
-  if (bytes > 0) file.read(at, out.raw(), bytes);
+  file.read(at, out.raw(), bytes);
   return out;
 }
 
@@ -246,7 +248,7 @@ void write_safetensors(const fs::path& path, const std::map<std::string, Tensor>
   if (!metadata.empty()) header[kMetadata] = metadata;
   std::int64_t end = 0;
   for (const auto& [name, tensor] : tensors) {
-    ENSURE(tensor.defined(), "'{}': tensor {} is undefined", path.string(), quoted(name));
+    ENSURE(tensor.defined(), "'{}': tensor {} is undefined", path.string(), printable(name));
     if (name == kMetadata) user_error(fmt::format("'{}': no tensor can be named {}", path.string(), name));
     const std::int64_t begin = end;
     end += tensor.numel() * static_cast<std::int64_t>(size_of(tensor.dtype()));

@@ -1,5 +1,4 @@
-/// The safetensors format: named tensors and a few strings in one file, the way PyTorch's users exchange
-/// weights.
+/// The safetensors format: named tensors and a few strings in one file, as PyTorch's users exchange weights.
 ///
 /// A file is a u64 N, N bytes of JSON that give every tensor's type, shape and byte range, and the data:
 /// row-major, little-endian, without gaps. Reading is strict: a file that breaks any rule of the format is

@@ -64,7 +64,7 @@ template std::vector<double> Tensor::to_vector() const;
 template std::vector<std::int64_t> Tensor::to_vector() const;
 
 double Tensor::item() const {
-  ENSURE(numel() == 1, "item: tensor of shape {} has more than one element", shape_.str());
+  ENSURE(numel() == 1, "item: tensor of shape {} has {} elements, not one", shape_.str(), numel());
   return to_vector<double>()[0];
 }
 
@@ -77,11 +77,13 @@ Tensor Tensor::reshape(const Shape& wanted) const {
       ENSURE(unknown < 0, "reshape: more than one -1 in {}", wanted.str());
       unknown = i;
     } else {
+      ENSURE(shape[i] >= 0, "reshape: negative size in {}", wanted.str());
       known *= shape[i];
     }
   }
   if (unknown >= 0 && known > 0) shape[unknown] = numel() / known;
-  ENSURE(shape.numel() == numel(), "reshape: {} does not fit into {}", shape_.str(), wanted.str());
+  ENSURE(shape.numel() == numel() && (unknown < 0 || known > 0), "reshape: {} does not fit into {}", shape_.str(),
+         wanted.str());
   Tensor out = contiguous();
   out.shape_ = shape;
   out.strides_ = shape.contiguous_strides();

@@ -56,7 +56,7 @@ class Tensor {
   double item() const;
 
   // Views share the storage. All throw Error with the shapes when the request does not fit.
-  /// Same elements, another shape; copies only when the strides do not allow a view. One size may be -1.
+  /// Same elements, another shape; a view of a contiguous tensor, else a copy. One size may be -1.
   Tensor reshape(const Shape& shape) const;
   /// Dimension i of the result is dimension order[i] of this.
   Tensor permute(const Shape& order) const;

@@ -298,6 +298,13 @@ TEST_CASE("svhn: column-major arrays, labels 1..10, missing and damaged files") 
     truncate(train, fs::file_size(train) / 2);
     CHECK(contains(error_of([&] { read_svhn_file(train); }), "truncated"));
   }
+  write_svhn(train, 4, Bytes{1, 2, 3, 4}, MAT_COMPRESSION_ZLIB);
+  std::fstream file(train, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(300);  // within the pixels
+  file.put(static_cast<char>(0x5a));
+  file.close();
+  CHECK(contains(error_of([&] { read_svhn_file(train); }), "damaged"));
+
   write_svhn(train, 20, Bytes(20, 0), MAT_COMPRESSION_ZLIB);
   const Split split = load_dataset("svhn", temp.path);
   CHECK((split.train.n == 18 && split.test.n == 2 && split.train.labels.empty()));

@@ -30,6 +30,7 @@ import platform
 import statistics
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -146,7 +147,7 @@ class Trainer:
         if args.compile:
             for module in (self.G, self.E, self.Q.encoder, self.Q.p, self.Q.prior_emb,
                            self.Q_bar.encoder, self.Q_bar.p):
-                module.compile(mode="reduce-overhead")
+                module.compile(mode="reduce-overhead", dynamic=False)
         size = (batch, cfg.channels, cfg.image, cfg.image)
         self.x = torch.rand(size, device=self.device) * 2 - 1
 
@@ -156,6 +157,24 @@ class Trainer:
     def sample(self, Q, xemb):
         # A recorded graph's output is overwritten by later replays, so the condition is copied.
         return Q.sample(self.normal(), xemb.clone())
+
+    @contextmanager
+    def frozen(self):
+        """No weight gradients in chains: autograd skips them anyway, compiled graphs do not."""
+        for network in (self.G, self.E):
+            network.requires_grad_(False)
+        yield
+        for network in (self.G, self.E):
+            network.requires_grad_(True)
+
+    def posterior(self, z, steps):
+        with self.frozen():
+            return models.posterior_chain(z, self.x, self.G, self.E, steps,
+                                          self.cfg.posterior_step_size, self.cfg.sigma)
+
+    def prior(self, z, steps):
+        with self.frozen():
+            return models.prior_chain(z, self.E, steps, self.cfg.prior_step_size)
 
     def update(self, network, loss):
         self.optimisers[network].zero_grad()
@@ -175,15 +194,14 @@ class Trainer:
 
     def iteration(self, lap):
         """Algorithm 1 once; lap(part) is called when a part is done."""
-        cfg, x = self.cfg, self.x
+        x = self.x
         with torch.no_grad():
             z0 = self.sample(self.Q_bar, self.Q_bar.encoder(x))
         lap("ancestral_sampling")
-        z_pos = models.posterior_chain(z0, x, self.G, self.E, POSTERIOR_STEPS,
-                                       cfg.posterior_step_size, cfg.sigma)
+        z_pos = self.posterior(z0, POSTERIOR_STEPS)
         lap("posterior_chain")
         start = z0 if self.both else torch.cat([z0, self.normal()])
-        z_neg = models.prior_chain(start, self.E, PRIOR_STEPS, cfg.prior_step_size)
+        z_neg = self.prior(start, PRIOR_STEPS)
         lap("prior_chain")
         mask = (torch.rand(self.batch, device=self.device) >= P_UNCOND).to(x.dtype)
         for _ in range(Q_UPDATES):
@@ -200,23 +218,19 @@ class Trainer:
                     target.lerp_(parameter, RHO)
 
     def sampling(self):
-        """{part: function} of the sampling suite."""
-        cfg, G, E, x = self.cfg, self.G, self.E, self.x
-
-        def posterior(z, steps):
-            return models.posterior_chain(z, x, G, E, steps, cfg.posterior_step_size, cfg.sigma)
-
+        """{part: function that draws z} of the sampling suite."""
         @torch.no_grad()
         def amortised(condition):
             return self.sample(self.Q, condition())
 
+        def from_image():
+            return amortised(lambda: self.Q.encoder(self.x))
+
         return {
             "damc_prior": lambda: amortised(lambda: self.Q.unconditional(self.normal())),
-            "lebm_prior": lambda: models.prior_chain(self.normal(), E, LEBM_STEPS,
-                                                     cfg.prior_step_size),
-            "damc_posterior": lambda: posterior(amortised(lambda: self.Q.encoder(x)),
-                                                TEST_POSTERIOR_STEPS),
-            "lebm_posterior": lambda: posterior(self.normal(), LEBM_STEPS),
+            "lebm_prior": lambda: self.prior(self.normal(), LEBM_STEPS),
+            "damc_posterior": lambda: self.posterior(from_image(), TEST_POSTERIOR_STEPS),
+            "lebm_posterior": lambda: self.posterior(self.normal(), LEBM_STEPS),
         }
 
 

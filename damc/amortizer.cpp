@@ -1,0 +1,69 @@
+#include "damc/amortizer.h"
+
+namespace damc {
+
+Amortizer::Amortizer(const Architecture& images, const AmortizerOptions& options, Init& init)
+    : options_(options),
+      schedule_(options.sampling.schedule),
+      encoder_(images, options.nif, options.nemb, init),
+      p_(options.nz, options.nemb, options.width, init),
+      null_token_(init.normal({1, options.nemb})) {
+  prior_emb_.emplace<Linear>(options.nz, 128, init);
+  prior_emb_.push_back(leaky_relu_layer(0.01));
+  prior_emb_.emplace<Linear>(128, options.nemb, init);
+}
+
+Variable Amortizer::unconditional(std::int64_t n, Generator& random) const {
+  if (options_.unconditional == Unconditional::noise) {
+    return prior_emb_.forward(random.normal({n, options_.nz}, null_token_.dtype()));
+  }
+  return null_token_ + Tensor::zeros({n, 1}, null_token_.dtype(), null_token_.device());
+}
+
+Variable Amortizer::loss(const Tensor& z, const Variable& xemb, Generator& random) const {
+  const Tensor t = random.uniform({z.size(0)}, z.dtype());
+  const Tensor eps = random.normal(z.shape(), z.dtype());
+  return loss_at(z, xemb, t, eps);
+}
+
+Variable Amortizer::loss_at(const Tensor& z, const Variable& xemb, const Tensor& t, const Tensor& eps) const {
+  const Tensor logsnr = schedule_(t);
+  const Variable eps_hat = p_.forward(diffuse(z, eps, logsnr), logsnr, xemb);
+  return (0.5 / static_cast<double>(z.size(0))) * sum(square(eps - eps_hat));
+}
+
+Tensor Amortizer::sample(const Tensor& x, Generator& random) const {
+  const Tensor xemb = embed(x).value();
+  const Tensor zT = random.normal({x.size(0), options_.nz}, x.dtype());
+  Tensor free;
+  if (options_.sampling.guidance != 0.0) free = unconditional(x.size(0), random).value();
+  return ancestral_sample(p_, zT, xemb, free, options_.sampling, &random);
+}
+
+Tensor Amortizer::sample_prior(std::int64_t n, Generator& random) const {
+  const Tensor xemb = unconditional(n, random).value();
+  const Tensor zT = random.normal({n, options_.nz}, xemb.dtype());
+  AncestralOptions options = options_.sampling;
+  options.guidance = 0.0;  // both sides of the guidance would be the same
+  return ancestral_sample(p_, zT, xemb, {}, options, &random);
+}
+
+Tensor Amortizer::sample_noiseless(const Tensor& x, const Tensor& zT) const {
+  AncestralOptions options = options_.sampling;
+  options.guidance = 0.0;  // the unconditional embedding may be noise
+  return ancestral_sample(p_, zT, embed(x).value(), {}, options, nullptr);
+}
+
+void Amortizer::visit(const std::string& prefix, const Visitor& visitor) const {
+  encoder_.visit(prefix + "encoder.", visitor);
+  p_.visit(prefix + "p.", visitor);
+  prior_emb_.visit(prefix + "prior_emb.", visitor);
+  visitor(prefix + "xemb", null_token_);
+}
+
+Variable blend(const Tensor& mask, const Variable& a, const Variable& b) {
+  const Tensor column = mask.reshape({-1, 1});
+  return a * column + b * affine(column, -1.0, 1.0);
+}
+
+}  // namespace damc

@@ -1,0 +1,62 @@
+/// The amortised sampler q_phi (Section 3.1): one latent DDPM that is q(z given x) under the embedding of an image and
+/// q(z) under the unconditional embedding.
+///
+/// x [N, H, W, C], z [N, nz], xemb [N, nemb]. Parameter names are the authors' (under "Q.").
+#pragma once
+
+#include "damc/ancestral.h"
+#include "damc/denoiser.h"
+#include "damc/networks.h"
+
+namespace damc {
+
+/// What stands for "no image". Differs: the paper speaks of a null token; the authors' code feeds fresh noise through a
+/// small MLP, which is the default.
+enum class Unconditional { noise, null };
+
+struct AmortizerOptions {
+  std::int64_t nz, nif, nemb;
+  double width = 1.0;
+  Unconditional unconditional = Unconditional::noise;
+  AncestralOptions sampling;
+};
+
+class Amortizer final : public Module {
+ public:
+  Amortizer(const Architecture& images, const AmortizerOptions& options, Init& init);
+
+  /// Embedding of images, the condition of q(z given x).
+  Variable embed(const Variable& x) const { return encoder_.forward(x); }
+  /// The unconditional embedding of n samples; the noise kind draws from `random`.
+  Variable unconditional(std::int64_t n, Generator& random) const;
+
+  /// Diffusion loss 0.5 |eps - eps_hat|^2 of the z's under the embedding xemb: summed over nz, mean over the batch
+  /// (the expectation in Eq. (8)); t ~ U(0, 1) and eps ~ N(0, I) are drawn from `random`.
+  Variable loss(const Tensor& z, const Variable& xemb, Generator& random) const;
+  /// The same at given times t [N] and noise eps [N, nz].
+  Variable loss_at(const Tensor& z, const Variable& xemb, const Tensor& t, const Tensor& eps) const;
+
+  /// z ~ q(z given x)
+  Tensor sample(const Tensor& x, Generator& random) const;
+  /// n samples z ~ q(z)
+  Tensor sample_prior(std::int64_t n, Generator& random) const;
+  /// q(z given x) from zT without any noise term: a deterministic map, for comparisons.
+  Tensor sample_noiseless(const Tensor& x, const Tensor& zT) const;
+
+  const Denoiser& denoiser() const { return p_; }
+  const AncestralOptions& sampling() const { return options_.sampling; }
+  void visit(const std::string& prefix, const Visitor& visitor) const override;
+
+ private:
+  AmortizerOptions options_;
+  LogSnrSchedule schedule_;
+  EncoderNet encoder_;
+  Denoiser p_;
+  Sequential prior_emb_;
+  Variable null_token_;  // [1, nemb]
+};
+
+/// mask * a + (1 - mask) * b, mask [N] of zeros and ones, a and b [N, nemb].
+Variable blend(const Tensor& mask, const Variable& a, const Variable& b);
+
+}  // namespace damc

@@ -1,0 +1,114 @@
+#include "damc/ancestral.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "tensor/error.h"
+#include "tensor/ops.h"
+
+namespace damc {
+namespace {
+
+/// One block, prepared: W and W_s stacked, b (b_s is part of the shift), W_c cut into its time and image columns.
+struct PreparedBlock {
+  Tensor joint, joint_bias;
+  Tensor per_image;    // W_cx SiLU(xemb) + b_c, [N, out]
+  Tensor gate, shift;  // of the steps in hand, [steps, N, out]
+  std::int64_t out;
+};
+
+/// eps_hat for many times under one xemb.
+class PreparedDenoiser {
+ public:
+  PreparedDenoiser(const Denoiser& denoiser, const Tensor& xemb, std::vector<double> logsnrs)
+      : denoiser_(denoiser), logsnrs_(std::move(logsnrs)), n_(xemb.size(0)), nemb_(xemb.size(1)) {
+    const Tensor image = silu(xemb);
+    for (const auto& block : denoiser.blocks()) {
+      const Tensor& w = block->layer.weight.value();
+      const Tensor& b = block->layer.bias.value();
+      const Tensor& w_c = block->layer_ctx.weight.value();
+      blocks_.push_back({cat(std::vector<Tensor>{w, block->skip.weight.value()}, 0),
+                         cat(std::vector<Tensor>{b, Tensor::zeros(b.shape(), b.dtype(), b.device())}, 0),
+                         linear(image, w_c.narrow(1, kTimeEmbedding, nemb_), block->layer_ctx.bias.value()),
+                         {},
+                         {},
+                         w.size(0)});
+    }
+  }
+
+  /// eps_hat at time number i (of logsnrs); calls go through the times in order, so contexts are made some at a time.
+  Tensor operator()(std::int64_t i, const Tensor& z) {
+    if (i >= first_ + count_ || i < first_) prepare(i);
+    const Tensor features = fourier_features(z, denoiser_.fourier_projection().value()).value();
+    return add(z, denoiser_u_net(features, [&](int k, const Tensor& x) {
+                 const PreparedBlock& block = blocks_[static_cast<std::size_t>(k)];
+                 const Tensor both = linear(x, block.joint, block.joint_bias);
+                 const auto now = [&](const Tensor& t) {
+                   return t.narrow(0, i - first_, 1).reshape({n_, block.out});
+                 };
+                 return add(add(mul(both.narrow(1, 0, block.out), now(block.gate)), now(block.shift)),
+                            both.narrow(1, block.out, block.out));
+               }));
+  }
+
+ private:
+  static constexpr std::int64_t kRows = 4096;  // of one context product: large enough to run at full speed
+
+  /// Gates and shifts of the next times.
+  void prepare(std::int64_t i) {
+    first_ = i;
+    count_ = std::min<std::int64_t>(std::max<std::int64_t>(1, kRows / n_),
+                                    static_cast<std::int64_t>(logsnrs_.size()) - i);
+    const std::vector<double> times(logsnrs_.begin() + i, logsnrs_.begin() + i + count_);
+    const Tensor& like = blocks_[0].per_image;
+    const Tensor logsnr = Tensor::from(times, {count_}).to(like.dtype()).to(like.device());
+    const Tensor time = silu(denoiser_.time_embedding(logsnr).value());
+    for (std::size_t k = 0; k < blocks_.size(); ++k) {
+      PreparedBlock& block = blocks_[k];
+      const DenoiserBlock& source = *denoiser_.blocks()[k];
+      const Tensor per_time = linear(time, source.layer_ctx.weight.value().narrow(1, 0, kTimeEmbedding), {});
+      const Tensor c = silu(add(per_time.reshape({count_, 1, block.out}), block.per_image))
+                           .reshape({count_ * n_, block.out});
+      const Shape shape{count_, n_, block.out};
+      block.gate = sigmoid(linear(c, source.hyper_gate.weight.value(), source.hyper_gate.bias.value())).reshape(shape);
+      block.shift = linear(c, source.hyper_bias.weight.value(), source.skip.bias.value()).reshape(shape);
+    }
+  }
+
+  const Denoiser& denoiser_;
+  std::vector<double> logsnrs_;
+  std::int64_t n_, nemb_;
+  std::int64_t first_ = 0, count_ = 0;
+  std::vector<PreparedBlock> blocks_;
+};
+
+}  // namespace
+
+Tensor ancestral_sample(const Denoiser& denoiser, const Tensor& zT, const Tensor& xemb, const Tensor& unconditional,
+                        const AncestralOptions& options, Generator* noise) {
+  ENSURE(options.steps >= 2 && zT.ndim() == 2 && xemb.ndim() == 2 && zT.size(0) == xemb.size(0),
+         "ancestral_sample: {} steps, z {}, xemb {}", options.steps, zT.shape().str(), xemb.shape().str());
+  std::vector<double> logsnrs;  // in sampling order
+  for (int i = options.steps - 1; i >= 0; --i) {
+    logsnrs.push_back(options.schedule(static_cast<double>(i) / static_cast<double>(options.steps - 1)));
+  }
+  PreparedDenoiser conditional(denoiser, xemb, logsnrs);
+  std::optional<PreparedDenoiser> free;
+  if (options.guidance != 0.0) free.emplace(denoiser, unconditional, logsnrs);
+
+  Tensor z = zT;
+  for (std::size_t k = 0; k < logsnrs.size(); ++k) {
+    const auto i = static_cast<std::int64_t>(k);
+    Tensor eps_hat = conditional(i, z);
+    if (free) eps_hat = sub(mul(eps_hat, 1.0 + options.guidance), mul((*free)(i, z), options.guidance));
+    const bool last = k + 1 == logsnrs.size();
+    const ReverseStep step =
+        last ? final_step(logsnrs[k]) : reverse_step(logsnrs[k], logsnrs[k + 1], options.gamma);
+    // Eq. (5), with z_hat written out: z_s = keep z_t + pull (z_scale z_t - eps_scale eps_hat) + noise w
+    z = sub(mul(z, step.keep + step.pull * step.z_scale), mul(eps_hat, step.pull * step.eps_scale));
+    if (noise && !last) z = add(z, mul(noise->normal(z.shape(), z.dtype()), step.noise));
+  }
+  return z;
+}
+
+}  // namespace damc

@@ -1,0 +1,304 @@
+#include "damc/config.h"
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+#include <sstream>
+#include <toml++/toml.h>
+
+#include "tensor/error.h"
+
+namespace damc {
+namespace {
+
+constexpr double kHuge = 1e9;
+
+/// Edits (insertions, deletions, replacements) between two words, to guess what a mistyped key meant.
+std::size_t edit_distance(const std::string& a, const std::string& b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i);
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
+      diagonal = row[j];
+      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return row[b.size()];
+}
+
+const ConfigKey& find_key(const std::string& name) {
+  const auto& keys = config_keys();
+  const auto found = std::find_if(keys.begin(), keys.end(), [&](const ConfigKey& key) { return key.name == name; });
+  if (found != keys.end()) return *found;
+  const auto nearest = std::min_element(keys.begin(), keys.end(), [&](const ConfigKey& a, const ConfigKey& b) {
+    return edit_distance(a.name, name) < edit_distance(b.name, name);
+  });
+  user_error(fmt::format("unknown configuration key '{}'", name),
+             fmt::format("did you mean '{}'? 'damc train --help' lists all keys", nearest->name));
+}
+
+template <class T>
+T parse_number(const ConfigKey& key, const std::string& text) {
+  T value{};
+  const char* end = text.data() + text.size();
+  const auto [stop, failure] = std::from_chars(text.data(), end, value);
+  if (failure != std::errc{} || stop != end || text.empty()) {
+    user_error(fmt::format("'{}' is not a value for {} ({})", text, key.name, key.help),
+               std::is_integral_v<T> ? "a whole number is needed" : "a number is needed");
+  }
+  if (!(static_cast<double>(value) >= key.least && static_cast<double>(value) <= key.most)) {
+    user_error(fmt::format("{} = {} is out of range", key.name, text),
+               fmt::format("it may be {} to {}", key.least, key.most));
+  }
+  return value;
+}
+
+bool parse_bool(const ConfigKey& key, const std::string& text) {
+  if (text == "true" || text == "1") return true;
+  if (text == "false" || text == "0") return false;
+  user_error(fmt::format("'{}' is not a value for {}", text, key.name), "use true or false");
+}
+
+bool is_choice(std::string_view choices, std::string_view value) {
+  for (std::size_t start = 0; start <= choices.size();) {
+    const std::size_t end = std::min(choices.find('|', start), choices.size());
+    if (choices.substr(start, end - start) == value) return true;
+    start = end + 1;
+  }
+  return false;
+}
+
+std::string parse_text(const ConfigKey& key, const std::string& text) {
+  if (*key.choices && !is_choice(key.choices, text)) {
+    user_error(fmt::format("'{}' is not a value for {}", text, key.name), fmt::format("it may be {}", key.choices));
+  }
+  return text;
+}
+
+void assign(Config& config, const ConfigKey& key, const std::string& text) {
+  std::visit(
+      [&](auto member) {
+        auto& field = config.*member;
+        using T = std::remove_cvref_t<decltype(field)>;
+        if constexpr (std::is_same_v<T, bool>) {
+          field = parse_bool(key, text);
+        } else if constexpr (std::is_same_v<T, std::string>) {
+          field = parse_text(key, text);
+        } else {
+          field = parse_number<T>(key, text);
+        }
+      },
+      key.member);
+}
+
+/// A TOML value as the text that --set would take.
+std::string node_text(const toml::node& node, const std::filesystem::path& file, const std::string& key) {
+  if (const auto* text = node.as_string()) return text->get();
+  if (const auto* whole = node.as_integer()) return fmt::format("{}", whole->get());
+  if (const auto* real = node.as_floating_point()) return fmt::format("{}", real->get());
+  if (const auto* flag = node.as_boolean()) return flag->get() ? "true" : "false";
+  user_error(fmt::format("{}:{}: '{}' is neither a number, a text nor true or false", file.string(),
+                         node.source().begin.line, key),
+             "the configuration is flat: key = value");
+}
+
+toml::table parse_file(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  if (!in) user_error(fmt::format("cannot read configuration file {}", file.string()));
+  std::stringstream text;
+  text << in.rdbuf();
+  try {
+    return toml::parse(text.str(), file.string());
+  } catch (const toml::parse_error& error) {
+    user_error(fmt::format("{}:{}: {}", file.string(), error.source().begin.line, error.description()),
+               "the file is TOML, one 'key = value' per line");
+  }
+}
+
+}  // namespace
+
+const std::vector<ConfigKey>& config_keys() {
+  using C = Config;
+  static const std::vector<ConfigKey> keys = {
+      {"model", "nz", &C::nz, "size of the latent vector z; even", 2, 1e5},
+      {"model", "ngf", &C::ngf, "channels of the generator's narrowest hidden layer (Table S2)", 1, 4096},
+      {"model", "nif", &C::nif, "channels of the encoder's first layer (Table S4)", 1, 4096},
+      {"model", "nemb", &C::nemb, "size of the image embedding", 1, 65536},
+      {"model", "ndf", &C::ndf, "hidden width of the energy network (Table S1)", 1, 65536},
+      {"model", "width", &C::width, "factor on the denoiser's widths (Table S6's f)", 0.01, 64},
+      {"run", "batch", &C::batch, "images per iteration", 1, 65536},
+      {"run", "iterations", &C::iterations, "training iterations", 1, kHuge},
+      {"run", "seed", &C::seed, "of initialisation, noise and order of the images", 0, 9e15},
+      {"chains", "sigma", &C::sigma, "standard deviation of p(x given z)", 1e-6, kHuge},
+      {"chains", "posterior_steps", &C::posterior_steps, "Langevin steps of the posterior chain while training", 0, kHuge},
+      {"chains", "posterior_step_size", &C::posterior_step_size, "its step size s", 0, 100},
+      {"chains", "prior_steps", &C::prior_steps, "Langevin steps of the prior chain while training", 0, kHuge},
+      {"chains", "prior_step_size", &C::prior_step_size, "its step size s", 0, 100},
+      {"chains", "prior_noise_starts", &C::prior_noise_starts, "start a second half of the prior chains from N(0, I)"},
+      {"chains", "test_posterior_steps", &C::test_posterior_steps, "noise-free posterior steps when evaluating", 0, kHuge},
+      {"chains", "sample_prior_steps", &C::sample_prior_steps, "prior steps when sampling from the energy prior", 0, kHuge},
+      {"chains", "sample_prior_step_size", &C::sample_prior_step_size, "their step size s", 0, 100},
+      {"sampler", "diffusion_steps", &C::diffusion_steps, "steps of ancestral sampling", 2, 100000},
+      {"sampler", "logsnr_min", &C::logsnr_min, "log signal-to-noise ratio at t = 1", -20, 20},
+      {"sampler", "logsnr_max", &C::logsnr_max, "log signal-to-noise ratio at t = 0", -20, 20},
+      {"sampler", "gamma", &C::gamma, "variance of a reverse step: 1 large .. 0 small (Eq. 5)", 0, 1},
+      {"sampler", "uncond", &C::uncond, "unconditional embedding: fresh noise through an MLP, or a learned null token",
+       0, 0, "noise|null"},
+      {"sampler", "p_uncond", &C::p_uncond, "probability of training an image unconditionally", 0, 1},
+      {"sampler", "split_losses", &C::split_losses, "add an all-conditional and an all-unconditional loss instead of masking"},
+      {"sampler", "guidance", &C::guidance, "classifier-free guidance weight w of q(z given x)", -1, 100},
+      {"learning", "lr_g", &C::lr_g, "learning rate of the generator", 0, 10},
+      {"learning", "lr_e", &C::lr_e, "learning rate of the energy network", 0, 10},
+      {"learning", "lr_q", &C::lr_q, "learning rate of the sampler", 0, 10},
+      {"learning", "weight_decay", &C::weight_decay, "of the sampler (AdamW)", 0, 10},
+      {"learning", "beta1", &C::beta1, "Adam's decay of the mean", 0, 0.999999},
+      {"learning", "beta2", &C::beta2, "Adam's decay of the mean square", 0, 0.999999},
+      {"learning", "grad_clip", &C::grad_clip, "largest global gradient norm per network; 0: no clipping", 0, 1e30},
+      {"learning", "lr_decay", &C::lr_decay, "factor on the learning rates every lr_decay_every iterations", 0, 1},
+      {"learning", "lr_decay_every", &C::lr_decay_every, "iterations", 1, kHuge},
+      {"learning", "lr_min", &C::lr_min, "learning rates do not fall below this", 0, 10},
+      {"learning", "q_updates", &C::q_updates, "updates M of the sampler per iteration", 0, 10000},
+      {"learning", "ema_rho", &C::ema_rho, "share of the sampler that enters the target sampler", 0, 1},
+      {"learning", "ema_every", &C::ema_every, "iterations between the target sampler's moves", 1, kHuge},
+      {"data", "holdout", &C::holdout, "MNIST digit held out as anomaly; -1: none", -1, 9},
+      {"data", "flip", &C::flip, "mirror half of the training images"},
+      {"output", "log_every", &C::log_every, "iterations between lines of stats.jsonl", 1, kHuge},
+      {"output", "grid_every", &C::grid_every, "iterations between image grids; 0: only at the end", 0, kHuge},
+      {"output", "state_every", &C::state_every, "iterations between saved states; 0: only at the end", 0, kHuge},
+      {"output", "eval_every", &C::eval_every, "iterations between evaluations; 0: never", 0, kHuge},
+      {"machine", "precision", &C::precision, "arithmetic on the GPU; the CPU computes in fp32", 0, 0, "fp32|tf32|bf16"},
+      {"machine", "device", &C::device, "cpu, cuda or cuda:N"},
+  };
+  return keys;
+}
+
+const std::vector<std::string>& preset_names() {
+  static const std::vector<std::string> names = {"svhn",     "celeba64",      "cifar10",
+                                                 "celebahq", "mnist-anomaly", "mnist-quick"};
+  return names;
+}
+
+Config preset_config(const std::string& name) {
+  Config c;
+  c.preset = c.architecture = name;
+  if (name == "svhn") return c;
+  if (name == "celeba64") {
+    c.ngf = 128;
+    return c;
+  }
+  if (name == "cifar10" || name == "celebahq") {
+    c.nz = c.ngf = 128;
+    if (name == "cifar10") c.sample_prior_step_size = 1.6;
+    if (name == "celebahq") c.sigma = 1.0;
+    return c;
+  }
+  c.architecture = "mnist";
+  c.flip = false;
+  c.prior_noise_starts = false;
+  c.split_losses = true;
+  c.weight_decay = 0.0;
+  if (name == "mnist-anomaly") {
+    c.nz = 8;
+    c.ngf = c.nif = 128;
+    c.lr_g = c.lr_q = 1e-4;
+    c.lr_e = 5e-5;
+    c.holdout = 1;
+    return c;
+  }
+  if (name == "mnist-quick") {
+    c.nz = 16;
+    c.ngf = c.nif = 16;
+    c.nemb = 128;
+    c.batch = 64;
+    c.iterations = 1200;
+    c.lr_g = c.lr_q = 1e-3;
+    c.lr_e = 2e-4;
+    c.sigma = 0.3;
+    c.prior_noise_starts = true;
+    c.ema_rho = 0.1;
+    c.log_every = 20;
+    c.grid_every = 300;
+    c.state_every = 300;
+    return c;
+  }
+  std::string names;
+  for (const std::string& known : preset_names()) names += (names.empty() ? "" : ", ") + known;
+  user_error(fmt::format("unknown preset '{}'", name), "choose one of " + names);
+}
+
+void ConfigBuilder::set(const std::string& name, const std::string& value) {
+  const ConfigKey& key = find_key(name);
+  assign(config_, key, value);
+  sigma_set_ |= name == "sigma";
+}
+
+void ConfigBuilder::overlay(const std::filesystem::path& file) {
+  for (const auto& [key, node] : parse_file(file)) {
+    const std::string name(key.str());
+    if (name == "preset" || name == "architecture") {
+      user_error(fmt::format("{}:{}: the {} cannot be changed by a configuration file", file.string(),
+                             node.source().begin.line, name),
+                 "give it as --preset");
+    }
+    try {
+      set(name, node_text(node, file, name));
+    } catch (const UserError& error) {
+      throw UserError(fmt::format("{}:{}: {}", file.string(), node.source().begin.line, error.what()));
+    }
+  }
+}
+
+Config ConfigBuilder::finish() const {
+  Config c = config_;
+  // The authors' anomaly runs: sigma 0.1 with digit 1 held out, 1.0 with any other.
+  if (c.preset == "mnist-anomaly" && !sigma_set_) c.sigma = c.holdout == 1 ? 0.1 : 1.0;
+  if (c.logsnr_min >= c.logsnr_max) {
+    user_error(fmt::format("logsnr_min {} is not below logsnr_max {}", c.logsnr_min, c.logsnr_max));
+  }
+  if (c.nz % 2 != 0) user_error(fmt::format("nz = {} is odd", c.nz), "the Fourier features need an even number");
+  if (c.holdout >= 0 && c.architecture != "mnist") {
+    user_error(fmt::format("holdout = {} with preset {}", c.holdout, c.preset), "only MNIST presets hold a digit out");
+  }
+  return c;
+}
+
+std::string value_text(const Config& config, const ConfigKey& key) {
+  return std::visit(
+      [&](auto member) -> std::string {
+        const auto& value = config.*member;
+        using T = std::remove_cvref_t<decltype(value)>;
+        if constexpr (std::is_same_v<T, std::string>) return fmt::format("\"{}\"", value);
+        if constexpr (std::is_same_v<T, bool>) return value ? "true" : "false";
+        std::string text = fmt::format("{}", value);
+        if (std::is_same_v<T, double> && text.find_first_of(".en") == std::string::npos) text += ".0";
+        return text;
+      },
+      key.member);
+}
+
+std::string to_toml(const Config& config) {
+  std::string text = fmt::format("preset = \"{}\"\n", config.preset);
+  std::string group;
+  for (const ConfigKey& key : config_keys()) {
+    if (group != key.group) text += fmt::format("\n# {}\n", group = key.group);
+    const std::string line = fmt::format("{} = {}", key.name, value_text(config, key));
+    text += fmt::format("{:<36} # {}\n", line, key.help);
+  }
+  return text;
+}
+
+Config read_config(const std::filesystem::path& file) {
+  const toml::table table = parse_file(file);
+  const auto preset = table["preset"].value<std::string>();
+  if (!preset) user_error(fmt::format("{}: no preset", file.string()), "is this the config.toml of a run?");
+  ConfigBuilder builder(*preset);
+  for (const auto& [key, node] : table) {
+    const std::string name(key.str());
+    if (name != "preset") builder.set(name, node_text(node, file, name));
+  }
+  return builder.finish();
+}
+
+}  // namespace damc

@@ -1,0 +1,111 @@
+/// Every hyper-parameter in one place: presets, TOML files and --set key=value all go through this table.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <limits>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace damc {
+
+/// Defaults are those of the SVHN experiment; presets state what differs.
+struct Config {
+  std::string preset = "svhn";
+  std::string architecture = "svhn";  ///< kind of images: layers of G and the encoder, and the reader; set by the preset
+
+  // Model
+  std::int64_t nz = 100, ngf = 64, nif = 64, nemb = 1024, ndf = 200;
+  double width = 1.0;
+
+  // Learning run
+  std::int64_t batch = 128, iterations = 200000, seed = 1;
+
+  // Langevin chains
+  double sigma = 0.1;
+  std::int64_t posterior_steps = 30;
+  double posterior_step_size = 0.1;
+  std::int64_t prior_steps = 60;
+  double prior_step_size = 0.4;
+  bool prior_noise_starts = true;
+  std::int64_t test_posterior_steps = 10, sample_prior_steps = 100;
+  double sample_prior_step_size = 0.4;
+
+  // Sampler
+  std::int64_t diffusion_steps = 100;
+  double logsnr_min = -5.1, logsnr_max = 9.8, gamma = 1.0;
+  std::string uncond = "noise";
+  double p_uncond = 0.2;
+  bool split_losses = false;
+  double guidance = 0.0;
+
+  // Optimisation
+  double lr_g = 2e-4, lr_e = 1e-4, lr_q = 2e-4, weight_decay = 1e-4, beta1 = 0.5, beta2 = 0.999, grad_clip = 100.0;
+  double lr_decay = 0.99;
+  std::int64_t lr_decay_every = 1000;
+  double lr_min = 1e-5;
+  std::int64_t q_updates = 6;
+  double ema_rho = 0.005;
+  std::int64_t ema_every = 10;
+
+  // Data
+  std::int64_t holdout = -1;
+  bool flip = true;
+
+  // Output
+  std::int64_t log_every = 50, grid_every = 5000, state_every = 5000, eval_every = 0;
+
+  // Machine
+  std::string precision = "fp32", device = "cpu";
+};
+
+/// One key: what it is, its unit, and the values it may take.
+struct ConfigKey {
+  using Member = std::variant<std::int64_t Config::*, double Config::*, bool Config::*, std::string Config::*>;
+  const char* group;
+  const char* name;
+  Member member;
+  const char* help;
+  double least = -std::numeric_limits<double>::infinity();
+  double most = std::numeric_limits<double>::infinity();
+  const char* choices = "";  ///< "a|b" for texts
+};
+
+/// All keys, in the order they are printed.
+const std::vector<ConfigKey>& config_keys();
+
+/// Names of the presets, in the order of the paper and then our own.
+const std::vector<std::string>& preset_names();
+
+/// Throws UserError for an unknown name.
+Config preset_config(const std::string& name);
+
+/// A configuration under construction: later values win, and dependent defaults follow what was set.
+class ConfigBuilder {
+ public:
+  explicit ConfigBuilder(const std::string& preset) : config_(preset_config(preset)) {}
+
+  /// Sets one key from text. Throws UserError for an unknown key (naming the nearest), or a value that does not parse or
+  /// is out of range.
+  void set(const std::string& key, const std::string& value);
+  /// Overlays a flat TOML file. Throws UserError with the file and line.
+  void overlay(const std::filesystem::path& file);
+  /// The result. Throws UserError for values that do not go together.
+  Config finish() const;
+
+ private:
+  Config config_;
+  bool sigma_set_ = false;
+};
+
+/// The configuration as TOML, grouped and commented; reading it back gives the same values.
+std::string to_toml(const Config& config);
+
+/// Reads what to_toml wrote. Throws UserError for a damaged file.
+Config read_config(const std::filesystem::path& file);
+
+/// One key's value as text, as in TOML.
+std::string value_text(const Config& config, const ConfigKey& key);
+
+}  // namespace damc

@@ -1,0 +1,73 @@
+#include "damc/denoiser.h"
+
+#include <cmath>
+#include <numbers>
+
+#include "tensor/error.h"
+
+namespace damc {
+
+DenoiserBlock::DenoiserBlock(std::int64_t in, std::int64_t out, std::int64_t context, Init& init)
+    : layer(in, out, init),
+      layer_ctx(context, out, init),
+      hyper_bias(out, out, init, false),
+      hyper_gate(out, out, init),
+      skip(in, out, init) {}
+
+Variable DenoiserBlock::forward(const Variable& x, const Variable& context) const {
+  const Variable c = silu(layer_ctx.forward(context));
+  return layer.forward(x) * sigmoid(hyper_gate.forward(c)) + hyper_bias.forward(c) + skip.forward(x);
+}
+
+void DenoiserBlock::visit(const std::string& prefix, const Visitor& visitor) const {
+  layer.visit(prefix + "_layer.0.", visitor);
+  layer_ctx.visit(prefix + "_layer_ctx.1.", visitor);
+  hyper_bias.visit(prefix + "_hyper_bias.", visitor);
+  hyper_gate.visit(prefix + "_hyper_gate.", visitor);
+  skip.visit(prefix + "_skip.", visitor);
+}
+
+Denoiser::Denoiser(std::int64_t nz, std::int64_t nemb, double width, Init& init)
+    : projection_(init.normal({nz, nz / 2})) {
+  ENSURE(nz % 2 == 0, "denoiser: nz is {}, the Fourier features need an even number", nz);
+  time_mlp_.emplace<Linear>(kTimeEmbedding, kTimeEmbedding, init);
+  time_mlp_.push_back(silu_layer());
+  time_mlp_.emplace<Linear>(kTimeEmbedding, kTimeEmbedding, init);
+  const auto narrow = static_cast<std::int64_t>(std::lround(128.0 * width));
+  const auto wide = static_cast<std::int64_t>(std::lround(256.0 * width));
+  const std::int64_t sizes[7][2] = {{2 * nz, narrow}, {narrow, wide},   {wide, wide},      {wide, wide},
+                                    {2 * wide, wide}, {2 * wide, narrow}, {2 * narrow, nz}};
+  for (const auto& [in, out] : sizes) {
+    blocks_.push_back(std::make_unique<DenoiserBlock>(in, out, kTimeEmbedding + nemb, init));
+  }
+}
+
+Variable Denoiser::time_embedding(const Tensor& logsnr) const {
+  const Tensor t = mul(atan(exp(mul(clamp(logsnr, -20.0, 20.0), -0.5))), 2.0 / std::numbers::pi);
+  return time_mlp_.forward(sinusoidal_embedding(mul(t, 1000.0), kTimeEmbedding));
+}
+
+Variable Denoiser::forward(const Variable& z, const Tensor& logsnr, const Variable& xemb) const {
+  const Variable context = silu(cat(std::vector<Variable>{time_embedding(logsnr), xemb}, 1));
+  const Variable features = fourier_features(z, projection_);
+  return z + denoiser_u_net(features, [&](int i, const Variable& x) {
+           return blocks_[static_cast<std::size_t>(i)]->forward(x, context);
+         });
+}
+
+void Denoiser::visit(const std::string& prefix, const Visitor& visitor) const {
+  // The sinusoidal embedding is number 0 in the authors' sequence, so the layers here count from 1.
+  time_mlp_.visit(prefix, [&](const std::string& name, const Variable& parameter) {
+    const std::string inner = name.substr(prefix.size());
+    visitor(prefix + "time_mlp." + std::to_string(std::stoi(inner) + 1) + inner.substr(inner.find('.')), parameter);
+  });
+  visitor(prefix + "B", projection_);
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    const std::string group = i < 3   ? "in_layers." + std::to_string(i)
+                              : i < 4 ? "mid_layers.0"
+                                      : "out_layers." + std::to_string(i - 4);
+    blocks_[i]->visit(prefix + group + ".", visitor);
+  }
+}
+
+}  // namespace damc

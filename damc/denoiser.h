@@ -1,0 +1,63 @@
+/// The denoising network of Table S3: eps_hat = z + net(z, logsnr, xemb), a U-shaped MLP of seven gated blocks.
+///
+/// z [N, nz], logsnr [N], xemb [N, nemb]. Parameter names are the authors' (under "Q.p.").
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "nn/layers.h"
+
+namespace damc {
+
+inline constexpr std::int64_t kTimeEmbedding = 128;  ///< width of the time embedding temb
+
+/// One block: c = SiLU(W_c SiLU([temb; xemb]) + b_c); out = (W x + b) sigmoid(W_g c + b_g) + W_b c + (W_s x + b_s).
+/// Differs: the paper's skip from x is the identity; a linear map also fits where widths change.
+class DenoiserBlock final : public Module {
+ public:
+  DenoiserBlock(std::int64_t in, std::int64_t out, std::int64_t context, Init& init);
+  /// x [N, in]; context = SiLU([temb; xemb]) [N, context]
+  Variable forward(const Variable& x, const Variable& context) const;
+  void visit(const std::string& prefix, const Visitor& visitor) const override;
+
+  Linear layer, layer_ctx, hyper_bias, hyper_gate, skip;  ///< W, W_c, W_b, W_g, W_s
+};
+
+class Denoiser final : public Module {
+ public:
+  /// `width` multiplies the block widths 128 and 256 (Table S6's f).
+  Denoiser(std::int64_t nz, std::int64_t nemb, double width, Init& init);
+
+  /// eps_hat [N, nz]
+  Variable forward(const Variable& z, const Tensor& logsnr, const Variable& xemb) const;
+  /// temb [N, 128] of logsnr [N]: t = atan(exp(-logsnr/2)) / (pi/2), sinusoidal embedding of 1000 t, two linear layers.
+  Variable time_embedding(const Tensor& logsnr) const;
+  void visit(const std::string& prefix, const Visitor& visitor) const override;
+
+  /// In the order they are applied: three in, one middle, three out.
+  const std::vector<std::unique_ptr<DenoiserBlock>>& blocks() const { return blocks_; }
+  const Variable& fourier_projection() const { return projection_; }
+
+ private:
+  Sequential time_mlp_;
+  Variable projection_;  // B of the Fourier features, [nz, nz/2]
+  std::vector<std::unique_ptr<DenoiserBlock>> blocks_;
+};
+
+/// Applies the seven blocks in their U: `apply(i, x)` is block i. Each of the first three outputs is stored before its
+/// LReLU(0.01); each of the last three blocks takes [running, stored], last stored first, through the same LReLU.
+template <class Value, class Apply>
+Value denoiser_u_net(Value h, const Apply& apply) {
+  constexpr double slope = 0.01;
+  Value stored[3];
+  for (int i = 0; i < 3; ++i) {
+    stored[i] = apply(i, h);
+    h = leaky_relu(stored[i], slope);
+  }
+  h = apply(3, h);
+  for (int i = 4; i < 7; ++i) h = apply(i, leaky_relu(cat(std::vector<Value>{h, stored[6 - i]}, 1), slope));
+  return h;
+}
+
+}  // namespace damc

@@ -1,0 +1,63 @@
+#include "damc/model.h"
+
+namespace damc {
+namespace {
+
+AmortizerOptions amortizer_options(const Config& c) {
+  return {.nz = c.nz,
+          .nif = c.nif,
+          .nemb = c.nemb,
+          .width = c.width,
+          .unconditional = c.uncond == "null" ? Unconditional::null : Unconditional::noise,
+          .sampling = {.steps = static_cast<int>(c.diffusion_steps),
+                       .schedule = LogSnrSchedule(c.logsnr_min, c.logsnr_max),
+                       .gamma = c.gamma,
+                       .guidance = c.guidance}};
+}
+
+}  // namespace
+
+Model::Model(const Config& c, Dtype dtype)
+    : config(c),
+      images(architecture(c.architecture)),
+      device(parse_device(c.device)),
+      init_random_(make_generator(c, Stream::init, device)),
+      init_(init_random_, dtype),
+      G(images, c.nz, c.ngf, init_),
+      E(c.nz, c.ndf, init_),
+      Q(images, amortizer_options(c), init_),
+      Q_dummy(images, amortizer_options(c), init_) {
+  Q_dummy.copy_from(Q);
+}
+
+StateDict Model::state_dict() const {
+  StateDict state = G.state_dict("G.");
+  state.merge(E.state_dict("E."));
+  state.merge(Q.state_dict("Q."));
+  state.merge(Q_dummy.state_dict("Q_dummy."));
+  return state;
+}
+
+void Model::load_state_dict(const StateDict& state) {
+  G.load_state_dict(state, "G.");
+  E.load_state_dict(state, "E.");
+  Q.load_state_dict(state, "Q.");
+  const auto target = state.lower_bound("Q_dummy.");
+  if (target != state.end() && target->first.starts_with("Q_dummy.")) {
+    Q_dummy.load_state_dict(state, "Q_dummy.");
+  } else {
+    Q_dummy.copy_from(Q);
+  }
+}
+
+Tensor Model::infer(const Tensor& x, Generator& random) const {
+  return posterior_langevin(G, E, Q.sample(x, random), x, config.sigma,
+                            {static_cast<int>(config.test_posterior_steps), config.posterior_step_size}, nullptr);
+}
+
+Tensor Model::sample_lebm(std::int64_t n, Generator& random) const {
+  return prior_langevin(E, random.normal({n, config.nz}),
+                        {static_cast<int>(config.sample_prior_steps), config.sample_prior_step_size}, &random);
+}
+
+}  // namespace damc

@@ -1,0 +1,51 @@
+/// The four networks of one experiment, made from its configuration.
+#pragma once
+
+#include <filesystem>
+
+#include "damc/amortizer.h"
+#include "damc/config.h"
+#include "damc/langevin.h"
+#include "damc/networks.h"
+
+namespace damc {
+
+struct Model {
+  /// Networks with fresh parameters from config.seed, on config.device.
+  explicit Model(const Config& config, Dtype dtype = Dtype::f32);
+
+  Config config;
+  const Architecture& images;
+  Device device;
+
+ private:
+  // Initialisation has a stream of its own, so that nothing else shifts it.
+  Generator init_random_;
+  Init init_;
+
+ public:
+  GeneratorNet G;
+  EnergyNet E;
+  Amortizer Q;        ///< the sampler
+  Amortizer Q_dummy;  ///< the target sampler, an EMA of Q that starts the chains while training
+
+  /// All parameters by the authors' names: "G.", "E.", "Q.", "Q_dummy.".
+  StateDict state_dict() const;
+  /// Throws UserError naming what is missing or has another shape. Without "Q_dummy." the target sampler becomes Q.
+  void load_state_dict(const StateDict& state);
+
+  // Experiments draw z in the same few ways everywhere; chains as the configuration says.
+  /// Observations to posterior samples as evaluated: q(z given x), then noise-free posterior steps.
+  Tensor infer(const Tensor& x, Generator& random) const;
+  /// n latent vectors from the energy prior: Langevin chains from N(0, I).
+  Tensor sample_lebm(std::int64_t n, Generator& random) const;
+};
+
+/// Streams of random numbers under one seed: each purpose has its own.
+enum class Stream : std::uint64_t { init = 1, training = 2, evaluation = 3, sampling = 4, toy = 5 };
+
+inline Generator make_generator(const Config& config, Stream stream, Device device) {
+  return Generator(static_cast<std::uint64_t>(config.seed), static_cast<std::uint64_t>(stream), device);
+}
+
+}  // namespace damc

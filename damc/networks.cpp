@@ -1,0 +1,95 @@
+#include "damc/networks.h"
+
+#include "tensor/error.h"
+
+namespace damc {
+namespace {
+
+constexpr double kSlope = 0.2;  // of every leaky ReLU in these three networks
+
+}  // namespace
+
+const Architecture& architecture(const std::string& name) {
+  static const std::vector<Architecture> all = {
+      {"svhn",
+       32,
+       3,
+       {{4, 1, 0, 8}, {4, 2, 1, 4}, {4, 2, 1, 2}, {4, 2, 1, 0}},
+       {{3, 1, 1, 1}, {4, 2, 1, 2}, {4, 2, 1, 4}, {4, 2, 1, 8}, {4, 1, 0, 0}}},
+      {"celeba64",
+       64,
+       3,
+       {{4, 1, 0, 8}, {4, 2, 1, 4}, {4, 2, 1, 2}, {4, 2, 1, 1}, {4, 2, 1, 0}},
+       {{3, 1, 1, 1}, {4, 2, 1, 2}, {4, 2, 1, 4}, {4, 2, 1, 8}, {4, 2, 1, 8}, {4, 1, 0, 0}}},
+      {"cifar10",
+       32,
+       3,
+       {{8, 1, 0, 8}, {4, 2, 1, 4}, {4, 2, 1, 2}, {3, 1, 1, 0}},
+       {{3, 1, 1, 1}, {4, 2, 1, 2}, {4, 2, 1, 4}, {4, 2, 1, 8}, {4, 1, 0, 0}}},
+      {"celebahq",
+       256,
+       3,
+       {{4, 1, 0, 16}, {4, 2, 1, 8}, {4, 2, 1, 4}, {4, 2, 1, 4}, {4, 2, 1, 2}, {4, 2, 1, 1}, {4, 2, 1, 0}},
+       {{3, 1, 1, 1},
+        {4, 2, 1, 2},
+        {4, 2, 1, 4},
+        {4, 2, 1, 4},
+        {4, 2, 1, 8},
+        {4, 2, 1, 8},
+        {4, 2, 1, 8},
+        {4, 1, 0, 0}}},
+      {"mnist",
+       28,
+       1,
+       {{7, 1, 0, 8}, {4, 2, 1, 4}, {4, 2, 1, 2}, {3, 1, 1, 0}},
+       {{3, 1, 1, 1}, {4, 2, 1, 2}, {4, 2, 1, 4}, {4, 2, 1, 8}, {3, 1, 0, 0}}},
+  };
+  for (const Architecture& images : all) {
+    if (images.name == name) return images;
+  }
+  throw Error(fmt::format("no architecture '{}'", name));
+}
+
+EnergyNet::EnergyNet(std::int64_t nz, std::int64_t ndf, Init& init) {
+  ebm_.emplace<Linear>(nz, ndf, init);
+  ebm_.push_back(leaky_relu_layer(kSlope));
+  ebm_.emplace<Linear>(ndf, ndf, init);
+  ebm_.push_back(leaky_relu_layer(kSlope));
+  ebm_.emplace<Linear>(ndf, 1, init);
+}
+
+GeneratorNet::GeneratorNet(const Architecture& images, std::int64_t nz, std::int64_t ngf, Init& init) {
+  std::int64_t in = nz;
+  for (const ConvSpec& layer : images.generator) {
+    const bool last = layer.width == 0;
+    const std::int64_t out = last ? images.channels : layer.width * ngf;
+    gen_.emplace<ConvTranspose2d>(in, out, layer.kernel, layer.stride, layer.padding, init);
+    gen_.push_back(last ? tanh_layer() : leaky_relu_layer(kSlope));
+    in = out;
+  }
+}
+
+Variable GeneratorNet::forward(const Variable& z) const {
+  ENSURE(z.value().ndim() == 2, "generator: z has shape {}, expected [N, nz]", z.shape().str());
+  return gen_.forward(reshape(z, {z.size(0), 1, 1, z.size(1)}));
+}
+
+EncoderNet::EncoderNet(const Architecture& images, std::int64_t nif, std::int64_t nemb, Init& init) {
+  std::int64_t in = images.channels;
+  for (const ConvSpec& layer : images.encoder) {
+    const bool last = layer.width == 0;
+    const std::int64_t out = last ? nemb : layer.width * nif;
+    net_.emplace<Conv2d>(in, out, layer.kernel, layer.stride, layer.padding, init);
+    if (last) break;
+    net_.emplace<InstanceNorm2d>(out, init);
+    net_.push_back(leaky_relu_layer(kSlope));
+    in = out;
+  }
+}
+
+Variable EncoderNet::forward(const Variable& x) const {
+  const Variable y = net_.forward(x);
+  return reshape(y, {y.size(0), -1});
+}
+
+}  // namespace damc

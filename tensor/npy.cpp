@@ -1,0 +1,233 @@
+#include "tensor/npy.h"
+
+#include <algorithm>
+#include <bit>
+#include <charconv>
+#include <cstring>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tensor/error.h"
+#include "tensor/file.h"
+
+namespace damc {
+namespace {
+
+namespace fs = std::filesystem;
+using Bytes = std::span<const std::byte>;
+
+static_assert(std::endian::native == std::endian::little, "files are little-endian and read as they are");
+
+constexpr std::string_view kMagic = "\x93NUMPY";
+constexpr std::size_t kMaxHeader = 1 << 16;
+
+[[noreturn]] void refuse(const fs::path& path, const std::string& reason, const std::string& hint = "") {
+  user_error(fmt::format("'{}': {}", path.string(), reason), hint);
+}
+
+/// Reads the header's dictionary, `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`, and no other
+/// Python.
+class HeaderParser {
+ public:
+  HeaderParser(const fs::path& path, std::string_view text) : path_(path), text_(text) {}
+
+  void parse() {
+    expect('{');
+    while (!accept('}')) {
+      parse_item();
+      if (!accept(',')) {
+        expect('}');
+        break;
+      }
+    }
+    skip_space();
+    if (!text_.empty()) fail("something follows the dictionary");
+    if (!dtype_ || !fortran_order_ || !shape_) fail("descr, fortran_order or shape is missing");
+  }
+
+  Dtype dtype() const { return *dtype_; }
+  bool fortran_order() const { return *fortran_order_; }
+  const Shape& shape() const { return *shape_; }
+
+ private:
+  void parse_item() {
+    const std::string_view key = parse_string();
+    expect(':');
+    if (key == "descr") {
+      set(dtype_, parse_dtype());
+    } else if (key == "fortran_order") {
+      set(fortran_order_, parse_bool());
+    } else if (key == "shape") {
+      set(shape_, parse_shape());
+    } else {
+      fail("an unknown key");
+    }
+  }
+
+  template <class T>
+  void set(std::optional<T>& field, const T& value) {
+    if (field) fail("a key twice");
+    field = value;
+  }
+
+  std::string_view parse_string() {
+    skip_space();
+    const char quote = text_.starts_with('"') ? '"' : '\'';
+    expect(quote);
+    const std::size_t length = text_.find(quote);
+    if (length == text_.npos) fail("a string without an end");
+    const std::string_view value = text_.substr(0, length);
+    text_.remove_prefix(length + 1);
+    return value;
+  }
+
+  Dtype parse_dtype() {
+    skip_space();
+    if (text_.starts_with('[')) fail_dtype("a structured dtype");
+    const std::string_view descr = parse_string();
+    if (descr == "<f4") return Dtype::f32;
+    if (descr == "<f8") return Dtype::f64;
+    if (descr == "<i8") return Dtype::i64;
+    const bool plain =
+        descr.size() < 20 && descr.find_first_not_of("<>|=biufcOSUVmM0123456789") == descr.npos;
+    fail_dtype(plain ? fmt::format("dtype '{}'", descr) : "an unknown dtype");
+  }
+
+  bool parse_bool() {
+    skip_space();
+    const bool value = text_.starts_with("True");
+    if (!value && !text_.starts_with("False")) fail("fortran_order is neither True nor False");
+    text_.remove_prefix(value ? 4 : 5);
+    return value;
+  }
+
+  /// A tuple. Its sizes multiply without overflow, sizes of 0 left out: strides are products too.
+  Shape parse_shape() {
+    Shape shape;
+    std::int64_t bytes = 8;
+    expect('(');
+    while (!accept(')')) {
+      const std::int64_t size = parse_size();
+      if (__builtin_mul_overflow(bytes, std::max<std::int64_t>(size, 1), &bytes))
+        fail("the shape has more elements than can be counted");
+      if (shape.ndim() == kMaxDims) fail(fmt::format("more than {} dimensions", kMaxDims));
+      shape.push_back(size);
+      if (!accept(',')) {
+        if (shape.ndim() == 1) fail("the shape is not a tuple");
+        expect(')');
+        break;
+      }
+    }
+    return shape;
+  }
+
+  std::int64_t parse_size() {
+    skip_space();
+    std::int64_t size = -1;
+    const auto [stop, failure] = std::from_chars(text_.data(), text_.data() + text_.size(), size);
+    if (failure != std::errc{} || size < 0) fail("a size in the shape is not a natural number");
+    text_.remove_prefix(static_cast<std::size_t>(stop - text_.data()));
+    return size;
+  }
+
+  void skip_space() { text_.remove_prefix(std::min(text_.find_first_not_of(" \t\n"), text_.size())); }
+
+  bool accept(char symbol) {
+    skip_space();
+    if (!text_.starts_with(symbol)) return false;
+    text_.remove_prefix(1);
+    return true;
+  }
+
+  void expect(char symbol) {
+    if (!accept(symbol)) fail(fmt::format("no {} where one is due", symbol));
+  }
+
+  [[noreturn]] void fail(const std::string& reason) const {
+    refuse(path_, "bad .npy header: " + reason, "write it again with numpy.save");
+  }
+  [[noreturn]] void fail_dtype(const std::string& what) const {
+    refuse(path_, what + " is not supported", "save it as float32, float64 or int64, little-endian");
+  }
+
+  const fs::path& path_;
+  std::string_view text_;  // what is not yet read
+  std::optional<Dtype> dtype_;
+  std::optional<bool> fortran_order_;
+  std::optional<Shape> shape_;
+};
+
+/// Takes the first `count` bytes off `rest`.
+Bytes take(const fs::path& path, Bytes& rest, std::size_t count) {
+  if (rest.size() < count) refuse(path, "the file ends within the .npy header");
+  const Bytes front = rest.first(count);
+  rest = rest.subspan(count);
+  return front;
+}
+
+std::string_view as_text(Bytes bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
+
+/// Takes everything before the data off `rest`; the dictionary's text.
+std::string_view take_header(const fs::path& path, Bytes& rest) {
+  if (!as_text(rest).starts_with(kMagic)) refuse(path, "not a .npy file");
+  take(path, rest, kMagic.size());
+  const Bytes version = take(path, rest, 2);
+  const auto major = std::to_integer<int>(version[0]), minor = std::to_integer<int>(version[1]);
+  if (major < 1 || major > 3 || minor != 0)
+    refuse(path, fmt::format("version {}.{} of .npy is not supported", major, minor));
+  std::uint32_t length = 0;
+  const std::size_t width = major == 1 ? 2 : 4;
+  std::memcpy(&length, take(path, rest, width).data(), width);
+  if (length > kMaxHeader)
+    refuse(path, fmt::format("a .npy header of {} bytes; at most {} are accepted", length, kMaxHeader));
+  return as_text(take(path, rest, length));
+}
+
+}  // namespace
+
+Tensor read_npy(const fs::path& path) {
+  const std::vector<std::byte> content = read_file(path, std::numeric_limits<std::int64_t>::max());
+  Bytes rest(content);
+  HeaderParser header(path, take_header(path, rest));
+  header.parse();
+  if (header.fortran_order())
+    refuse(path, "the array is stored in Fortran order", "save numpy.ascontiguousarray(array) instead");
+  const std::size_t bytes = static_cast<std::size_t>(header.shape().numel()) * size_of(header.dtype());
+  if (rest.size() != bytes)
+    refuse(path, fmt::format("{} bytes of data, but shape {} of {} needs {}", rest.size(),
+                             header.shape().str(), name(header.dtype()), bytes));
+  const Tensor out = Tensor::empty(header.shape(), header.dtype());
+  if (bytes > 0) std::memcpy(out.raw(), rest.data(), bytes);
+  return out;
+}
+
+void write_npy(const fs::path& path, const Tensor& tensor) {
+  ENSURE(tensor.defined(), "'{}': the tensor is undefined", path.string());
+  const Tensor block = tensor.to(Device{}).contiguous();
+  // Python writes a tuple of one with a comma: (3,)
+  const Shape& shape = block.shape();
+  const std::string sizes =
+      fmt::format("{}{}", fmt::join(shape.begin(), shape.end(), ", "), shape.ndim() == 1 ? "," : "");
+  const char* type = block.dtype() == Dtype::f32 ? "<f4" : block.dtype() == Dtype::f64 ? "<f8" : "<i8";
+  std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", type, sizes);
+  // Magic, version, length and header together fill whole blocks of 64 bytes; the header ends its last line.
+  constexpr std::size_t prefix = 10;
+  header.resize((prefix + header.size() + 1 + 63) / 64 * 64 - prefix, ' ');
+  header.back() = '\n';
+  const auto length = static_cast<std::uint16_t>(header.size());
+
+  AtomicFile file(path);
+  file.write(std::as_bytes(std::span(kMagic)));
+  file.write(std::as_bytes(std::span("\1\0", 2)));
+  file.write(std::as_bytes(std::span(&length, 1)));
+  file.write(std::as_bytes(std::span(header)));
+  const auto bytes = static_cast<std::size_t>(block.numel()) * size_of(block.dtype());
+  file.write({static_cast<const std::byte*>(block.raw()), bytes});
+  file.commit();
+}
+
+}  // namespace damc

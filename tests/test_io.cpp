@@ -1,0 +1,455 @@
+/// Tensor files: round trips, bytes as the formats prescribe them, and damaged files of every kind, each of
+/// which must be refused with one UserError that names the file and the reason.
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <numeric>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "tensor/error.h"
+#include "tensor/npy.h"
+#include "tensor/safetensors.h"
+
+using namespace damc;
+namespace fs = std::filesystem;
+using namespace std::string_literals;
+
+namespace {
+
+/// A file name in a folder that goes with the test.
+class TempFile {
+ public:
+  TempFile() { fs::create_directories(folder_); }
+  ~TempFile() { fs::remove_all(folder_); }
+  const fs::path& path() const { return path_; }
+
+  std::string bytes() const {
+    std::ifstream in(path_, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+  void write(const std::string& bytes) const {
+    std::ofstream(path_, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  }
+
+ private:
+  fs::path folder_ = fs::temp_directory_path() / ("damc-test-io-" + std::to_string(::getpid()));
+  fs::path path_ = folder_ / "some.file";
+};
+
+/// Little-endian bytes of an integer or float.
+template <class T>
+std::string raw(T value) {
+  std::string bytes(sizeof value, '\0');
+  std::memcpy(bytes.data(), &value, sizeof value);
+  return bytes;
+}
+
+std::string safetensors(const std::string& header, const std::string& data = "") {
+  return raw(std::uint64_t{header.size()}) + header + data;
+}
+
+std::string npy(const std::string& header, const std::string& data = "",
+                const std::string& version = "\1\0"s) {
+  const std::string length = version[0] == 1 ? raw(static_cast<std::uint16_t>(header.size()))
+                                             : raw(static_cast<std::uint32_t>(header.size()));
+  return "\x93NUMPY" + version + length + header + data;
+}
+
+/// The message of the UserError that read(path) throws: it names the file, and has one line and a hint.
+template <class Read>
+std::string refusal(const TempFile& file, Read read) {
+  try {
+    read(file.path());
+  } catch (const UserError& error) {
+    const std::string message = error.what();
+    CHECK(message.find("'" + file.path().string() + "'") == 0);
+    CHECK(message.find('\n') == message.find("\nhint: "));
+    CHECK(message.rfind('\n') == message.find('\n'));
+    CHECK(message.size() < 500);
+    return message;
+  } catch (const std::exception& error) {
+    FAIL_CHECK("not a UserError: " << error.what());
+  }
+  return "";
+}
+
+template <class T>
+Tensor counting(const Shape& shape) {
+  std::vector<T> values(static_cast<std::size_t>(shape.numel()));
+  std::iota(values.begin(), values.end(), T(-3));
+  return Tensor::from(values, shape);
+}
+
+template <class T>
+void check_same(const Tensor& a, const Tensor& b) {
+  CHECK(a.shape() == b.shape());
+  CHECK(a.dtype() == b.dtype());
+  CHECK(a.to_vector<T>() == b.to_vector<T>());
+}
+
+/// Reads 2000 damaged copies of a valid file: each is either accepted or refused with a UserError.
+template <class Read>
+void fuzz(const TempFile& file, Read read) {
+  const std::string valid = file.bytes();
+  std::mt19937 random(1);
+  const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random()) % n; };
+  int refused = 0;
+  for (int round = 0; round < 2000; ++round) {
+    std::string bytes = valid;
+    for (std::size_t i = 0; i <= below(4); ++i) bytes[below(bytes.size())] = static_cast<char>(random());
+    if (round % 5 == 0) bytes.resize(below(valid.size() + 20));
+    file.write(bytes);
+    try {
+      read(file.path());
+    } catch (const UserError&) {
+      ++refused;
+    } catch (const std::exception& error) {
+      FAIL_CHECK("round " << round << ": " << error.what());
+    }
+  }
+  CHECK(refused > 1000);
+}
+
+}  // namespace
+
+TEST_CASE("safetensors: what is written is read") {
+  const TempFile file;
+  const Tensor matrix = counting<float>({3, 4});
+  const std::map<std::string, Tensor> tensors = {{"f32", matrix},
+                                                 {"f64", counting<double>({2, 1, 3})},
+                                                 {"i64", counting<std::int64_t>({5})},
+                                                 {"scalar", Tensor::full({}, 2.5)},
+                                                 {"empty", Tensor::empty({2, 0, 3}, Dtype::f64)},
+                                                 {"transposed", matrix.transpose(0, 1)},
+                                                 {"columns", matrix.narrow(1, 1, 2)},
+                                                 {"expanded", matrix.narrow(0, 2, 1).expand({2, 3, 4})},
+                                                 {"six", counting<float>({1, 2, 1, 3, 1, 2})},
+                                                 {"", counting<float>({2})},
+                                                 {"ü \"\\\n", counting<float>({1})}};
+  const std::map<std::string, std::string> metadata = {{"format", "pt"}, {"a\n\"b", "\xc3\xa9\t"}};
+  write_safetensors(file.path(), tensors, metadata);
+
+  const SafetensorsFile read = read_safetensors(file.path());
+  CHECK(read.metadata == metadata);
+  REQUIRE(read.tensors.size() == tensors.size());
+  for (const auto& [name, tensor] : tensors) {
+    CAPTURE(name);
+    REQUIRE(read.tensors.contains(name));
+    if (tensor.dtype() == Dtype::i64) {
+      check_same<std::int64_t>(read.tensors.at(name), tensor);
+    } else {
+      check_same<double>(read.tensors.at(name), tensor);
+    }
+  }
+
+  const SafetensorsHeader header = read_safetensors_header(file.path());
+  CHECK(header.metadata == metadata);
+  CHECK(header.data_start % 8 == 0);
+  CHECK(header.tensors.at("transposed").shape == Shape{4, 3});
+  CHECK(header.tensors.at("i64").dtype == "I64");
+  std::int64_t end = 0;
+  for (const auto& [name, entry] : header.tensors) {
+    CHECK(entry.begin == end);
+    end = entry.end;
+  }
+  CHECK(header.data_start + end == static_cast<std::int64_t>(file.bytes().size()));
+}
+
+TEST_CASE("safetensors: the bytes of a small file") {
+  const TempFile file;
+  write_safetensors(
+      file.path(),
+      {{"b", Tensor::from<float>({1.0f, -2.0f}, {2})}, {"a", Tensor::from<std::int64_t>({258}, {})}},
+      {{"k", "v"}});
+  const std::string header =
+      R"({"__metadata__":{"k":"v"},"a":{"data_offsets":[0,8],"dtype":"I64","shape":[]},)"
+      R"("b":{"data_offsets":[8,16],"dtype":"F32","shape":[2]}})";
+  const std::string padded = header + std::string((8 - header.size() % 8) % 8, ' ');
+  CHECK(file.bytes() == safetensors(padded, "\2\1\0\0\0\0\0\0\0\0\x80\x3f\0\0\0\xc0"s));
+
+  write_safetensors(file.path(), {});
+  CHECK(file.bytes() == "\x08\0\0\0\0\0\0\0{}      "s);
+  CHECK(read_safetensors(file.path()).tensors.empty());
+}
+
+TEST_CASE("safetensors: data in any order and at any alignment, half precision as f32") {
+  const TempFile file;
+  const float infinity = std::numeric_limits<float>::infinity();
+  std::string halves;
+  for (const int bits : {0x3c00, 0xc000, 0x7bff, 0x0001, 0x83ff, 0x0400, 0x7c00, 0xfc00, 0x8000, 0x7e01})
+    halves += raw(static_cast<std::uint16_t>(bits));
+  std::string brains;
+  for (const int bits : {0x3f80, 0xc000, 0x7f80, 0x0001}) brains += raw(static_cast<std::uint16_t>(bits));
+  file.write(safetensors(R"({"z":{"dtype":"F16","shape":[10],"data_offsets":[0,20]},)"
+                         R"( "none":{"dtype":"F64","shape":[0],"data_offsets":[20,20]},)"
+                         R"( "y":{"shape":[2,2],"data_offsets":[20,28],"dtype":"BF16"},)"
+                         R"( "a":{"dtype":"F32","shape":[1],"data_offsets":[28,32]}}   )",
+                         halves + brains + raw(7.5f)));
+  const SafetensorsFile read = read_safetensors(file.path());
+  auto values = read.tensors.at("z").to_vector<float>();
+  CHECK(std::isnan(values.back()));
+  values.pop_back();
+  CHECK(values ==
+        std::vector{1.0f, -2.0f, 65504.0f, 0x1p-24f, -1023 * 0x1p-24f, 0x1p-14f, infinity, -infinity, -0.0f});
+  CHECK(std::signbit(values.back()));
+  CHECK(read.tensors.at("y").to_vector<float>() == std::vector{1.0f, -2.0f, infinity, 0x1p-133f});
+  CHECK(read.tensors.at("y").shape() == Shape{2, 2});
+  CHECK(read.tensors.at("a").item() == 7.5);
+}
+
+/// Both readers refuse `bytes` for `reason`.
+void check_safetensors_refused(const TempFile& file, const std::string& bytes, const std::string& reason) {
+  CAPTURE(reason);
+  file.write(bytes);
+  const std::string message = refusal(file, read_safetensors);
+  CAPTURE(message);
+  CHECK(message.find(reason) != std::string::npos);
+  CHECK(refusal(file, read_safetensors_header) == message);
+}
+
+TEST_CASE("safetensors: a damaged file is refused") {
+  const TempFile file;
+  const struct {
+    std::string bytes, reason;
+  } cases[] = {
+      {"", "too few for a header length"},
+      {"1234567", "too few for a header length"},
+      {raw(~std::uint64_t{0}) + "{}", "a header of 18446744073709551615 bytes; at most"},
+      {raw(std::uint64_t{1} << 63) + "{}", "at most 100000000 are allowed"},
+      {raw(std::uint64_t{100'000'001}) + "{}", "at most 100000000 are allowed"},
+      {raw(std::uint64_t{3}) + "{}", "a header of 3 bytes in a file of 10"},
+      {safetensors(""), "does not start with '{'"},
+      {safetensors(" {}"), "does not start with '{'"},
+      {safetensors("\xef\xbb\xbf{}"), "does not start with '{'"},
+      {safetensors("[]"), "does not start with '{'"},
+      {safetensors("{"), "not valid JSON"},
+      {safetensors("{} {}"), "not valid JSON"},
+      {safetensors("{}\0{"s), "zero byte"},
+      {safetensors("{\"\xff\":0}"), "not valid JSON"},
+      {safetensors(R"({"x":1e999})"), "not valid JSON"},
+      {safetensors(R"({"x":NaN})"), "not valid JSON"},
+      {safetensors("{} // comment"), "not valid JSON"},
+      {safetensors("{\"x\":" + std::string(100'000, '[')), "nests too deeply"},
+      {safetensors(R"({"x":{},"x":{}})"), R"(the key "x" twice)"},
+      {safetensors(R"({"x":{"dtype":"F32","dtype":"F32"}})"), R"(the key "dtype" twice)"},
+      {safetensors(R"({"__metadata__":{"a":"1","a":"2"}})"), R"(the key "a" twice)"},
+      {safetensors(R"({"__metadata__":[]})"), "metadata is not an object"},
+      {safetensors(R"({"__metadata__":{"a":1}})"), R"(the metadata's "a" is not a string)"},
+      {safetensors(R"({"__metadata__":{"a":{"b":"c"}}})"), R"(the metadata's "a" is not a string)"},
+      {safetensors(R"({"x":3})"), R"(tensor "x": the entry needs)"},
+      {safetensors(R"({"x":{"dtype":"F32","shape":[0]}})"), R"(tensor "x": the entry needs)"},
+      {safetensors(R"({"x":{"dtype":"F32","shape":[0],"offsets":[0,0]}})"), "the entry needs"},
+      {safetensors(R"({"x":{"dtype":"F32","shape":[0],"data_offsets":[0,0],"a":1}})"), "the entry needs"},
+      {safetensors("{\"" + std::string(1000, 'n') + "\":3}"), "nnn\"...: the entry needs"},
+      {safetensors(R"({"a\nb":3})"), R"(tensor "a\nb": the entry needs)"},
+      {safetensors("{}", "1"), "the tensors take 0 bytes, the file holds 1"},
+  };
+  for (const auto& damaged : cases) check_safetensors_refused(file, damaged.bytes, damaged.reason);
+}
+
+TEST_CASE("safetensors: a wrong entry is refused") {
+  const TempFile file;
+  const struct {
+    std::string dtype, shape, offsets, reason;
+  } cases[] = {
+      {"4", "[2]", "[0,8]", "the dtype is not a string"},
+      {R"("I32")", "[2]", "[0,8]", R"(dtype "I32" is not supported)"},
+      {R"("f32")", "[2]", "[0,8]", R"(dtype "f32" is not supported)"},
+      {R"("F32")", "2", "[0,8]", "the shape is not a list"},
+      {R"("F32")", "[[2]]", "[0,8]", "nests too deeply"},
+      {R"("F32")", "[1,1,1,1,1,1,2]", "[0,8]", "7 dimensions; at most 6"},
+      {R"("F32")", "[-2]", "[0,8]", "not a natural number"},
+      {R"("F32")", "[2.0]", "[0,8]", "not a natural number"},
+      {R"("F32")", R"(["2"])", "[0,8]", "not a natural number"},
+      {R"("F32")", "[null]", "[0,8]", "not a natural number"},
+      {R"("F32")", "[18446744073709551615]", "[0,8]", "not a natural number"},
+      {R"("F32")", "[99999999999999999999]", "[0,8]", "not a natural number"},
+      // Products that wrap: 2^64 to 0, (2^62 + 2) 4 to 8.
+      {R"("F32")", "[4294967296,4294967296]", "[0,0]", "more elements than can be counted"},
+      {R"("F32")", "[4611686018427387906]", "[0,8]", "more elements than can be counted"},
+      {R"("F32")", "[0,4611686018427387904,4]", "[0,0]", "more elements than can be counted"},
+      {R"("F32")", "[2]", "8", "data_offsets are not two"},
+      {R"("F32")", "[2]", "[8]", "data_offsets are not two"},
+      {R"("F32")", "[2]", "[0,8,8]", "data_offsets are not two"},
+      {R"("F32")", "[2]", "[-8,0]", "data_offsets are not two"},
+      {R"("F32")", "[2]", "[0,8.0]", "data_offsets are not two"},
+      {R"("F32")", "[2]", "[8,0]", "data_offsets are not two"},
+      {R"("F32")", "[2]", "[18446744073709551608,0]", "data_offsets are not two"},
+      {R"("F32")", "[2]", "[0,7]", "data_offsets hold 7 bytes, shape [2] of F32 needs 8"},
+      {R"("F32")", "[]", "[0,0]", "data_offsets hold 0 bytes, shape [] of F32 needs 4"},
+      {R"("F32")", "[2]", "[1,9]", "its data begins at 1, after a hole that begins at 0"},
+      {R"("F32")", "[1]", "[0,4]", "the tensors take 4 bytes, the file holds 8"},
+      {R"("F32")", "[3]", "[0,12]", "the tensors take 12 bytes, the file holds 8"},
+  };
+  for (const auto& wrong : cases) {
+    const std::string header = R"({"x":{"dtype":)" + wrong.dtype + R"(,"shape":)" + wrong.shape +
+                               R"(,"data_offsets":)" + wrong.offsets + "}}";
+    check_safetensors_refused(file, safetensors(header, "12345678"), wrong.reason);
+  }
+}
+
+TEST_CASE("safetensors: data with holes or overlaps is refused") {
+  const TempFile file;
+  const struct {
+    std::string x, y, reason;
+  } cases[] = {
+      {"[0,8]", "[9,17]", R"(tensor "y": its data begins at 9, after a hole that begins at 8)"},
+      {"[0,8]", "[7,15]", R"(tensor "y": its data begins at 7, inside a range that ends at 8)"},
+      {"[0,8]", "[0,8]", "its data begins at 0, inside a range"},
+      {"[8,16]", "[12,20]", R"(tensor "x": its data begins at 8, after a hole)"},
+      {"[16,24]", "[0,8]", R"(tensor "x": its data begins at 16, after a hole)"},
+  };
+  for (const auto& [x, y, reason] : cases) {
+    const std::string entry = R"({"dtype":"F64","shape":[1],"data_offsets":)";
+    const std::string header = R"({"x":)" + entry + x + R"(},"y":)" + entry + y + "}}";
+    check_safetensors_refused(file, safetensors(header, std::string(16, 'd')), reason);
+  }
+}
+
+TEST_CASE("safetensors: names that cannot be written, paths that cannot be read") {
+  const TempFile file;
+  const Tensor x = counting<float>({2});
+  CHECK_THROWS_AS(write_safetensors(file.path(), {{"__metadata__", x}}), UserError);
+  CHECK_THROWS_AS(write_safetensors(file.path(), {{"\xff", x}}), UserError);
+  CHECK_THROWS_AS(write_safetensors(file.path(), {{"x", x}}, {{"a", "\xff"}}), UserError);
+  CHECK_THROWS_AS(write_safetensors(file.path(), {{"x", Tensor()}}), Error);
+  CHECK_THROWS_AS(write_safetensors(file.path() / "no folder", {{"x", x}}), Error);
+  CHECK_FALSE(fs::exists(file.path()));
+  CHECK_THROWS_AS(read_safetensors(file.path()), UserError);
+  CHECK_THROWS_AS(read_safetensors(file.path().parent_path()), UserError);
+}
+
+TEST_CASE("safetensors: 2000 mutations") {
+  const TempFile file;
+  write_safetensors(file.path(), {{"w", counting<float>({3, 4})}, {"n", counting<std::int64_t>({2})}},
+                    {{"k", "v"}});
+  fuzz(file, read_safetensors);
+}
+
+TEST_CASE("npy: what is written is read") {
+  const TempFile file;
+  const Tensor cube = counting<float>({2, 3, 4});
+  for (const Tensor& tensor : {cube, cube.permute({2, 0, 1}), cube.narrow(2, 1, 2), Tensor::full({}, 2.5),
+                               Tensor::empty({3, 0}), counting<float>({7}), counting<double>({2, 2})}) {
+    write_npy(file.path(), tensor);
+    CHECK(file.bytes().find('\n') % 64 == 63);
+    check_same<double>(read_npy(file.path()), tensor);
+  }
+  const Tensor integers = Tensor::from<std::int64_t>({std::numeric_limits<std::int64_t>::min(), 3}, {2, 1});
+  write_npy(file.path(), integers);
+  check_same<std::int64_t>(read_npy(file.path()), integers);
+}
+
+TEST_CASE("npy: the bytes of small files, as numpy.save writes them") {
+  const TempFile file;
+  const auto expected = [](std::string dictionary, const std::string& data) {
+    dictionary.resize(117, ' ');
+    return "\x93NUMPY\1\0\x76\0"s + dictionary + "\n" + data;
+  };
+  write_npy(file.path(), Tensor::from<float>({1.0f, -2.0f}, {2}));
+  CHECK(file.bytes() ==
+        expected("{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", raw(1.0f) + raw(-2.0f)));
+  write_npy(file.path(), Tensor::from<double>({1.0, 3.0}, {1, 2}));
+  CHECK(file.bytes() ==
+        expected("{'descr': '<f8', 'fortran_order': False, 'shape': (1, 2), }", raw(1.0) + raw(3.0)));
+  write_npy(file.path(), Tensor::from<std::int64_t>({-1}, {}));
+  CHECK(file.bytes() ==
+        expected("{'descr': '<i8', 'fortran_order': False, 'shape': (), }", std::string(8, '\xff')));
+}
+
+TEST_CASE("npy: all versions, unaligned data, any spelling of the dictionary") {
+  const TempFile file;
+  const std::string data = raw(1.0f) + raw(2.0f);
+  for (const std::string& version : {"\1\0"s, "\2\0"s, "\3\0"s}) {
+    for (const std::string dictionary :
+         {"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 1), }\n",
+          "{\"shape\":(2,1),\"descr\":\"<f4\",\"fortran_order\":False}",
+          " { 'shape' : ( 2 , 1 , ) , 'fortran_order' : False , 'descr' : '<f4' } "}) {
+      file.write(npy(dictionary, data, version));
+      check_same<float>(read_npy(file.path()), Tensor::from<float>({1.0f, 2.0f}, {2, 1}));
+    }
+  }
+}
+
+TEST_CASE("npy: damaged and foreign files are refused") {
+  const TempFile file;
+  const auto array = [](const std::string& descr, const std::string& shape,
+                        const std::string& order = "False") {
+    return npy("{'descr': " + descr + ", 'fortran_order': " + order + ", 'shape': " + shape + ", }\n",
+               "12345678");
+  };
+  const struct {
+    std::string bytes, reason;
+  } cases[] = {
+      {"", "not a .npy file"},
+      {"\x93NUMP", "not a .npy file"},
+      {"PK\3\4rest of a zip file", "not a .npy file"},
+      {"\x93NUMPY", "ends within the .npy header"},
+      {"\x93NUMPY\1\0\1"s, "ends within the .npy header"},
+      {"\x93NUMPY\2\0\1\0\0"s, "ends within the .npy header"},
+      {"\x93NUMPY\1\0\5\0{}"s, "ends within the .npy header"},
+      {npy("{}", "", "\0\0"s), "version 0.0 of .npy"},
+      {npy("{}", "", "\4\0"s), "version 4.0 of .npy"},
+      {npy("{}", "", "\1\1"s), "version 1.1 of .npy"},
+      {"\x93NUMPY\2\0\xff\xff\xff\xff{}"s, "a .npy header of 4294967295 bytes"},
+      {npy(""), "no { where one is due"},
+      {npy("{"), "no ' where one is due"},
+      {npy("{'descr"), "a string without an end"},
+      {npy("{'descr' '<f4'}"), "no : where one is due"},
+      {npy("{'descr': '<f4', 'fortran_order': False}"), "shape is missing"},
+      {npy("{'descr': '<f4', 'shape': (2,)}"), "is missing"},
+      {npy("{'descr': '<f4', 'descr': '<f4'}"), "a key twice"},
+      {npy("{'descr': '<f4', 'name': 'x'}"), "an unknown key"},
+      {npy("{'descr': '<f4' 'shape': (2,)}"), "no } where one is due"},
+      {npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2,)}; import os"), "something follows"},
+      {npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2,)}\0"s), "something follows"},
+      {array("'>f4'", "(2,)"), "dtype '>f4' is not supported"},
+      {array("'|u1'", "(8,)"), "dtype '|u1' is not supported"},
+      {array("'<f2'", "(4,)"), "dtype '<f2' is not supported"},
+      {array("'|O'", "(1,)"), "dtype '|O' is not supported"},
+      {array("'\n\x1b[2J'", "(1,)"), "an unknown dtype is not supported"},
+      {array("[('a', '<f4'), ('b', '<f4')]", "(1,)"), "a structured dtype is not supported"},
+      {array("<f4", "(2,)"), "no ' where one is due"},
+      {array("'<f4'", "(2,)", "True"), "Fortran order"},
+      {array("'<f4'", "(2,)", "0"), "neither True nor False"},
+      {array("'<f4'", "(2,)", "Falsehood"), "no } where one is due"},
+      {array("'<f4'", "[2]"), "no ( where one is due"},
+      {array("'<f4'", "(2)"), "the shape is not a tuple"},
+      {array("'<f4'", "(2,"), "not a natural number"},
+      {array("'<f4'", "(-2,)"), "not a natural number"},
+      {array("'<f4'", "(2.0,)"), "the shape is not a tuple"},
+      {array("'<f4'", "(nan,)"), "not a natural number"},
+      {array("'<f4'", "(9223372036854775808,)"), "not a natural number"},
+      {array("'<f4'", "(4294967296, 4294967296)"), "more elements than can be counted"},
+      {array("'<f4'", "(0, 4611686018427387904, 4)"), "more elements than can be counted"},
+      {array("'<f4'", "(1, 1, 1, 1, 1, 1, 2)"), "more than 6 dimensions"},
+      {array("'<f4'", "(3,)"), "8 bytes of data, but shape [3] of f32 needs 12"},
+      {array("'<f4'", "()"), "8 bytes of data, but shape [] of f32 needs 4"},
+      {array("'<f4'", "(0,)"), "8 bytes of data, but shape [0] of f32 needs 0"},
+  };
+  for (const auto& damaged : cases) {
+    CAPTURE(damaged.reason);
+    file.write(damaged.bytes);
+    const std::string message = refusal(file, read_npy);
+    CAPTURE(message);
+    CHECK(message.find(damaged.reason) != std::string::npos);
+  }
+  CHECK_THROWS_AS(read_npy(file.path().parent_path()), UserError);
+  CHECK_THROWS_AS(write_npy(file.path(), Tensor()), Error);
+}
+
+TEST_CASE("npy: 2000 mutations") {
+  const TempFile file;
+  write_npy(file.path(), counting<float>({3, 4}));
+  const std::string padded = file.bytes();
+  // Without the padding, in which most mutations would fall.
+  file.write(npy(padded.substr(10, padded.find('}') - 9), padded.substr(128)));
+  fuzz(file, read_npy);
+}

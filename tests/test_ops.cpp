@@ -1,0 +1,175 @@
+/// Every row of the table of operations in every mode that needs no second device:
+///
+///   grad       all gradients against finite differences, in f64
+///   skip       asking for one gradient gives the same numbers and runs no more kernels than asking for all
+///   views      inputs that are views with another order in memory change nothing
+///   precision  f32 values and gradients against f64
+#include <doctest/doctest.h>
+
+#include <set>
+
+#include "autograd/grad.h"
+#include "autograd/gradcheck.h"
+#include "tests/op_cases.h"
+
+using namespace damc;
+
+namespace {
+
+/// What one forward and backward pass of a row gives, and the kernels of the backward pass.
+struct Pass {
+  Tensor value;
+  std::vector<Tensor> gradients;
+  std::vector<KernelLog::Call> calls;
+
+  std::int64_t calls_that_write(const Shape& shape) const {
+    return std::count_if(calls.begin(), calls.end(), [&](const auto& call) { return call.out == shape; });
+  }
+  bool runs(const std::string& kernel) const {
+    return std::any_of(calls.begin(), calls.end(), [&](const auto& call) { return call.kernel == kernel; });
+  }
+};
+
+/// All inputs are leaves; gradients of sum(y c), c random, are taken for those that `asked` lists.
+Pass run(const OpCase& row, const std::vector<Tensor>& inputs, const std::vector<std::size_t>& asked) {
+  Variables leaves, xs;
+  for (const Tensor& input : inputs) leaves.emplace_back(input, true);
+  for (const std::size_t k : asked) xs.push_back(leaves[k]);
+  const Variable y = row.f(leaves);
+  const Tensor c = Generator(5).normal(y.shape(), y.dtype());
+  KernelLog log;
+  std::vector<Tensor> gradients = grad(y, xs, c);
+  return {y.value(), std::move(gradients), log.calls};
+}
+
+Pass run(const OpCase& row, const std::vector<Tensor>& inputs) {
+  std::vector<std::size_t> all(inputs.size());
+  for (std::size_t k = 0; k < all.size(); ++k) all[k] = k;
+  return run(row, inputs, all);
+}
+
+/// The same tensor, stored with its dimensions in reverse order.
+Tensor reversed_in_memory(const Tensor& t) {
+  Shape order;
+  for (int d = t.ndim() - 1; d >= 0; --d) order.push_back(d);
+  return t.permute(order).clone().permute(order);
+}
+
+constexpr const char* unary_names[] = {
+#define X(op) #op,
+    DAMC_UNARY_OPS(X)
+#undef X
+};
+constexpr const char* binary_names[] = {
+#define X(op) #op,
+    DAMC_BINARY_OPS(X)
+#undef X
+};
+
+/// Notes which functors run.
+class FunctorLog final : public ObservedBackend {
+ public:
+  FunctorLog(Backend& inner, std::set<std::string>& seen)
+      : ObservedBackend(inner, [](const char*, const Tensor&, const auto& call) { call(); }), seen_(seen) {}
+  void unary(const Unary& f, const Tensor& x, const Tensor& out) override {
+    seen_.insert(unary_names[static_cast<int>(f.op)]);
+    ObservedBackend::unary(f, x, out);
+  }
+  void binary(BinaryOp f, const Tensor& a, const Tensor& b, const Tensor& out) override {
+    seen_.insert(binary_names[static_cast<int>(f)]);
+    ObservedBackend::binary(f, a, b, out);
+  }
+
+ private:
+  std::set<std::string>& seen_;
+};
+
+/// Whether a row of that name exists and its function really runs that functor.
+bool has_row(const std::string& functor) {
+  return std::any_of(op_cases().begin(), op_cases().end(), [&](const OpCase& row) {
+    if (row.op != functor) return false;
+    const std::vector<Tensor> inputs = make_inputs(row, Dtype::f32);
+    std::set<std::string> seen;
+    const BackendOverride watch(Device{}, std::make_unique<FunctorLog>(backend(Device{}), seen));
+    row.f(Variables(inputs.begin(), inputs.end()));
+    return seen.count(functor) > 0;
+  });
+}
+
+}  // namespace
+
+TEST_CASE("every functor has a row") {
+  for (const char* name : unary_names) CHECK_MESSAGE(has_row(name), "no row for the unary functor ", name);
+  for (const char* name : binary_names) CHECK_MESSAGE(has_row(name), "no row for the binary functor ", name);
+  CHECK_FALSE(has_row("no such functor"));
+}
+
+TEST_CASE("grad") {
+  for (const OpCase& row : op_cases()) {
+    const GradcheckResult result = gradcheck(row.f, make_inputs(row, Dtype::f64));
+    CHECK_MESSAGE(result.ok, row.name(), ": ", result.message);
+    CHECK(result.worst < 1e-6);
+  }
+}
+
+TEST_CASE("skip") {
+  for (const OpCase& row : op_cases()) {
+    CAPTURE(row.name());
+    const std::vector<Tensor> inputs = make_inputs(row, Dtype::f64);
+    const Pass full = run(row, inputs);
+    for (std::size_t k = 0; k < inputs.size(); ++k) {
+      CAPTURE(k);
+      const Pass one = run(row, inputs, {k});
+      CHECK(one.gradients[0].to_vector<double>() == full.gradients[k].to_vector<double>());
+      CHECK(one.calls.size() <= full.calls.size());
+    }
+  }
+}
+
+TEST_CASE("skip: a product's input gradient runs no weight-gradient kernel") {
+  const std::set<std::string> products{"matmul", "linear", "conv2d", "conv_transpose2d"};
+  for (const OpCase& row : op_cases()) {
+    if (!products.count(row.op)) continue;
+    CAPTURE(row.name());
+    const std::vector<Tensor> inputs = make_inputs(row, Dtype::f64);
+    const Shape weight = inputs[1].shape();
+    const Pass full = run(row, inputs), one = run(row, inputs, {0});
+    CHECK(full.calls_that_write(weight) == 1);
+    CHECK(one.calls_that_write(weight) == 0);
+    CHECK(full.runs("conv2d_grad_w") == (row.op.rfind("conv", 0) == 0));
+    CHECK_FALSE(one.runs("conv2d_grad_w"));
+    CHECK(one.calls.size() < full.calls.size());
+  }
+}
+
+TEST_CASE("views") {
+  for (const OpCase& row : op_cases()) {
+    CAPTURE(row.name());
+    const std::vector<Tensor> inputs = make_inputs(row, Dtype::f64);
+    const Pass plain = run(row, inputs);
+    for (std::size_t k = 0; k < inputs.size(); ++k) {
+      CAPTURE(k);
+      std::vector<Tensor> moved = inputs;
+      moved[k] = reversed_in_memory(inputs[k]);
+      const Pass viewed = run(row, moved);
+      CHECK(relative_error(viewed.value, plain.value) < 1e-14);
+      for (std::size_t i = 0; i < inputs.size(); ++i) {
+        CHECK(relative_error(viewed.gradients[i], plain.gradients[i]) < 1e-14);
+      }
+    }
+  }
+}
+
+TEST_CASE("precision") {
+  for (const OpCase& row : op_cases()) {
+    CAPTURE(row.name());
+    const Pass single = run(row, make_inputs(row, Dtype::f32)), both = run(row, make_inputs(row, Dtype::f64));
+    CHECK(single.value.dtype() == Dtype::f32);
+    CHECK(relative_error(single.value, both.value) < 1e-5);
+    for (std::size_t k = 0; k < single.gradients.size(); ++k) {
+      CAPTURE(k);
+      CHECK(single.gradients[k].dtype() == Dtype::f32);
+      CHECK(relative_error(single.gradients[k], both.gradients[k]) < 1e-5);
+    }
+  }
+}

@@ -1,0 +1,20 @@
+/// The subcommands of `damc`. Each adds itself, its options and its help to the program; its callback does the work.
+/// Errors are exceptions: UserError exits with 2, anything else with 1 (see main.cpp).
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace damc {
+
+void add_train_command(CLI::App& program);
+void add_sample_command(CLI::App& program);
+void add_reconstruct_command(CLI::App& program);
+void add_eval_command(CLI::App& program);
+void add_chain_command(CLI::App& program);
+void add_toy_command(CLI::App& program);
+void add_apply_command(CLI::App& program);
+void add_data_command(CLI::App& program);
+void add_info_command(CLI::App& program);
+void add_bench_command(CLI::App& program);
+
+}  // namespace damc

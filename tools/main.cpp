@@ -1,0 +1,46 @@
+/// The program `damc`.
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "tensor/error.h"
+#include "tools/commands.h"
+
+namespace {
+
+/// An error is one line on stderr, and a hint where there is one.
+int report(const std::string& message, int code) {
+  const std::size_t end = message.find('\n');
+  fmt::print(stderr, "damc: error: {}\n", message.substr(0, end));
+  if (end != std::string::npos) fmt::print(stderr, "{}\n", message.substr(end + 1));
+  return code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App program{"DAMC: energy-based priors and diffusion-amortised MCMC, from scratch", "damc"};
+  program.require_subcommand(1);
+  program.failure_message([](const CLI::App*, const CLI::Error&) { return std::string(); });
+  damc::add_train_command(program);
+  damc::add_sample_command(program);
+  damc::add_reconstruct_command(program);
+  damc::add_eval_command(program);
+  damc::add_chain_command(program);
+  damc::add_toy_command(program);
+  damc::add_apply_command(program);
+  damc::add_data_command(program);
+  damc::add_info_command(program);
+  damc::add_bench_command(program);
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return program.exit(error);  // --help
+    return report(std::string(error.what()) + "\nhint: 'damc --help' and 'damc COMMAND --help' list what there is", 2);
+  } catch (const damc::UserError& error) {
+    return report(error.what(), 2);
+  } catch (const std::exception& error) {
+    return report(error.what(), 1);
+  }
+  return 0;
+}
