@@ -80,6 +80,8 @@ std::vector<Tensor> grad(const Variable& y, const std::vector<Variable>& xs, con
   }
   for (std::size_t i = 0; i < xs.size(); ++i) {
     if (!found[i].defined()) found[i] = Tensor::zeros(xs[i].shape(), xs[i].dtype(), xs[i].device());
+    ENSURE(found[i].shape() == xs[i].shape(), "grad: a vjp gave a gradient of shape {} for an x of shape {}",
+           found[i].shape().str(), xs[i].shape().str());
   }
   return found;
 }

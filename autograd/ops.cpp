@@ -145,6 +145,10 @@ Variable conv_transpose2d(const Variable& x, const Variable& filter, const Varia
 Variable instance_norm(const Variable& x, const Variable& w, const Variable& b, double eps, const Unary* activation) {
   ENSURE(x.value().ndim() == 4 && w.shape() == Shape{x.size(3)} && b.shape() == w.shape(),
          "instance_norm: image {} (N,H,W,C), weight {}, bias {}", x.shape().str(), w.shape().str(), b.shape().str());
+  ENSURE(w.dtype() == x.dtype() && b.dtype() == x.dtype(), "instance_norm: types {}, {} and {}", name(x.dtype()),
+         name(w.dtype()), name(b.dtype()));
+  ENSURE(!activation || activation->op == UnaryOp::leaky_relu || activation->op == UnaryOp::tanh,
+         "instance_norm: only leaky_relu and tanh ride on it");
   const Shape shape = x.shape();
   const std::int64_t n = shape[0], channels = shape[3];
   const Tensor pixels = x.value().reshape({n, shape[1] * shape[2], channels});
@@ -152,7 +156,8 @@ Variable instance_norm(const Variable& x, const Variable& w, const Variable& b, 
   const Tensor mean = empty({n, channels}), rstd = empty({n, channels}), y = empty(pixels.shape());
   Backend& on = backend(x.device());
   on.instance_norm_stats(pixels, eps, mean, rstd);
-  on.instance_norm(pixels, mean, rstd, w.value(), b.value(), activation, y);
+  const Tensor weight = w.value().contiguous();
+  on.instance_norm(pixels, mean, rstd, weight, b.value().contiguous(), activation, y);
 
   const Shared gs = before_activation(activation, y);
   // [2, N, C]: the sums over pixels of gs and of gs x_hat, which all three gradients need.
@@ -165,11 +170,11 @@ Variable instance_norm(const Variable& x, const Variable& w, const Variable& b, 
   });
   return record("instance_norm", y.reshape(shape),
                 {{x,
-                  [=, w = w.value()](const Tensor& g) {
+                  [=](const Tensor& g) {
                     const Tensor gx = Tensor::empty(pixels.shape(), g.dtype(), g.device());
                     const Tensor& both = sums(g);
                     backend(g.device())
-                        .instance_norm_grad_x(gs(g.reshape(pixels.shape())), pixels, mean, rstd, w,
+                        .instance_norm_grad_x(gs(g.reshape(pixels.shape())), pixels, mean, rstd, weight,
                                               both.narrow(0, 0, 1), both.narrow(0, 1, 1), gx);
                     return gx.reshape(shape);
                   }},

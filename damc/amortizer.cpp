@@ -2,10 +2,10 @@
 
 namespace damc {
 
-Amortizer::Amortizer(const Architecture& images, const AmortizerOptions& options, Init& init)
+Amortizer::Amortizer(std::unique_ptr<Layer> encoder, const AmortizerOptions& options, Init& init)
     : options_(options),
       schedule_(options.sampling.schedule),
-      encoder_(images, options.nif, options.nemb, init),
+      encoder_(std::move(encoder)),
       p_(options.nz, options.nemb, options.width, init),
       null_token_(init.normal({1, options.nemb})) {
   prior_emb_.emplace<Linear>(options.nz, 128, init);
@@ -55,7 +55,7 @@ Tensor Amortizer::sample_noiseless(const Tensor& x, const Tensor& zT) const {
 }
 
 void Amortizer::visit(const std::string& prefix, const Visitor& visitor) const {
-  encoder_.visit(prefix + "encoder.", visitor);
+  encoder_->visit(prefix + "encoder.", visitor);
   p_.visit(prefix + "p.", visitor);
   prior_emb_.visit(prefix + "prior_emb.", visitor);
   visitor(prefix + "xemb", null_token_);

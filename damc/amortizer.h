@@ -1,21 +1,22 @@
-/// The amortised sampler q_phi (Section 3.1): one latent DDPM that is q(z given x) under the embedding of an image and
-/// q(z) under the unconditional embedding.
+/// The amortised sampler q_phi (Section 3.1): one latent DDPM that is q(z given x) under the embedding of an observation
+/// and q(z) under the unconditional embedding.
 ///
-/// x [N, H, W, C], z [N, nz], xemb [N, nemb]. Parameter names are the authors' (under "Q.").
+/// x [N, ...] is what the encoder takes (images N,H,W,C), z [N, nz], xemb [N, nemb]. Parameter names are the authors'
+/// (under "Q.").
 #pragma once
 
 #include "damc/ancestral.h"
 #include "damc/denoiser.h"
-#include "damc/networks.h"
+#include "nn/layers.h"
 
 namespace damc {
 
-/// What stands for "no image". Differs: the paper speaks of a null token; the authors' code feeds fresh noise through a
+/// What stands for "no observation". Differs: the paper speaks of a null token; the authors' code feeds fresh noise through a
 /// small MLP, which is the default.
 enum class Unconditional { noise, null };
 
 struct AmortizerOptions {
-  std::int64_t nz, nif, nemb;
+  std::int64_t nz, nemb;
   double width = 1.0;
   Unconditional unconditional = Unconditional::noise;
   AncestralOptions sampling;
@@ -23,10 +24,11 @@ struct AmortizerOptions {
 
 class Amortizer final : public Module {
  public:
-  Amortizer(const Architecture& images, const AmortizerOptions& options, Init& init);
+  /// `encoder` maps observations to embeddings [N, nemb]; its parameters are named "encoder.<name>".
+  Amortizer(std::unique_ptr<Layer> encoder, const AmortizerOptions& options, Init& init);
 
-  /// Embedding of images, the condition of q(z given x).
-  Variable embed(const Variable& x) const { return encoder_.forward(x); }
+  /// Embedding of observations, the condition of q(z given x).
+  Variable embed(const Variable& x) const { return encoder_->forward(x); }
   /// The unconditional embedding of n samples; the noise kind draws from `random`.
   Variable unconditional(std::int64_t n, Generator& random) const;
 
@@ -50,7 +52,7 @@ class Amortizer final : public Module {
  private:
   AmortizerOptions options_;
   LogSnrSchedule schedule_;
-  EncoderNet encoder_;
+  std::unique_ptr<Layer> encoder_;
   Denoiser p_;
   Sequential prior_emb_;
   Variable null_token_;  // [1, nemb]

@@ -104,6 +104,13 @@ std::string node_text(const toml::node& node, const std::filesystem::path& file,
              "the configuration is flat: key = value");
 }
 
+/// A text as a TOML string.
+std::string quoted(const std::string& text) {
+  std::stringstream out;
+  out << toml::value<std::string>(text);
+  return out.str();
+}
+
 toml::table parse_file(const std::filesystem::path& file) {
   std::ifstream in(file);
   if (!in) user_error(fmt::format("cannot read configuration file {}", file.string()));
@@ -162,6 +169,7 @@ const std::vector<ConfigKey>& config_keys() {
       {"learning", "q_updates", &C::q_updates, "updates M of the sampler per iteration", 0, 10000},
       {"learning", "ema_rho", &C::ema_rho, "share of the sampler that enters the target sampler", 0, 1},
       {"learning", "ema_every", &C::ema_every, "iterations between the target sampler's moves", 1, kHuge},
+      {"data", "data", &C::data, "folder of the data set"},
       {"data", "holdout", &C::holdout, "MNIST digit held out as anomaly; -1: none", -1, 9},
       {"data", "flip", &C::flip, "mirror half of the training images"},
       {"output", "log_every", &C::log_every, "iterations between lines of stats.jsonl", 1, kHuge},
@@ -269,7 +277,7 @@ std::string value_text(const Config& config, const ConfigKey& key) {
       [&](auto member) -> std::string {
         const auto& value = config.*member;
         using T = std::remove_cvref_t<decltype(value)>;
-        if constexpr (std::is_same_v<T, std::string>) return fmt::format("\"{}\"", value);
+        if constexpr (std::is_same_v<T, std::string>) return quoted(value);
         if constexpr (std::is_same_v<T, bool>) return value ? "true" : "false";
         std::string text = fmt::format("{}", value);
         if (std::is_same_v<T, double> && text.find_first_of(".en") == std::string::npos) text += ".0";
@@ -289,7 +297,7 @@ std::string to_toml(const Config& config) {
   return text;
 }
 
-Config read_config(const std::filesystem::path& file) {
+Config read_config(const std::filesystem::path& file, const std::optional<std::string>& iterations) {
   const toml::table table = parse_file(file);
   const auto preset = table["preset"].value<std::string>();
   if (!preset) user_error(fmt::format("{}: no preset", file.string()), "is this the config.toml of a run?");
@@ -298,6 +306,7 @@ Config read_config(const std::filesystem::path& file) {
     const std::string name(key.str());
     if (name != "preset") builder.set(name, node_text(node, file, name));
   }
+  if (iterations) builder.set("iterations", *iterations);
   return builder.finish();
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <limits>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -50,6 +51,7 @@ struct Config {
   std::int64_t ema_every = 10;
 
   // Data
+  std::string data;  ///< folder of the data set
   std::int64_t holdout = -1;
   bool flip = true;
 
@@ -102,8 +104,8 @@ class ConfigBuilder {
 /// The configuration as TOML, grouped and commented; reading it back gives the same values.
 std::string to_toml(const Config& config);
 
-/// Reads what to_toml wrote. Throws UserError for a damaged file.
-Config read_config(const std::filesystem::path& file);
+/// Reads what to_toml wrote; `iterations`, where given, replaces that key. Throws UserError for a damaged file.
+Config read_config(const std::filesystem::path& file, const std::optional<std::string>& iterations = {});
 
 /// One key's value as text, as in TOML.
 std::string value_text(const Config& config, const ConfigKey& key);

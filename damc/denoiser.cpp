@@ -43,8 +43,10 @@ Denoiser::Denoiser(std::int64_t nz, std::int64_t nemb, double width, Init& init)
 }
 
 Variable Denoiser::time_embedding(const Tensor& logsnr) const {
-  const Tensor t = mul(atan(exp(mul(clamp(logsnr, -20.0, 20.0), -0.5))), 2.0 / std::numbers::pi);
-  return time_mlp_.forward(sinusoidal_embedding(mul(t, 1000.0), kTimeEmbedding));
+  // In f32 an angle of up to 1000 would be off by 6e-5, and its sine with it.
+  const Tensor exact = clamp(logsnr.to(Dtype::f64), -20.0, 20.0);
+  const Tensor t = mul(atan(exp(mul(exact, -0.5))), 2.0 / std::numbers::pi);
+  return time_mlp_.forward(sinusoidal_embedding(mul(t, 1000.0), kTimeEmbedding).to(logsnr.dtype()));
 }
 
 Variable Denoiser::forward(const Variable& z, const Tensor& logsnr, const Variable& xemb) const {

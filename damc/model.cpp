@@ -1,11 +1,9 @@
 #include "damc/model.h"
 
 namespace damc {
-namespace {
 
 AmortizerOptions amortizer_options(const Config& c) {
   return {.nz = c.nz,
-          .nif = c.nif,
           .nemb = c.nemb,
           .width = c.width,
           .unconditional = c.uncond == "null" ? Unconditional::null : Unconditional::noise,
@@ -15,8 +13,6 @@ AmortizerOptions amortizer_options(const Config& c) {
                        .guidance = c.guidance}};
 }
 
-}  // namespace
-
 Model::Model(const Config& c, Dtype dtype)
     : config(c),
       images(architecture(c.architecture)),
@@ -25,8 +21,8 @@ Model::Model(const Config& c, Dtype dtype)
       init_(init_random_, dtype),
       G(images, c.nz, c.ngf, init_),
       E(c.nz, c.ndf, init_),
-      Q(images, amortizer_options(c), init_),
-      Q_dummy(images, amortizer_options(c), init_) {
+      Q(std::make_unique<EncoderNet>(images, c.nif, c.nemb, init_), amortizer_options(c), init_),
+      Q_dummy(std::make_unique<EncoderNet>(images, c.nif, c.nemb, init_), amortizer_options(c), init_) {
   Q_dummy.copy_from(Q);
 }
 
@@ -50,8 +46,8 @@ void Model::load_state_dict(const StateDict& state) {
   }
 }
 
-Tensor Model::infer(const Tensor& x, Generator& random) const {
-  return posterior_langevin(G, E, Q.sample(x, random), x, config.sigma,
+Tensor Model::refine(const Tensor& z0, const Tensor& x) const {
+  return posterior_langevin(G, E, z0, x, config.sigma,
                             {static_cast<int>(config.test_posterior_steps), config.posterior_step_size}, nullptr);
 }
 

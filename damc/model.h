@@ -10,6 +10,9 @@
 
 namespace damc {
 
+/// The sampler as a configuration describes it.
+AmortizerOptions amortizer_options(const Config& config);
+
 struct Model {
   /// Networks with fresh parameters from config.seed, on config.device.
   explicit Model(const Config& config, Dtype dtype = Dtype::f32);
@@ -36,7 +39,9 @@ struct Model {
 
   // Experiments draw z in the same few ways everywhere; chains as the configuration says.
   /// Observations to posterior samples as evaluated: q(z given x), then noise-free posterior steps.
-  Tensor infer(const Tensor& x, Generator& random) const;
+  Tensor infer(const Tensor& x, Generator& random) const { return refine(Q.sample(x, random), x); }
+  /// The second half of that: noise-free posterior steps from z0.
+  Tensor refine(const Tensor& z0, const Tensor& x) const;
   /// n latent vectors from the energy prior: Langevin chains from N(0, I).
   Tensor sample_lebm(std::int64_t n, Generator& random) const;
 };

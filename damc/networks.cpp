@@ -87,7 +87,8 @@ EncoderNet::EncoderNet(const Architecture& images, std::int64_t nif, std::int64_
   }
 }
 
-Variable EncoderNet::forward(const Variable& x) const {
+Variable EncoderNet::forward(const Variable& x, const Unary* fused) const {
+  ENSURE(!fused, "encoder: nothing fuses into an encoder");
   const Variable y = net_.forward(x);
   return reshape(y, {y.size(0), -1});
 }

@@ -51,10 +51,10 @@ class GeneratorNet final : public Module {
 };
 
 /// Table S4: convolutions with InstanceNorm and LReLU(0.2) between. x [N, H, W, C] -> [N, nemb].
-class EncoderNet final : public Module {
+class EncoderNet final : public Layer {
  public:
   EncoderNet(const Architecture& images, std::int64_t nif, std::int64_t nemb, Init& init);
-  Variable forward(const Variable& x) const;
+  Variable forward(const Variable& x, const Unary* fused = nullptr) const override;
   void visit(const std::string& prefix, const Visitor& visitor) const override { net_.visit(prefix + "net.", visitor); }
 
  private:

@@ -22,8 +22,9 @@ void Adam::step(const std::vector<Tensor>& grads, const Tensor& norm, double lr,
   on.adam_tick(schedule_, options_.beta1, options_.beta2);
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     const Slot& slot = slots_[i];
-    ENSURE(grads[i].shape() == slot.parameter.shape(), "adam: gradient {} for parameter '{}' {}",
-           grads[i].shape().str(), slot.name, slot.parameter.shape().str());
+    ENSURE(grads[i].shape() == slot.parameter.shape() && grads[i].dtype() == slot.parameter.dtype(),
+           "adam: gradient {} {} for parameter '{}' {} {}", grads[i].shape().str(), name(grads[i].dtype()), slot.name,
+           slot.parameter.shape().str(), name(slot.parameter.dtype()));
     on.adam({slot.parameter.value(), grads[i].contiguous(), slot.m, slot.v, &schedule_, max_norm > 0.0 ? &norm : nullptr,
              max_norm, options_.beta1, options_.beta2, options_.eps, options_.weight_decay});
   }

@@ -210,8 +210,8 @@ void write_npy(const fs::path& path, const Tensor& tensor) {
   const Tensor block = tensor.to(Device{}).contiguous();
   // Python writes a tuple of one with a comma: (3,)
   const Shape& shape = block.shape();
-  const std::string sizes =
-      fmt::format("{}{}", fmt::join(shape.begin(), shape.end(), ", "), shape.ndim() == 1 ? "," : "");
+  const std::string brackets = shape.str();
+  const std::string sizes = brackets.substr(1, brackets.size() - 2) + (shape.ndim() == 1 ? "," : "");
   const char* type = block.dtype() == Dtype::f32 ? "<f4" : block.dtype() == Dtype::f64 ? "<f8" : "<i8";
   std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", type, sizes);
   // Magic, version, length and header together fill whole blocks of 64 bytes; the header ends its last line.

@@ -1,9 +1,10 @@
-/// The table of differentiable operations, one row per operation and variant, and what its modes share. A mode (see
-/// test_ops.cpp) runs every row in its own way, so a new operation needs a row here and nothing else.
+/// The table of differentiable operations, one row per operation and variant, and what its modes share. A
+/// mode (see test_ops.cpp) runs every row in its own way, so a new operation needs a row here and nothing
+/// else.
 ///
-/// Finite differences and precisions must not cross a kink or come near a pole. Inputs keep away by construction: where
-/// it matters the sign alternates along one dimension and magnitudes have a lower bound, and in fused products all terms
-/// of a sum have one sign.
+/// Finite differences and precisions must not cross a kink or come near a pole. Inputs keep away by
+/// construction: where it matters the sign alternates along one dimension and magnitudes have a lower bound,
+/// and in fused products all terms of a sum have one sign.
 #pragma once
 
 #include <algorithm>
@@ -46,7 +47,8 @@ struct FusedActivation {
 
 inline const std::vector<FusedActivation>& fused_activations() {
   static const Unary leaky_relu{UnaryOp::leaky_relu, 0.2}, tanh{UnaryOp::tanh};
-  static const std::vector<FusedActivation> all{{"", nullptr}, {", leaky_relu", &leaky_relu}, {", tanh", &tanh}};
+  static const std::vector<FusedActivation> all{
+      {"", nullptr}, {", leaky_relu", &leaky_relu}, {", tanh", &tanh}};
   return all;
 }
 
@@ -74,6 +76,7 @@ inline std::vector<OpCase> unary_cases() {
       {"leaky_relu", "relu", {off_zero}, [](const Variables& x) { return relu(x[0]); }},
       {"clamp", "from below", {off_zero}, [](const Variables& x) { return clamp(x[0], -0.3, 3.0); }},
       {"clamp", "from above", {off_zero}, [](const Variables& x) { return clamp(x[0], -3.0, 0.3); }},
+      {"greater", "", {off_zero}, [](const Variables& x) { return greater(x[0], 0.2); }},
   };
 }
 
@@ -103,10 +106,11 @@ inline std::vector<OpCase> shape_cases() {
   std::vector<OpCase> rows{
       {"sum", "all", {x}, [](const Variables& v) { return sum(v[0]); }},
       {"mean", "", {x}, [](const Variables& v) { return mean(v[0]); }},
-      {"reshape", "", {x}, [](const Variables& v) { return reshape(v[0], {6, 4}); }},
-      {"reshape", "to scalar", {{{1, 1}}}, [](const Variables& v) { return reshape(v[0], {}); }},
-      {"reshape", "inferred size", {x}, [](const Variables& v) { return reshape(v[0], {4, -1}); }},
   };
+  for (const Shape& to : {Shape{6, 4}, Shape{4, -1}, Shape{24}}) {
+    rows.push_back({"reshape", to.str(), {x}, [to](const Variables& v) { return reshape(v[0], to); }});
+  }
+  rows.push_back({"reshape", "[]", {{{1, 1}}}, [](const Variables& v) { return reshape(v[0], {}); }});
   for (const int dim : {0, 1, 2, -1}) {
     const std::string words = "dim " + std::to_string(dim);
     rows.push_back({"sum", words, {x}, [dim](const Variables& v) { return sum(v[0], dim); }});
@@ -121,21 +125,21 @@ inline std::vector<OpCase> shape_cases() {
 
 inline std::vector<OpCase> product_cases() {
   const auto product = [](const Variables& x) { return matmul(x[0], x[1]); };
+  const auto features = [](const Variables& x) { return fourier_features(x[0], x[1]); };
   std::vector<OpCase> rows{
       {"matmul", "", {{{5, 4}}, {{4, 3}}}, product},
       {"matmul", "row times column", {{{1, 4}}, {{4, 1}}}, product},
       {"matmul", "column times row", {{{4, 1}}, {{1, 3}}}, product},
       {"matmul", "batched", {{{2, 5, 4}}, {{2, 4, 3}}}, product},
-      {"fourier_features", "", {{{3, 4}}, {{4, 2}, -0.3, 0.3}},
-       [](const Variables& x) { return fourier_features(x[0], x[1]); }},
+      {"fourier_features", "", {{{3, 4}}, {{4, 2}, -0.3, 0.3}}, features},
   };
   const Draw x{{5, 4}, 0.5, 1.5}, w{{3, 4}, 0.1, 0.3, 0}, bias{{3}, 0.1, 0.5, 0};
   for (const FusedActivation& activation : fused_activations()) {
-    const Unary* act = activation.f;
-    rows.push_back({"linear", "no bias" + activation.words, {x, w},
-                    [act](const Variables& v) { return linear(v[0], v[1], {}, act); }});
-    rows.push_back({"linear", "bias" + activation.words, {x, w, bias},
-                    [act](const Variables& v) { return linear(v[0], v[1], v[2], act); }});
+    const auto run = [act = activation.f](const Variables& v) {
+      return linear(v[0], v[1], v.size() > 2 ? v[2] : Variable(), act);
+    };
+    rows.push_back({"linear", "no bias" + activation.words, {x, w}, run});
+    rows.push_back({"linear", "bias" + activation.words, {x, w, bias}, run});
   }
   return rows;
 }
@@ -148,18 +152,20 @@ struct ConvSizes {
 
 /// Rows of conv2d or conv_transpose2d for each geometry, with and without bias, with each activation.
 template <class Conv>
-std::vector<OpCase> convolution_cases(const std::string& op, const std::vector<ConvSizes>& geometries, bool transposed,
-                                      Conv conv) {
+std::vector<OpCase> convolution_cases(const std::string& op, const std::vector<ConvSizes>& geometries,
+                                      bool transposed, Conv conv) {
   std::vector<OpCase> rows;
   for (const ConvSizes& s : geometries) {
     // Weights are sized so that a sum is of order 1: tanh neither saturates nor stays linear.
     const std::int64_t overlap = transposed ? s.stride * s.stride : 1;
-    const double terms = std::max(1.0, static_cast<double>(s.kh * s.kw * s.in) / static_cast<double>(overlap));
+    const double terms =
+        std::max(1.0, static_cast<double>(s.kh * s.kw * s.in) / static_cast<double>(overlap));
     const Shape filter = transposed ? Shape{s.in, s.kh, s.kw, s.out} : Shape{s.out, s.kh, s.kw, s.in};
     const Draw x{{3, s.h, s.w, s.in}, 0.5, 1.5}, w{filter, 0.3 / terms, 0.9 / terms, transposed ? 3 : 0};
     const Draw bias{{s.out}, 0.1, 0.5, 0};
     for (const FusedActivation& activation : fused_activations()) {
-      const auto run = [conv, act = activation.f, stride = s.stride, padding = s.padding](const Variables& v) {
+      const auto run = [conv, act = activation.f, stride = s.stride,
+                        padding = s.padding](const Variables& v) {
         return conv(v[0], v[1], v.size() > 2 ? v[2] : Variable(), stride, padding, act);
       };
       rows.push_back({op, s.words + ", no bias" + activation.words, {x, w}, run});
@@ -195,13 +201,16 @@ inline std::vector<OpCase> norm_cases() {
   std::vector<OpCase> rows;
   for (const FusedActivation& activation : fused_activations()) {
     const Unary* act = activation.f;
-    // A normalised pixel of so few stays below 3 in size, so that this bias decides the sign of what leaky_relu gets.
+    // A normalised pixel of so few stays below 3 in size, so that this bias decides the sign of what
+    // leaky_relu gets.
     const bool kink = act && act->op == UnaryOp::leaky_relu;
     const Draw x{{2, 3, 4, 3}}, w{{3}, 0.5, 1.0}, b = kink ? Draw{{3}, 3.0, 4.0, 0} : Draw{{3}, -0.5, 0.5};
-    rows.push_back({"instance_norm", "eps 1e-5" + activation.words, {x, w, b},
-                    [act](const Variables& v) { return instance_norm(v[0], v[1], v[2], 1e-5, act); }});
-    rows.push_back({"instance_norm", "eps 0.1" + activation.words, {x, w, b},
-                    [act](const Variables& v) { return instance_norm(v[0], v[1], v[2], 0.1, act); }});
+    rows.push_back({"instance_norm", "eps 1e-5" + activation.words, {x, w, b}, [act](const Variables& v) {
+                      return instance_norm(v[0], v[1], v[2], 1e-5, act);
+                    }});
+    rows.push_back({"instance_norm", "eps 0.1" + activation.words, {x, w, b}, [act](const Variables& v) {
+                      return instance_norm(v[0], v[1], v[2], 0.1, act);
+                    }});
   }
   return rows;
 }
@@ -229,7 +238,8 @@ inline std::vector<Tensor> make_inputs(const OpCase& row, Dtype dtype, Device de
     for (int d = draw.alternate + 1; d < draw.shape.ndim(); ++d) inner *= draw.shape[d];
     for (std::size_t i = 0; i < values.size(); ++i) {
       const double value = draw.low + (draw.high - draw.low) * static_cast<double>(values[i]);
-      const bool negate = draw.alternate >= 0 && static_cast<std::int64_t>(i) / inner % draw.shape[draw.alternate] % 2;
+      const bool negate =
+          draw.alternate >= 0 && static_cast<std::int64_t>(i) / inner % draw.shape[draw.alternate] % 2;
       values[i] = static_cast<float>(negate ? -value : value);
     }
     inputs.push_back(Tensor::from(values, draw.shape).to(dtype).to(device));
@@ -239,7 +249,8 @@ inline std::vector<Tensor> make_inputs(const OpCase& row, Dtype dtype, Device de
 
 /// |got - wanted| / |wanted| in the Euclidean norm; |got| where all that is wanted is 0.
 inline double relative_error(const Tensor& got, const Tensor& wanted) {
-  ENSURE(got.shape() == wanted.shape(), "relative_error: shapes {} and {}", got.shape().str(), wanted.shape().str());
+  ENSURE(got.shape() == wanted.shape(), "relative_error: shapes {} and {}", got.shape().str(),
+         wanted.shape().str());
   const std::vector<double> a = got.to_vector<double>(), b = wanted.to_vector<double>();
   double difference = 0.0, size = 0.0;
   for (std::size_t i = 0; i < a.size(); ++i) {
@@ -258,11 +269,12 @@ class KernelLog {
   };
 
   KernelLog()
-      : override_(Device{}, std::make_unique<ObservedBackend>(
-                                backend(Device{}), [this](const char* kernel, const Tensor& out, const auto& call) {
-                                  calls.push_back({kernel, out.shape()});
-                                  call();
-                                })) {}
+      : override_(Device{},
+                  std::make_unique<ObservedBackend>(
+                      backend(Device{}), [this](const char* kernel, const Tensor& out, const auto& call) {
+                        calls.push_back({kernel, out.shape()});
+                        call();
+                      })) {}
 
   std::int64_t count(const std::string& kernel) const {
     return std::count_if(calls.begin(), calls.end(), [&](const Call& call) { return call.kernel == kernel; });

@@ -19,10 +19,8 @@
 #include "data/dataset.h"
 #include "data/describe.h"
 #include "data/idx.h"
-#include "data/image_io.h"
 #include "data/mnist.h"
 #include "data/numpy_random.h"
-#include "data/packed.h"
 #include "data/svhn.h"
 #include "tensor/error.h"
 #include "tensor/file.h"
@@ -53,7 +51,6 @@ void write_gzip(const fs::path& path, const Bytes& bytes) {
   gzclose(file);
 }
 
-/// Copies all but the last `cut` bytes of a file over itself.
 void truncate(const fs::path& path, uintmax_t cut) { fs::resize_file(path, fs::file_size(path) - cut); }
 
 /// The first line of the UserError that `action` throws; empty if it throws none.
@@ -83,24 +80,6 @@ Images counting_images(int64_t n, int64_t height, int64_t width, int64_t channel
 }
 
 }  // namespace
-
-TEST_CASE("images: subset, concatenate, split_off") {
-  Images images = counting_images(5, 2, 3, 1);
-  images.labels = {0, 1, 2, 3, 4};
-  const std::vector<int64_t> some{4, 1, 4};
-  const Images chosen = subset(images, some);
-  CHECK(chosen.labels == std::vector<int32_t>{4, 1, 4});
-  CHECK(chosen.image(1)[0] == 6);
-  CHECK_THROWS_AS(subset(images, std::vector<int64_t>{5}), Error);
-
-  Images head = images;
-  const Images tail = split_off(head, 3);
-  CHECK((head.n == 3 && tail.n == 2 && tail.image(0)[0] == 18));
-  const Images whole = concatenate(head, tail);
-  CHECK((whole.n == 5 && whole.pixels == images.pixels && whole.labels == images.labels));
-  CHECK_THROWS_AS(concatenate(head, counting_images(1, 3, 2, 1)), Error);
-  CHECK_THROWS_AS(split_off(head, 4), Error);
-}
 
 TEST_CASE("idx: plain, gzipped, and everything that can be wrong") {
   const TempFolder temp;
@@ -334,33 +313,6 @@ TEST_CASE("svhn: a header that claims more images than the file can hold is refu
   file.write("\xff\xff\xff\x7f", 4);
   file.close();
   CHECK(contains(error_of([&] { read_svhn_file(path); }), "claims 2147483647 images"));
-}
-
-TEST_CASE("image folders: order, split and packing") {
-  const TempFolder temp;
-  fs::create_directories(temp.path / "b");
-  for (const char* name : {"10.png", "9.PNG", "b/1.png", "._9.png", "readme.txt"}) {
-    const auto value = static_cast<uint8_t>(10 * std::string(name).size());
-    write_png(temp.path / name, Bytes(218 * 178 * 3, value), 218, 178, 3);
-  }
-  const std::vector<fs::path> paths = list_images(temp.path);
-  CHECK(paths == std::vector<fs::path>{temp.path / "10.png", temp.path / "9.PNG", temp.path / "b/1.png"});
-
-  const Split split = load_dataset("celeba64", temp.path);
-  CHECK((split.train.n == 2 && split.test.n == 1 && split.train.height == 64 && split.train.labels.empty()));
-  CHECK((split.train.pixels[0] == 60 && split.train.image(1)[0] == 50 && split.test.pixels[0] == 70));
-  CHECK(contains(split.note, "last 1"));
-
-  const fs::path packed = temp.path / "packed";
-  write_packed(packed, read_image_folder(temp.path, folder_options("celeba64")));
-  CHECK(load_dataset("celeba64", packed).test.pixels == split.test.pixels);
-  CHECK(describe(packed).parts[0].shape == "64x64x3");
-  CHECK(contains(error_of([&] { load_dataset("celebahq", packed); }), "needs 256x256x3"));
-
-  write(temp.path / "a.jpg", {1, 2, 3});
-  CHECK(contains(error_of([&] { load_dataset("celeba64", temp.path); }), "a.jpg"));
-  const std::vector<Check> checks = verify(temp.path);
-  CHECK((checks.size() == 2 && contains(checks[0].finding, "3 of 4") && checks[1].subject == "a.jpg"));
 }
 
 TEST_CASE("load_dataset: what cannot be") {

@@ -10,12 +10,16 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <numeric>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "data/dataset.h"
+#include "data/describe.h"
 #include "data/image_folder.h"
 #include "data/image_io.h"
+#include "data/packed.h"
 #include "data/resize.h"
 #include "tensor/error.h"
 #include "tensor/file.h"
@@ -57,6 +61,24 @@ Images ramp(int64_t height, int64_t width, int64_t channels) {
 }
 
 }  // namespace
+
+TEST_CASE("images: subset, concatenate, split_off") {
+  Images images{5, 2, 3, 1, Bytes(30), {0, 1, 2, 3, 4}};
+  std::iota(images.pixels.begin(), images.pixels.end(), uint8_t{0});
+  const std::vector<int64_t> some{4, 1, 4};
+  const Images chosen = subset(images, some);
+  CHECK(chosen.labels == std::vector<int32_t>{4, 1, 4});
+  CHECK(chosen.image(1)[0] == 6);
+  CHECK_THROWS_AS(subset(images, std::vector<int64_t>{5}), Error);
+
+  Images head = images;
+  const Images tail = split_off(head, 3);
+  CHECK((head.n == 3 && tail.n == 2 && tail.image(0)[0] == 18));
+  const Images whole = concatenate(head, tail);
+  CHECK((whole.n == 5 && whole.pixels == images.pixels && whole.labels == images.labels));
+  CHECK_THROWS_AS(concatenate(head, Images{1, 3, 2, 1, Bytes(6), {}}), Error);
+  CHECK_THROWS_AS(split_off(head, 4), Error);
+}
 
 TEST_CASE("PNG files come back as they were written") {
   const TempFolder temp;
@@ -178,6 +200,33 @@ TEST_CASE("fit_square: CelebA's crop is 140x140 of 178x218, and in proportion") 
     CHECK(fitted.height == 64);
     CHECK(fitted.pixels == Bytes(64 * 64, 255));
   }
+}
+
+TEST_CASE("image folders: order, split and packing") {
+  const TempFolder temp;
+  fs::create_directories(temp.path / "b");
+  for (const char* name : {"10.png", "9.PNG", "b/1.png", "._9.png", "readme.txt"}) {
+    const auto value = static_cast<uint8_t>(10 * std::string(name).size());
+    write_png(temp.path / name, Bytes(218 * 178 * 3, value), 218, 178, 3);
+  }
+  const std::vector<fs::path> paths = list_images(temp.path);
+  CHECK(paths == std::vector<fs::path>{temp.path / "10.png", temp.path / "9.PNG", temp.path / "b/1.png"});
+
+  const Split split = load_dataset("celeba64", temp.path);
+  CHECK((split.train.n == 2 && split.test.n == 1 && split.train.height == 64 && split.train.labels.empty()));
+  CHECK((split.train.pixels[0] == 60 && split.train.image(1)[0] == 50 && split.test.pixels[0] == 70));
+  CHECK(split.note == "too few images for the official split: of 3 the last 1 test");
+
+  const fs::path packed = temp.path / "packed";
+  write_packed(packed, read_image_folder(temp.path, folder_options("celeba64")));
+  CHECK(load_dataset("celeba64", packed).test.pixels == split.test.pixels);
+  CHECK(describe(packed).parts[0].shape == "64x64x3");
+  CHECK_THROWS_WITH_AS(load_dataset("celebahq", packed), doctest::Contains("needs 256x256x3"), UserError);
+
+  write_text(temp.path / "a.jpg", "no image");
+  CHECK_THROWS_WITH_AS(load_dataset("celeba64", temp.path), doctest::Contains("a.jpg"), UserError);
+  const std::vector<Check> checks = verify(temp.path);
+  CHECK((checks.size() == 2 && checks[0].finding == "3 of 4 images decode" && checks[1].subject == "a.jpg"));
 }
 
 TEST_CASE("grid: rows, gaps, rounding and values outside [-1, 1]") {

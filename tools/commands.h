@@ -6,6 +6,11 @@
 
 namespace damc {
 
+/// Thrown to end the program with a given exit code and no message, for example after a signal.
+struct Exit {
+  int code;
+};
+
 void add_train_command(CLI::App& program);
 void add_sample_command(CLI::App& program);
 void add_reconstruct_command(CLI::App& program);

@@ -37,6 +37,8 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return program.exit(error);  // --help
     return report(std::string(error.what()) + "\nhint: 'damc --help' and 'damc COMMAND --help' list what there is", 2);
+  } catch (const damc::Exit& exit) {
+    return exit.code;
   } catch (const damc::UserError& error) {
     return report(error.what(), 2);
   } catch (const std::exception& error) {

@@ -6,6 +6,7 @@
 #include "tensor/cpu/executor.h"
 #include "tensor/cpu/gemm.h"
 #include "tensor/cpu/pool.h"
+#include "tensor/error.h"
 #include "tensor/shared_kernels.h"
 
 namespace damc {
@@ -145,5 +146,10 @@ class CpuBackend final : public SharedKernels<CpuExecutor> {
 }  // namespace
 
 std::unique_ptr<Backend> make_cpu_backend() { return std::make_unique<CpuBackend>(); }
+
+std::string cpu_summary() {
+  return fmt::format("{} threads; {}, kernels for {}", omp_get_max_threads(), openblas_get_config(),
+                     openblas_get_corename());
+}
 
 }  // namespace damc

@@ -8,8 +8,8 @@ E, Q, Q_dummy), inputs and expected outputs as .npy, and case.json: the preset, 
 `--set` takes, and for each case WHAT, its inputs, steps and expected output. Outputs are computed
 in float64. Weights follow the golden formula, with p.B divided by sqrt(nz): with the full B a
 hundred sampler steps amplify float32's rounding errors about 1e5 times, and no float32 program
-could be checked. With --check the program runs every case; 1 is returned if one is off by a relative
-error of 1e-5 or more in the L2 norm.
+could be checked. With --check the program runs every case; the exit code is 1 if one is off by a
+relative error of 1e-5 or more in the L2 norm.
 """
 
 import argparse

@@ -126,7 +126,8 @@ class TimeEmbedding(nn.Module):
 
 
 class Block(nn.Module):
-    """c = SiLU(W_c SiLU(ctx) + b_c); out = (W x + b) * sigmoid(W_g c + b_g) + W_b c + (W_s x + b_s)."""
+    """out = (W x + b) * sigmoid(W_g c + b_g) + W_b c + (W_s x + b_s), where
+    c = SiLU(W_c SiLU(ctx) + b_c)."""
 
     def __init__(self, nin, nout, nctx):
         super().__init__()

@@ -1,0 +1,50 @@
+/// What a model is measured by on images it has not seen: reconstruction error and anomaly detection.
+///
+/// Images x are N,H,W,C in [-1, 1]; z is the posterior sample of x as evaluated (Model::infer), drawn from
+/// the stream Stream::evaluation of the model's seed, so that every evaluation of the same weights gives the
+/// same numbers.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "damc/model.h"
+#include "data/images.h"
+
+namespace damc {
+
+/// Images to put through the networks at a time: as many as keep the memory below about 1 GB at full width.
+std::int64_t evaluation_batch(const Architecture& images);
+
+/// Images [first, first + count) as floats in [-1, 1]. Throws Error when there are not so many.
+Tensor to_tensor(const Images& images, std::int64_t first, std::int64_t count, Device device);
+
+/// What inference finds for every image, in their order.
+struct Inference {
+  std::vector<double> squared_error;  ///< |x - G(z)|^2, summed over pixels and channels
+  std::vector<double> prior;          ///< E(z) + |z|^2/2
+  std::int64_t image_size;            ///< H*W*C
+};
+
+/// Infers z for all images. Throws Error unless they have the shape that the model makes.
+Inference infer_all(const Model& model, const Images& images);
+
+/// Mean squared error per pixel value. Throws Error when there are no images.
+double mse(const Inference& inference);
+inline double mse(const Model& model, const Images& images) { return mse(infer_all(model, images)); }
+
+/// |x - G(z)|^2 + E(z) + |z|^2/2 of every image: the higher, the less the image is like the training images.
+std::vector<double> anomaly_scores(const Inference& inference);
+
+/// Area under the precision-recall curve with anomalies as the positive class and high scores as the
+/// prediction. Every distinct score is a threshold; the curve starts at recall 0, precision 1, and the area
+/// is the trapezoids' (not "average precision"). Throws Error when sizes differ, nothing is an anomaly, or a
+/// score is not a number.
+double auprc(std::span<const double> scores, std::span<const std::uint8_t> is_anomaly);
+
+/// The anomalies' share of all images: what a random score's area comes to. Throws Error when there are none
+/// at all.
+double anomaly_share(std::span<const std::uint8_t> is_anomaly);
+
+}  // namespace damc

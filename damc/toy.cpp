@@ -1,0 +1,107 @@
+#include "damc/toy.h"
+
+#include <cmath>
+
+#include "autograd/grad.h"
+#include "damc/langevin.h"
+#include "damc/model.h"
+#include "optim/ema.h"
+#include "tensor/error.h"
+
+namespace damc {
+namespace {
+
+constexpr std::int64_t kEmbedding = 128;
+constexpr double kNoise = 0.25;  // of the observations, sigma of the likelihood
+constexpr double kStepSize = 0.1;
+constexpr int kUpdates = 6;  // M
+constexpr double kMaskProbability = 0.1;
+constexpr double kRate = 2e-4, kWeightDecay = 1e-2;
+constexpr std::int64_t kEmaEvery = 10;
+constexpr double kEmaRho = 0.75;
+
+Generator make_generator(const ToyOptions& options, Stream stream) {
+  return Generator(options.seed, static_cast<std::uint64_t>(stream));
+}
+
+/// A multilayer perceptron 2-128-128-128-128 with ReLU between.
+std::unique_ptr<Layer> make_encoder(Init& init) {
+  auto encoder = std::make_unique<Sequential>();
+  encoder->emplace<Linear>(2, kEmbedding, init);
+  for (int i = 0; i < 3; ++i) {
+    encoder->push_back(leaky_relu_layer(0.0));
+    encoder->emplace<Linear>(kEmbedding, kEmbedding, init);
+  }
+  return encoder;
+}
+
+/// The sampler with fresh parameters; the same ones at each call.
+Amortizer make_amortizer(const ToyOptions& options) {
+  Generator random = make_generator(options, Stream::init);
+  Init init(random);
+  return Amortizer(make_encoder(init),
+                   {.nz = 2, .nemb = kEmbedding, .sampling = {.steps = options.diffusion_steps}}, init);
+}
+
+}  // namespace
+
+Toy::Toy(const ToyOptions& options)
+    : options_(options),
+      world_(make_generator(options, Stream::toy)),
+      training_(make_generator(options, Stream::training)),
+      evaluation_(make_generator(options, Stream::evaluation)),
+      g_(world_),
+      observation_(observe(sample_pinwheel(1, world_), world_)),
+      Q_(make_amortizer(options)),
+      Q_dummy_(make_amortizer(options)),
+      adam_(Q_, {.weight_decay = kWeightDecay}) {}
+
+double Toy::iterate() {
+  const Tensor x = observe(sample_pinwheel(options_.batch, training_), training_);                // line 2
+  const Tensor z0 = Q_dummy_.sample(x, training_);                                                // line 3
+  const Tensor z_plus = posterior_chain(z0, x, options_.posterior_steps, training_);              // line 5
+  const double loss = update_sampler(x, z_plus);                                                  // line 7
+  if (++iterations_ % kEmaEvery == 0) ema_update(Q_dummy_, Q_, kEmaRho);
+  return loss;
+}
+
+Tensor Toy::sample(std::int64_t n) { return Q_.sample(observation_.expand({n, 2}).contiguous(), evaluation_); }
+
+Tensor Toy::long_run(std::int64_t n) {
+  return posterior_chain(evaluation_.normal({n, 2}), observation_, options_.long_run_steps, evaluation_);
+}
+
+double Toy::reconstruction_error(const Tensor& z) const {
+  return sum_squares(sub(observation_, g_.forward(z).value())).item() / static_cast<double>(z.size(0));
+}
+
+/// x = g(z) + 0.25 w
+Tensor Toy::observe(const Tensor& z, Generator& random) const {
+  return add(g_.forward(z).value(), mul(random.normal(z.shape()), kNoise));
+}
+
+/// Langevin on U(z) = |x - g(z)|^2 / (2 0.25^2) + |z|^2/2
+Tensor Toy::posterior_chain(const Tensor& z, const Tensor& x, int steps, Generator& random) const {
+  constexpr double precision = 1.0 / (2.0 * kNoise * kNoise);
+  return langevin([&](const Variable& v) { return precision * sum(square(g_.forward(v) - x)); }, z,
+                  {steps, kStepSize}, &random);
+}
+
+/// M steps on Eq. (8), the diffusion loss with z+ as data. Which rows count as unconditional is drawn once.
+double Toy::update_sampler(const Tensor& x, const Tensor& z_plus) {
+  const std::int64_t n = x.size(0);
+  const Tensor mask = greater(training_.uniform({n}), kMaskProbability);
+  const std::vector<Variable> parameters = Q_.parameters();
+  double last_loss = 0.0;
+  for (int update = 0; update < kUpdates; ++update) {
+    const Variable xemb = blend(mask, Q_.embed(x), Q_.unconditional(n, training_));
+    const Variable loss = Q_.loss(z_plus, xemb, training_);
+    last_loss = loss.value().item();
+    ENSURE(std::isfinite(last_loss), "iteration {}: the sampler's loss is {}", iterations_, last_loss);
+    const std::vector<Tensor> gradients = grad(loss, parameters);
+    adam_.step(gradients, global_norm(gradients), kRate);
+  }
+  return last_loss;
+}
+
+}  // namespace damc

@@ -1,0 +1,60 @@
+/// The convolution by its definition: seven nested loops in double. Slow, plain, and the judge of the fast
+/// ones.
+#pragma once
+
+#include <cmath>
+#include <vector>
+
+#include "tensor/conv_geometry.h"
+
+namespace damc {
+
+/// Calls f(i, k, o) for every multiply-add of the convolution: elements x[i], filter[k] and out[o] of
+/// contiguous N,H,W,C images and a Cout,kH,kW,Cin filter. Out of the image there is nothing to multiply.
+template <class F>
+void for_each_product(const ConvGeometry& s, F&& f) {
+  for (std::int64_t n = 0; n < s.n; ++n)
+    for (std::int64_t oh = 0; oh < s.out_h; ++oh)
+      for (std::int64_t ow = 0; ow < s.out_w; ++ow)
+        for (std::int64_t co = 0; co < s.out_c; ++co)
+          for (std::int64_t kh = 0; kh < s.kernel_h; ++kh)
+            for (std::int64_t kw = 0; kw < s.kernel_w; ++kw)
+              for (std::int64_t ci = 0; ci < s.in_c; ++ci) {
+                const std::int64_t ih = oh * s.stride - s.padding + kh, iw = ow * s.stride - s.padding + kw;
+                if (ih < 0 || ih >= s.in_h || iw < 0 || iw >= s.in_w) continue;
+                f(static_cast<std::size_t>(((n * s.in_h + ih) * s.in_w + iw) * s.in_c + ci),
+                  static_cast<std::size_t>(((co * s.kernel_h + kh) * s.kernel_w + kw) * s.in_c + ci),
+                  static_cast<std::size_t>(((n * s.out_h + oh) * s.out_w + ow) * s.out_c + co));
+              }
+}
+
+/// The result of one pass, and the norm it would have if its products did not cancel: the scale of rounding
+/// errors.
+struct ConvPass {
+  std::vector<double> values;
+  double scale = 0.0;
+};
+
+/// The three passes for one image x, filter w and gradient g of the output.
+struct ConvOracle {
+  ConvPass out, grad_x, grad_w;
+
+  ConvOracle(const ConvGeometry& s, const std::vector<double>& x, const std::vector<double>& w,
+             const std::vector<double>& g)
+      : out{std::vector<double>(g.size())},
+        grad_x{std::vector<double>(x.size())},
+        grad_w{std::vector<double>(w.size())} {
+    const auto add = [](ConvPass& pass, std::size_t i, double product) {
+      pass.values[i] += product;
+      pass.scale += product * product;
+    };
+    for_each_product(s, [&](std::size_t i, std::size_t k, std::size_t o) {
+      add(out, o, x[i] * w[k]);
+      add(grad_x, i, g[o] * w[k]);
+      add(grad_w, k, g[o] * x[i]);
+    });
+    for (ConvPass* pass : {&out, &grad_x, &grad_w}) pass->scale = std::sqrt(pass->scale);
+  }
+};
+
+}  // namespace damc

@@ -1,0 +1,337 @@
+/// The graph: what grad() walks, skips, frees and refuses, and operations made by a user.
+#include <doctest/doctest.h>
+
+#include <limits>
+
+#include "autograd/grad.h"
+#include "autograd/gradcheck.h"
+#include "nn/layers.h"
+#include "tests/op_cases.h"
+
+using namespace damc;
+
+namespace {
+
+using Doubles = std::vector<double>;
+
+Variable leaf(const Doubles& values) {
+  return Variable(Tensor::from(values, {static_cast<std::int64_t>(values.size())}), true);
+}
+
+Doubles values(const Tensor& t) { return t.to_vector<double>(); }
+
+/// The message of the Error that `action` throws; empty if it throws none.
+template <class Action>
+std::string error_of(const Action& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return {};
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+/// x^3 as a user would write it, with the factor of its derivative open so that a test can get it wrong.
+Variable cube(const Variable& x, double factor = 3.0) {
+  const Tensor v = x.value();
+  return record("cube", mul(v, square(v)),
+                {{x, [v, factor](const Tensor& g) { return mul(mul(g, square(v)), factor); }}});
+}
+
+/// a b, whose gradient in b is left in the shape of the product.
+Variable product_without_sum(const Variable& a, const Variable& b) {
+  return record("product", mul(a.value(), b.value()),
+                {{a, [v = b.value()](const Tensor& g) { return mul(g, v); }},
+                 {b, [v = a.value()](const Tensor& g) { return mul(g, v); }}});
+}
+
+std::size_t bytes_in_use() { return backend(Device{}).bytes_in_use(); }
+
+}  // namespace
+
+TEST_CASE("a variable used twice gets both contributions") {
+  const Variable x = leaf({2.0, -3.0});
+  CHECK(values(grad(sum(x * x), {x})[0]) == Doubles{4.0, -6.0});
+  CHECK(values(grad(sum(x + x), {x})[0]) == Doubles{2.0, 2.0});
+  CHECK(values(grad(sum(cat({x, x}, 0) * leaf({1.0, 2.0, 3.0, 4.0})), {x})[0]) == Doubles{4.0, 6.0});
+}
+
+TEST_CASE("a diamond is walked once per edge") {
+  const Variable x = leaf({2.0, -3.0});
+  int calls = 0;
+  const Variable top = record("counted", x.value(), {{x, [&](const Tensor& g) {
+                                                        ++calls;
+                                                        return g;
+                                                      }}});
+  // y = x^2 + 3 x + x^2 (3 x), and every inner variable is used more than once.
+  const Variable left = square(top), right = 3.0 * top;
+  CHECK(values(grad(sum(left + right + left * right), {x})[0]) == Doubles{4 + 3 + 36, -6 + 3 + 81});
+  CHECK(calls == 1);
+}
+
+TEST_CASE("many diamonds in a row do not multiply the work") {
+  const Variable x = leaf({1.0});
+  Variable y = x;
+  for (int i = 0; i < 60; ++i) y = y + y;
+  CHECK(values(grad(y, {x})[0]) == Doubles{std::ldexp(1.0, 60)});
+}
+
+TEST_CASE("gradients come in the order of the xs, also of inner variables and of y itself") {
+  const Variable a = leaf({2.0}), b = leaf({5.0});
+  const Variable c = a * b, y = square(c);
+  const std::vector<Tensor> g = grad(y, {b, y, a, c, b});
+  REQUIRE(g.size() == 5);
+  CHECK(values(g[0]) == Doubles{40.0});
+  CHECK(values(g[1]) == Doubles{1.0});
+  CHECK(values(g[2]) == Doubles{100.0});
+  CHECK(values(g[3]) == Doubles{20.0});
+  CHECK(values(g[4]) == Doubles{40.0});
+}
+
+TEST_CASE("a leaf as y") {
+  const Variable x = leaf({3.0}), other = leaf({1.0, 2.0});
+  for (int i = 0; i < 2; ++i) {  // a leaf has nothing to consume
+    const std::vector<Tensor> g = grad(x, {x, other});
+    CHECK(values(g[0]) == Doubles{1.0});
+    CHECK(values(g[1]) == Doubles{0.0, 0.0});
+  }
+}
+
+TEST_CASE("an x that y does not depend on gets zeros of its shape and type") {
+  const Variable x = leaf({3.0});
+  const Variable unused(Tensor::full({2, 3}, 7.0, Dtype::f32), true);
+  for (const Variable& y : {square(x), Variable(x.value())}) {
+    const Tensor g = grad(y, {unused})[0];
+    CHECK(g.shape() == Shape{2, 3});
+    CHECK(g.dtype() == Dtype::f32);
+    CHECK(values(g) == Doubles(6, 0.0));
+  }
+}
+
+TEST_CASE("constants record nothing") {
+  const Variable constant(Tensor::full({2}, 3.0, Dtype::f64)), x = leaf({1.0, 2.0});
+  CHECK_FALSE((constant * constant).requires_grad());
+  CHECK_FALSE(exp(x.detach()).requires_grad());
+  CHECK_FALSE(linear(Variable(Tensor::zeros({1, 2})), Tensor::zeros({3, 2}), {}).requires_grad());
+  REQUIRE((x * constant).requires_grad());
+  CHECK((x * constant).node()->edges.size() == 1);
+  CHECK((x * x.value()).node()->edges.size() == 1);
+  CHECK(values(grad(sum(x * constant.detach() + x.detach()), {x})[0]) == Doubles{3.0, 3.0});
+}
+
+TEST_CASE("the seed is dL/dy") {
+  const Variable x = leaf({2.0, -3.0});
+  const auto seed = [](const Doubles& v, const Shape& shape) { return Tensor::from(v, shape); };
+  CHECK(values(grad(square(x), {x}, seed({10.0, 100.0}, {2}))[0]) == Doubles{40.0, -600.0});
+  CHECK(values(grad(sum(x), {x}, seed({5.0}, {}))[0]) == Doubles{5.0, 5.0});
+  CHECK(values(grad(square(x), {x}, seed({4.0}, {}).expand({2}))[0]) == Doubles{16.0, -24.0});
+
+  const std::string wrong_shape = error_of([&] { grad(square(x), {x}, seed({1.0, 2.0, 3.0}, {3})); });
+  CHECK(contains(wrong_shape, "[3]"));
+  CHECK(contains(wrong_shape, "[2]"));
+  CHECK(contains(error_of([&] { grad(square(x), {x}, Tensor::zeros({2}, Dtype::f32)); }), "f32"));
+}
+
+TEST_CASE("what grad refuses") {
+  const Variable x = leaf({2.0, -3.0});
+  SUBCASE("a y that is not a scalar") {
+    CHECK(contains(error_of([&] { grad(square(x), {x}); }), "[2]"));
+  }
+  SUBCASE("an x that takes no gradient") {
+    CHECK(contains(error_of([&] { grad(sum(x), {x.detach()}); }), "takes no gradient"));
+  }
+  SUBCASE("a graph that was consumed") {
+    const Variable inner = exp(x), y = sum(inner);
+    grad(y, {x});
+    CHECK(contains(error_of([&] { grad(y, {x}); }), "'sum'"));
+    CHECK(contains(error_of([&] { grad(sum(square(inner)), {x}); }), "compute y again"));
+    CHECK(values(grad(sum(inner.detach() * x), {x})[0]) == values(inner.value()));
+  }
+  SUBCASE("a vjp whose result has another shape") {
+    const Variable b = leaf({4.0});
+    const std::string message = error_of([&] { grad(sum(product_without_sum(x, b)), {b}); });
+    CHECK(contains(message, "[2]"));
+    CHECK(contains(message, "[1]"));
+  }
+}
+
+TEST_CASE("a branch that leads to no x is not walked") {
+  const Variable x = leaf({1.0}), w = leaf({2.0});
+  const auto forbidden = [](const Tensor&) -> Tensor { throw Error("walked"); };
+  const Variable aside = record("aside", w.value(), {{w, forbidden}});
+  CHECK(values(grad(x * aside, {x})[0]) == Doubles{2.0});
+  CHECK_THROWS_AS(grad(x * record("aside", w.value(), {{w, forbidden}}), {w}), Error);
+}
+
+TEST_CASE("a graph of a million nodes does not need the stack") {
+  const Variable x = leaf({1.0});
+  const auto chain = [&] {
+    Variable y = x;
+    for (int i = 0; i < 1'000'000; ++i)
+      y = record("same", y.value(), {{y, [](const Tensor& g) { return g; }}});
+    return y;
+  };
+  SUBCASE("walked") { CHECK(values(grad(chain(), {x})[0]) == Doubles{1.0}); }
+  SUBCASE("dropped") {
+    const std::weak_ptr<Node> end = chain().node();
+    CHECK(end.expired());
+  }
+  SUBCASE("dropped with two edges at each node") {
+    std::weak_ptr<Node> first;
+    {
+      Variable y = x;
+      for (int i = 0; i < 1'000'000; ++i) {
+        const Vjp same = [](const Tensor& g) { return g; };
+        y = record("twice", y.value(), {{y, same}, {y, same}});
+        if (i == 0) first = y.node();
+      }
+    }
+    CHECK(first.expired());
+  }
+}
+
+TEST_CASE("what a vjp saved is freed as the walk passes it") {
+  constexpr std::size_t n = 1 << 16, tensor_bytes = n * sizeof(float);
+  constexpr int layers = 8;
+  const std::size_t before = bytes_in_use();
+  {
+    const Variable x(Tensor::zeros({n}), true);
+    std::size_t at_bottom = 0, at_top = 0;
+    const auto watch = [](const Variable& v, std::size_t& seen) {
+      return record("watch", v.value(), {{v, [&seen](const Tensor& g) {
+                                            seen = bytes_in_use();
+                                            return g;
+                                          }}});
+    };
+    Variable y = watch(x, at_bottom);
+    for (int i = 0; i < layers; ++i) y = exp(y);
+    y = sum(watch(y, at_top));
+    const std::vector<Tensor> g = grad(y, {x});
+    // The layers' results are gone, and what is new is the one gradient on its way.
+    CHECK(at_top - at_bottom >= (layers - 1) * tensor_bytes);
+  }
+  CHECK(bytes_in_use() == before);
+}
+
+TEST_CASE("nothing leaks") {
+  const std::size_t before = bytes_in_use();
+  for (const OpCase& row : op_cases()) {
+    CAPTURE(row.name());
+    for (const bool walk : {true, false}) {
+      Variables leaves;
+      for (const Tensor& input : make_inputs(row, Dtype::f32)) leaves.emplace_back(input, true);
+      const Variable y = row.f(leaves);
+      if (walk) grad(y, leaves, Tensor::zeros(y.shape()));
+    }
+    REQUIRE(bytes_in_use() == before);
+  }
+}
+
+TEST_CASE("a graph that was walked keeps no memory, even while y lives") {
+  constexpr std::size_t n = 1000, tensor_bytes = n * sizeof(float);
+  const Variable x(Tensor::zeros({n}), true);
+  const std::size_t before = bytes_in_use();
+  const Variable y = sum(exp(exp(x)));
+  CHECK(bytes_in_use() - before >= 2 * tensor_bytes);
+  grad(y, {x});
+  CHECK(bytes_in_use() - before < tensor_bytes);
+}
+
+TEST_CASE("dU/dz through a generator and an energy runs no weight-gradient kernel") {
+  Generator random(3);
+  Init init(random);
+  Sequential generator, energy;
+  generator.emplace<ConvTranspose2d>(8, 6, 4, 1, 0, init);
+  generator.push_back(leaky_relu_layer(0.2));
+  generator.emplace<ConvTranspose2d>(6, 3, 4, 2, 1, init);
+  generator.push_back(tanh_layer());
+  energy.emplace<Linear>(8, 16, init);
+  energy.push_back(leaky_relu_layer(0.2));
+  energy.emplace<Linear>(16, 1, init);
+
+  const Tensor x = random.normal({2, 8, 8, 3});
+  const Variable z(random.normal({2, 8}), true);
+  const auto potential = [&] {
+    const Variable image = generator.forward(reshape(z, {2, 1, 1, 8}));
+    return sum(square(x - image)) + sum(energy.forward(z));
+  };
+
+  Tensor alone, with_weights;
+  {
+    const Variable u = potential();
+    KernelLog log;
+    alone = grad(u, {z})[0];
+    CHECK(log.count("conv2d_grad_w") == 0);
+    CHECK(log.count("conv2d") == 2);  // input gradients of the two transposed convolutions
+    CHECK(log.count("gemm") == 2);    // input gradients of the two linear layers
+  }
+  {
+    std::vector<Variable> xs{z};
+    for (const Module* module : {&generator, &energy}) {
+      for (const Variable& parameter : module->parameters()) xs.push_back(parameter);
+    }
+    const Variable u = potential();
+    KernelLog log;
+    with_weights = grad(u, xs)[0];
+    CHECK(log.count("conv2d_grad_w") == 2);
+    CHECK(log.count("conv2d") == 2);
+    CHECK(log.count("gemm") == 4);
+  }
+  CHECK(values(alone) == values(with_weights));
+}
+
+TEST_CASE("a user's operation") {
+  const std::vector<Tensor> inputs{Tensor::from(Doubles{0.7, -1.2}, {2}),
+                                   Tensor::from(Doubles{1.5, 0.4}, {2})};
+  const auto with_factor = [](double factor) {
+    return [factor](const Variables& v) { return v[0] + cube(v[1], factor); };
+  };
+
+  SUBCASE("passes the check") {
+    const GradcheckResult right = gradcheck(with_factor(3.0), inputs);
+    CHECK(right.ok);
+    CHECK(right.worst < 1e-9);
+    CHECK(right.message.empty());
+  }
+  SUBCASE("fails it when the vjp is wrong, and the input is named") {
+    const GradcheckResult wrong = gradcheck(with_factor(3.001), inputs);
+    CHECK_FALSE(wrong.ok);
+    CHECK(wrong.worst == doctest::Approx(0.001 / 3.001).epsilon(0.01));
+    CHECK(contains(wrong.message, "input 1 of shape [2]"));
+  }
+  SUBCASE("fails it when a large input's vjp is wrong in one element") {
+    Doubles ones(500, 1.0);
+    ones[321] = 1.01;
+    const Tensor slightly_off = Tensor::from(ones, {500});
+    const GradcheckResult wrong = gradcheck(
+        [&](const Variables& v) {
+          return record(
+              "sin", sin(v[0].value()),
+              {{v[0], [&, x = v[0].value()](const Tensor& g) { return mul(mul(g, cos(x)), slightly_off); }}});
+        },
+        {Generator(9).normal({500}, Dtype::f64)});
+    CHECK_FALSE(wrong.ok);
+  }
+  SUBCASE("fails it when the vjp yields no number") {
+    const GradcheckResult wrong = gradcheck(with_factor(std::numeric_limits<double>::quiet_NaN()), inputs);
+    CHECK_FALSE(wrong.ok);
+    CHECK(contains(wrong.message, "input 1"));
+  }
+  SUBCASE("is refused when the vjp forgets to sum over a broadcast") {
+    const auto check = [&] {
+      gradcheck([](const Variables& v) { return product_without_sum(v[0], v[1]); },
+                {inputs[0], Tensor::from(Doubles{2.0}, {1})});
+    };
+    CHECK_THROWS_AS(check(), Error);
+  }
+}
+
+TEST_CASE("gradcheck refuses what it cannot check") {
+  const auto f = [](const Variables& v) { return square(v[0]); };
+  CHECK(contains(error_of([&] { gradcheck(f, {Tensor::zeros({2}, Dtype::f32)}); }), "f64"));
+  CHECK_THROWS_AS(gradcheck(f, {}), Error);
+}

@@ -1,0 +1,219 @@
+/// Networks, losses, chains and optimisers against PyTorch (see golden.h): every preset at full width in f32,
+/// the small images in f64 as well.
+#include <doctest/doctest.h>
+
+#include "autograd/grad.h"
+#include "damc/model.h"
+#include "optim/adam.h"
+#include "tensor/error.h"
+#include "tensor/trace.h"
+#include "tests/golden.h"
+
+using namespace damc;
+
+namespace {
+
+using Named = std::vector<std::pair<std::string, Variable>>;
+
+/// Compares with one file's values; prints the largest error under its title when it goes.
+class Comparison {
+ public:
+  Comparison(const Golden& golden, std::string title, double tolerance)
+      : golden_(golden), title_(std::move(title)), tolerance_(tolerance) {}
+  ~Comparison() { fmt::print("{:<44} {:.1e} of {:.0e}\n", title_, worst_, tolerance_); }
+  Comparison(const Comparison&) = delete;
+  Comparison& operator=(const Comparison&) = delete;
+
+  void check(const std::string& name, const Tensor& got) {
+    const double error = golden_.error(name, got);
+    CHECK_MESSAGE(error < tolerance_, title_, ", ", name, ": relative error ", error);
+    worst_ = std::max(worst_, error);
+  }
+  /// Gradients of sum(y seed) with respect to named leaves, under topic.grad.<name>.
+  void check_gradients(const std::string& topic, const Variable& y, const Tensor& seed, const Named& leaves) {
+    std::vector<Variable> xs;
+    for (const auto& [name, x] : leaves) xs.push_back(x);
+    const std::vector<Tensor> gradients = grad(y, xs, seed);
+    for (std::size_t i = 0; i < leaves.size(); ++i) {
+      const std::string& name = leaves[i].first;
+      const bool input = name.starts_with("input.");  // of a network; weights are kept as PyTorch keeps them
+      check(topic + ".grad." + name, input ? gradients[i] : to_torch_layout(gradients[i]));
+    }
+  }
+  /// A network's output, its product with input.cotangent, and the gradients of that.
+  void check_network(const std::string& topic, const Variable& out, const Named& leaves) {
+    const Tensor& y = out.value();
+    const bool column = y.ndim() == 2 && y.size(1) == 1;  // an energy; PyTorch's has one dimension
+    const Tensor cotangent = golden_input("cotangent", column ? Shape{y.size(0)} : y.shape(), y.dtype());
+    check(topic + ".out", y);
+    check(topic + ".loss", sum(mul(y, cotangent.reshape(y.shape()))));
+    check_gradients(topic, out, cotangent.reshape(y.shape()), leaves);
+  }
+
+ private:
+  const Golden& golden_;
+  std::string title_;
+  double tolerance_, worst_ = 0.0;
+};
+
+/// Parameters whose name starts with prefix + one of `only`.
+Named parameters(const Module& module, const std::string& prefix,
+                 const std::vector<std::string>& only = {""}) {
+  Named found;
+  module.visit(prefix, [&](const std::string& name, const Variable& parameter) {
+    const auto wanted = [&](const std::string& start) { return name.starts_with(prefix + start); };
+    if (std::any_of(only.begin(), only.end(), wanted)) found.emplace_back(name, parameter);
+  });
+  return found;
+}
+
+Named operator+(Named a, const Named& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+Variable leaf(const std::string& name, const Shape& shape, Dtype dtype) {
+  return Variable(golden_input(name, shape, dtype), true);
+}
+
+/// Gives the same numbers for every normal draw.
+class FixedNoise final : public ObservedBackend {
+ public:
+  FixedNoise(Backend& inner, Tensor values)
+      : ObservedBackend(inner, [](const char*, const Tensor&, const auto& call) { call(); }),
+        values_(std::move(values)) {}
+  void normal(const RandomSlice&, const Tensor& out) override { out.copy_from(values_); }
+
+ private:
+  Tensor values_;
+};
+
+/// One preset's networks with the formula's weights, its golden values, and how exactly they must agree.
+struct Case {
+  Case(const std::string& preset, Dtype precision, double allowed)
+      : name(preset), dtype(precision), tolerance(allowed), golden(preset), config(preset_config(preset)) {}
+
+  Comparison comparison(const std::string& what) const {
+    return Comparison(golden, fmt::format("{} {} {}", name, what, damc::name(dtype)), tolerance);
+  }
+  Tensor images(std::int64_t n) const {
+    const Architecture& kind = architecture(config.architecture);
+    return golden_input("x", {n, kind.size, kind.size, kind.channels}, dtype);
+  }
+
+  std::string name;
+  Dtype dtype;
+  double tolerance;
+  Golden golden;
+  Config config;
+};
+
+void check_networks(const Case& c) {
+  const std::int64_t n = c.config.architecture == "celebahq" ? 1 : 2;
+  Model model(c.config, c.dtype);
+  fill_with_formula(model.G, "G.");
+  fill_with_formula(model.E, "E.");
+  fill_with_formula(model.Q, "Q.");
+  const Variable z = leaf("z", {n, c.config.nz}, c.dtype);
+  c.comparison("generator")
+      .check_network("generator", model.G.forward(z), Named{{"input.z", z}} + parameters(model.G, "G."));
+  c.comparison("energy").check_network("energy", model.E.forward(z),
+                                       Named{{"input.z", z}} + parameters(model.E, "E."));
+  const Variable x(c.images(n), true);
+  c.comparison("encoder").check_network("encoder", model.Q.embed(x),
+                                        Named{{"input.x", x}} + parameters(model.Q, "Q.", {"encoder."}));
+  const Variable z3 = leaf("z", {3, c.config.nz}, c.dtype), xemb = leaf("xemb", {3, c.config.nemb}, c.dtype);
+  const Variable eps_hat = model.Q.denoiser().forward(z3, c.golden["denoiser.logsnr"].to(c.dtype), xemb);
+  c.comparison("denoiser")
+      .check_network("denoiser", eps_hat,
+                     Named{{"input.z", z3}, {"input.xemb", xemb}} + parameters(model.Q, "Q.", {"p."}));
+}
+
+/// The diffusion loss with the condition replaced where the mask is 0; the values of single samples, the
+/// gradients of their mean. With `encoder` the condition is the embedding of images instead of an input.
+void check_loss(const Case& c, const std::string& uncond, const std::string& topic, bool encoder,
+                const std::vector<std::string>& weights) {
+  Config config = c.config;
+  config.uncond = uncond;
+  config.ngf = 1;  // not needed here
+  if (!encoder) config.nif = 1;
+  Model model(config, c.dtype);
+  fill_with_formula(model.Q, "Q.");
+  const auto make_input = [&](const char* name) { return golden_input(name, {3, config.nz}, c.dtype); };
+  const Tensor z = make_input("z"), eps = make_input("eps");
+  const Tensor t = c.golden["loss.t"].to(c.dtype), mask = c.golden["loss.mask"].to(c.dtype);
+  const Variable xemb = leaf("xemb", {3, config.nemb}, c.dtype);
+  const BackendOverride fixed(Device{},
+                              std::make_unique<FixedNoise>(backend(Device{}), make_input("emb_noise")));
+  Generator random(1);
+  const Variable condition =
+      blend(mask, encoder ? model.Q.embed(c.images(3)) : xemb, model.Q.unconditional(3, random));
+
+  Comparison comparison = c.comparison(topic);
+  std::vector<Tensor> values;
+  for (int i = 0; i < 3; ++i) {
+    const auto row = [&](const Tensor& all) { return all.narrow(0, i, 1); };
+    values.push_back(model.Q.loss_at(row(z), row(condition.value()), row(t), row(eps)).value().reshape({1}));
+  }
+  comparison.check(topic + ".value", cat(values, 0));
+  comparison.check_gradients(
+      topic, model.Q.loss_at(z, condition, t, eps), {},
+      (encoder ? Named{} : Named{{"input.xemb", xemb}}) + parameters(model.Q, "Q.", weights));
+}
+
+void check_losses(const Case& c) {
+  check_loss(c, "noise", "loss.noise", false, {"prior_emb.", "p.B"});
+  check_loss(c, "null", "loss.null", false, {"xemb", "p.B"});
+}
+
+/// Five steps of both chains without noise.
+void check_chains(const Case& c) {
+  Config config = c.config;
+  config.nif = config.nemb = 1;  // the sampler is not needed here
+  Model model(config, c.dtype);
+  fill_with_formula(model.G, "G.");
+  fill_with_formula(model.E, "E.");
+  const Tensor z = golden_input("z", {2, c.config.nz}, c.dtype), x = c.images(2);
+  Comparison prior = c.comparison("prior chain"), posterior = c.comparison("posterior chain");
+  const double sigma = c.golden["posterior_chain.sigma"].item();
+  for (int k = 1; k <= 5; ++k) {
+    const ChainOptions fast{k, c.golden["prior_chain.step_size"].item()};
+    const ChainOptions slow{k, c.golden["posterior_chain.step_size"].item()};
+    const std::string step = ".step." + std::to_string(k);
+    prior.check("prior_chain" + step, prior_langevin(model.E, z, fast, nullptr));
+    posterior.check("posterior_chain" + step,
+                    posterior_langevin(model.G, model.E, z, x, sigma, slow, nullptr));
+  }
+}
+
+constexpr double single = 1e-5, exact = 1e-9;  // tolerances in f32 and f64
+
+}  // namespace
+
+TEST_CASE("the formula is make_golden.py's") {
+  CHECK(golden_formula("G.gen.0.weight", {1}).item() == 0.41512978076934814);
+}
+
+TEST_CASE("networks at full width, f32") {
+  for (const char* preset : {"svhn", "celeba64", "cifar10", "celebahq", "mnist-anomaly"}) {
+    check_networks({preset, Dtype::f32, single});
+  }
+}
+
+TEST_CASE("diffusion losses at full width, f32") {
+  for (const char* preset : {"svhn", "celeba64", "cifar10", "celebahq", "mnist-anomaly"}) {
+    check_losses({preset, Dtype::f32, single});
+  }
+}
+
+TEST_CASE("small images: networks and losses in f64, the encoder through the loss, chains") {
+  for (const char* preset : {"svhn", "mnist-anomaly"}) {
+    const Case f32{preset, Dtype::f32, single}, f64{preset, Dtype::f64, exact};
+    check_networks(f64);
+    check_losses(f64);
+    for (const Case& c : {f32, f64}) {
+      check_loss(c, "noise", "amortizer", true, {"encoder.", "prior_emb."});
+      check_chains(c);
+    }
+  }
+}

@@ -1,0 +1,285 @@
+/// Adam and AdamW against a plain loop in double, clipping, resuming, moving averages, learning rate
+/// schedules.
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "optim/adam.h"
+#include "optim/ema.h"
+#include "optim/schedule.h"
+#include "tensor/error.h"
+#include "tensor/ops.h"
+#include "tensor/random.h"
+
+using namespace damc;
+
+namespace {
+
+/// A matrix and a filter; nothing of their values matters.
+class Weights final : public Module {
+ public:
+  explicit Weights(Dtype dtype, std::uint64_t seed = 1) {
+    Generator random(seed);
+    matrix = Variable(random.normal({3, 5}, dtype), true);
+    filter = Variable(random.normal({2, 3, 3, 4}, dtype), true);
+  }
+  void visit(const std::string& prefix, const Visitor& visitor) const override {
+    visitor(prefix + "matrix", matrix);
+    visitor(prefix + "filter", filter);
+  }
+
+  Variable matrix, filter;
+};
+
+using Doubles = std::vector<double>;
+
+Doubles values(const Tensor& t) { return t.to_vector<double>(); }
+
+/// The parameters one after the other.
+Doubles values(const Module& module) {
+  Doubles all;
+  for (const Variable& parameter : module.parameters()) {
+    const Doubles some = values(parameter.value());
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  return all;
+}
+
+/// Gradients of step t: the same numbers for every type, of norm about 9.
+std::vector<Tensor> gradients(const Weights& weights, std::uint64_t t) {
+  Generator random(100 + t);
+  const Dtype dtype = weights.matrix.dtype();
+  const Tensor matrix = random.normal(weights.matrix.shape(), dtype);
+  return {matrix, random.normal(weights.filter.shape(), dtype)};
+}
+
+Doubles flat(const std::vector<Tensor>& tensors) {
+  Doubles all;
+  for (const Tensor& t : tensors) {
+    const Doubles some = values(t);
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  return all;
+}
+
+double norm(const Doubles& x) {
+  double square = 0.0;
+  for (const double value : x) square += value * value;
+  return std::sqrt(square);
+}
+
+double relative_error(const Doubles& got, const Doubles& wanted) {
+  Doubles difference(wanted.size());
+  for (std::size_t i = 0; i < wanted.size(); ++i) difference[i] = got[i] - wanted[i];
+  return norm(difference) / norm(wanted);
+}
+
+/// Adam as in the paper, element by element: bias-corrected moments, decay apart from the gradient.
+struct PlainAdam {
+  double beta1, beta2, eps, decay;
+  Doubles p, m = Doubles(p.size(), 0.0), v = Doubles(p.size(), 0.0);
+  int t = 0;
+
+  void step(const Doubles& g, double lr) {
+    ++t;
+    for (std::size_t i = 0; i < p.size(); ++i) {
+      m[i] = beta1 * m[i] + (1 - beta1) * g[i];
+      v[i] = beta2 * v[i] + (1 - beta2) * g[i] * g[i];
+      const double m_hat = m[i] / (1 - std::pow(beta1, t)), v_hat = v[i] / (1 - std::pow(beta2, t));
+      p[i] -= lr * decay * p[i];
+      p[i] -= lr * m_hat / (std::sqrt(v_hat) + eps);
+    }
+  }
+};
+
+double rate(int t) { return 1e-2 / (1 + t); }
+
+/// `count` steps from step `first` on.
+void train(Adam& adam, const Weights& weights, int first, int count, double max_norm = 0.0) {
+  for (int t = first; t < first + count; ++t) {
+    const std::vector<Tensor> g = gradients(weights, static_cast<std::uint64_t>(t));
+    adam.step(g, global_norm(g), rate(t), max_norm);
+  }
+}
+
+template <class Action>
+std::string user_error_of(const Action& action) {
+  try {
+    action();
+  } catch (const UserError& error) {
+    return error.what();
+  }
+  return {};
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("ten steps of Adam and AdamW follow the paper") {
+  for (const AdamOptions& options :
+       {AdamOptions{}, AdamOptions{0.5, 0.9, 1e-3, 0.0}, AdamOptions{0.9, 0.999, 1e-8, 0.1}}) {
+    for (const Dtype dtype : {Dtype::f64, Dtype::f32}) {
+      CAPTURE(options.weight_decay);
+      CAPTURE(name(dtype));
+      const Weights weights(dtype);
+      Adam adam(weights, options);
+      PlainAdam plain{options.beta1, options.beta2, options.eps, options.weight_decay, values(weights)};
+      const Doubles start = plain.p;
+      for (int t = 0; t < 10; ++t) {
+        const std::vector<Tensor> g = gradients(weights, static_cast<std::uint64_t>(t));
+        adam.step(g, global_norm(g), rate(t));
+        plain.step(flat(g), rate(t));
+      }
+      Doubles moved = values(weights), expected = plain.p;
+      for (std::size_t i = 0; i < start.size(); ++i) {
+        moved[i] -= start[i];
+        expected[i] -= start[i];
+      }
+      CHECK(relative_error(moved, expected) < (dtype == Dtype::f64 ? 1e-12 : 1e-5));
+    }
+  }
+}
+
+TEST_CASE("global_norm is the norm over all gradients") {
+  const Weights weights(Dtype::f64);
+  const std::vector<Tensor> g = gradients(weights, 3);
+  CHECK(global_norm(g).item() == doctest::Approx(norm(flat(g))).epsilon(1e-14));
+  CHECK(global_norm({Tensor::full({}, -3.0), Tensor::full({1}, 4.0)}).item() == 5.0);
+}
+
+TEST_CASE("clipping") {
+  const AdamOptions options{0.9, 0.999, 1.0, 0.0};  // a large eps, or Adam would undo any scaling
+  const Weights weights(Dtype::f64);
+  Adam adam(weights, options);
+  const Doubles start = values(weights);
+
+  SUBCASE("a norm below the limit changes nothing") {
+    const Weights free(Dtype::f64);
+    Adam unclipped(free, options);
+    train(adam, weights, 0, 3, 1e3);
+    train(unclipped, free, 0, 3);
+    CHECK(values(weights) != start);
+    CHECK(values(weights) == values(free));
+  }
+  SUBCASE("a norm above the limit scales all gradients alike") {
+    constexpr double limit = 0.5;
+    PlainAdam plain{options.beta1, options.beta2, options.eps, options.weight_decay, start};
+    for (int t = 0; t < 3; ++t) {
+      const std::vector<Tensor> g = gradients(weights, static_cast<std::uint64_t>(t));
+      adam.step(g, global_norm(g), rate(t), limit);
+      Doubles scaled = flat(g);
+      const double size = norm(scaled);
+      REQUIRE(size > limit);
+      for (double& value : scaled) value *= limit / (size + 1e-6);
+      plain.step(scaled, rate(t));
+    }
+    CHECK(relative_error(values(weights), plain.p) < 1e-13);
+  }
+}
+
+TEST_CASE("gradients may be views") {
+  const Weights weights(Dtype::f32), other(Dtype::f32);
+  Adam adam(weights, {}), adam_of_views(other, {});
+  std::vector<Tensor> g = gradients(weights, 0);
+  adam.step(g, global_norm(g), 0.1);
+  for (Tensor& t : g) t = t.transpose(0, 1).clone().transpose(0, 1);
+  REQUIRE_FALSE(g[0].is_contiguous());
+  adam_of_views.step(g, global_norm(g), 0.1);
+  CHECK(values(weights) == values(other));
+}
+
+TEST_CASE("gradients that do not fit are refused") {
+  const Weights weights(Dtype::f32);
+  Adam adam(weights, {});
+  std::vector<Tensor> g = gradients(weights, 0);
+  const Tensor size = global_norm(g);
+  const auto step = [&] { adam.step(g, size, 0.1); };
+  SUBCASE("order") {
+    std::swap(g[0], g[1]);
+    CHECK_THROWS_AS(step(), Error);
+  }
+  SUBCASE("number") {
+    g.pop_back();
+    CHECK_THROWS_AS(step(), Error);
+  }
+  SUBCASE("type") {
+    g[1] = g[1].to(Dtype::f64);
+    CHECK_THROWS_AS(step(), Error);
+  }
+}
+
+TEST_CASE("a saved optimiser continues bit for bit") {
+  for (const Dtype dtype : {Dtype::f32, Dtype::f64}) {
+    const AdamOptions options{0.9, 0.999, 1e-8, 0.01};
+    const Weights through(dtype), first(dtype);
+    Adam adam(through, options), before(first, options);
+    train(adam, through, 0, 8, 1.0);
+
+    train(before, first, 0, 5, 1.0);
+    Weights resumed(dtype, 2);
+    resumed.load_state_dict(first.state_dict());
+    Adam continued(resumed, options);
+    continued.load_state_dict(before.state_dict("opt."), "opt.");
+    train(continued, resumed, 5, 3, 1.0);
+    CHECK(values(resumed) == values(through));
+
+    // Without the state the result is another: the test can fail.
+    Adam fresh(first, options);
+    train(fresh, first, 5, 3, 1.0);
+    CHECK(values(first) != values(through));
+  }
+}
+
+TEST_CASE("an optimiser's state has PyTorch's layout and names what does not fit") {
+  const Weights weights(Dtype::f32);
+  Adam adam(weights, {});
+  train(adam, weights, 0, 1);
+  StateDict state = adam.state_dict("opt.");
+  CHECK(state.size() == 5);
+  CHECK(state.at("opt.m.filter").shape() == Shape{2, 4, 3, 3});
+  CHECK(state.at("opt.v.matrix").shape() == Shape{3, 5});
+  CHECK(state.at("opt.schedule").dtype() == Dtype::f64);
+
+  const auto load = [&] { adam.load_state_dict(state, "opt."); };
+  SUBCASE("missing") {
+    state.erase("opt.v.filter");
+    CHECK(contains(user_error_of(load), "'opt.v.filter'"));
+  }
+  SUBCASE("shape") {
+    state["opt.m.matrix"] = Tensor::zeros({3, 4});
+    const std::string message = user_error_of(load);
+    CHECK(contains(message, "'opt.m.matrix'"));
+    CHECK(contains(message, "[3, 4]"));
+    CHECK(contains(message, "[3, 5]"));
+  }
+}
+
+TEST_CASE("ema_update moves the target by the rate") {
+  const Weights target(Dtype::f64, 1), source(Dtype::f64, 2);
+  const Doubles from = values(target), to = values(source);
+  ema_update(target, source, 0.25);
+  const Doubles between = values(target);
+  for (std::size_t i = 0; i < from.size(); ++i)
+    CHECK(between[i] == doctest::Approx(0.75 * from[i] + 0.25 * to[i]));
+  CHECK(values(source) == to);
+  ema_update(target, source, 0.0);
+  CHECK(values(target) == between);
+}
+
+TEST_CASE("the learning rate falls by steps and stops at the least") {
+  const ExponentialDecay decay{1.0, 0.5, 100, 0.2};
+  CHECK(decay.at(0) == 1.0);
+  CHECK(decay.at(99) == 1.0);
+  CHECK(decay.at(100) == 0.5);
+  CHECK(decay.at(199) == 0.5);
+  CHECK(decay.at(200) == 0.25);
+  CHECK(decay.at(300) == 0.2);
+  CHECK(decay.at(100'000'000) == 0.2);
+  // A start below the least stays where it is.
+  const ExponentialDecay low{0.1, 0.5, 100, 0.2};
+  CHECK(low.at(0) == 0.1);
+  CHECK(low.at(1000) == 0.1);
+}

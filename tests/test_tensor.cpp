@@ -1,0 +1,539 @@
+/// Tensors and their operations on the CPU against naive loops in double: views, pointwise operations in
+/// every combination of strides, sums, products, what goes wrong and how it says so, the memory pool, the
+/// observer.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <functional>
+#include <limits>
+#include <map>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "tensor/error.h"
+#include "tensor/ops.h"
+#include "tensor/random.h"
+#include "tensor/trace.h"
+
+using namespace damc;
+
+namespace {
+
+using Values = std::vector<double>;
+
+const Dtype float_types[] = {Dtype::f32, Dtype::f64};
+
+Tensor normal(const Shape& shape, Dtype dtype = Dtype::f32) {
+  static Generator generator(1);
+  return generator.normal(shape, dtype);
+}
+
+/// 0, 1, 2, ... in row-major order.
+Tensor counting(const Shape& shape) {
+  Values values(static_cast<std::size_t>(shape.numel()));
+  std::iota(values.begin(), values.end(), 0.0);
+  return Tensor::from(values, shape);
+}
+
+/// Calls f with every index of a shape, in row-major order.
+template <class F>
+void for_each_index(const Shape& shape, F&& f) {
+  Shape index = shape;
+  for (std::int64_t n = 0; n < shape.numel(); ++n) {
+    std::int64_t rest = n;
+    for (int d = shape.ndim() - 1; d >= 0; --d) {
+      index[d] = rest % shape[d];
+      rest /= shape[d];
+    }
+    f(index);
+  }
+}
+
+/// The element of `t` at the last dimensions of `index`; an index counts as 0 where t's size is 1.
+double at(const Tensor& t, const Shape& index) {
+  std::int64_t offset = 0;
+  for (int d = 0; d < t.ndim(); ++d) {
+    if (t.shape()[d] != 1) offset += t.strides()[d] * index[index.ndim() - t.ndim() + d];
+  }
+  return t.dtype() == Dtype::f32 ? static_cast<double>(t.data<float>()[offset]) : t.data<double>()[offset];
+}
+
+Values elements(const Tensor& t) {
+  Values values;
+  for_each_index(t.shape(), [&](const Shape& index) { values.push_back(at(t, index)); });
+  return values;
+}
+
+/// The same elements in other places: contiguous, dimensions stored in reverse, or part of a larger tensor.
+std::vector<Tensor> layouts(const Tensor& t) {
+  Shape reverse, larger = t.shape();
+  for (int d = t.ndim() - 1; d >= 0; --d) reverse.push_back(d);
+  for (int d = 0; d < t.ndim(); ++d) larger[d] += 3;
+  Tensor inside = Tensor::full(larger, 99.0, t.dtype());
+  for (int d = 0; d < t.ndim(); ++d) inside = inside.narrow(d, 1, t.size(d));
+  inside.copy_from(t);
+  return {t, t.permute(reverse).clone().permute(reverse), inside};
+}
+
+/// |x - y| <= tolerance (1 + |y|) for each element.
+void check_near(const Values& x, const Values& y, double tolerance) {
+  REQUIRE(x.size() == y.size());
+  double worst = 0.0;
+  for (std::size_t i = 0; i < x.size(); ++i)
+    worst = std::fmax(worst, std::fabs(x[i] - y[i]) / (1.0 + std::fabs(y[i])));
+  CHECK(worst <= tolerance);
+}
+
+/// The message of the Error that `action` throws.
+std::string message(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  FAIL_CHECK("no error");
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("views share memory and find the right elements") {
+  const Tensor t = counting({2, 3, 4});
+  const Tensor p = t.permute({2, 0, 1});
+  CHECK(p.shape() == Shape{4, 2, 3});
+  CHECK(p.raw() == t.raw());
+  CHECK_FALSE(p.is_contiguous());
+  CHECK(at(p, {3, 1, 2}) == 23.0);
+  CHECK(p.to_vector<double>() == elements(p));
+  CHECK(t.transpose(-1, 0).shape() == Shape{4, 3, 2});
+  CHECK(at(t.transpose(-1, 0), {3, 2, 1}) == 23.0);
+  const Tensor n = t.narrow(1, 1, 2).narrow(-1, 3, 1);
+  CHECK(n.to_vector<double>() == Values{7, 11, 19, 23});
+  CHECK(t.narrow(0, 1, 1).is_contiguous());
+  const Tensor e = counting({3, 1}).expand({2, 3, 2});
+  CHECK(e.to_vector<double>() == Values{0, 0, 1, 1, 2, 2, 0, 0, 1, 1, 2, 2});
+  CHECK(e.clone().strides() == Shape{6, 2, 1});
+
+  p.narrow(0, 3, 1).fill(-1.0);
+  CHECK(t.narrow(2, 2, 2).to_vector<double>() == Values{2, -1, 6, -1, 10, -1, 14, -1, 18, -1, 22, -1});
+  p.narrow(0, 0, 2).copy_from(Tensor::from<float>({7.0f, 8.0f, 9.0f}, {3}));
+  CHECK(t.narrow(0, 1, 1).to_vector<float>() == std::vector<float>{7, 7, 14, -1, 8, 8, 18, -1, 9, 9, 22, -1});
+}
+
+TEST_CASE("reshape is a view of a contiguous tensor and a copy of any other") {
+  const Tensor t = counting({4, 6});
+  CHECK(t.reshape({2, -1, 3}).raw() == t.raw());
+  CHECK(t.reshape({2, -1, 3}).shape() == Shape{2, 4, 3});
+  CHECK(t.narrow(0, 1, 2).reshape({12}).raw() == t.narrow(0, 1, 2).raw());
+  const Tensor copy = t.transpose(0, 1).reshape({3, 8});
+  CHECK(copy.raw() != t.raw());
+  CHECK(copy.to_vector<double>() == elements(t.transpose(0, 1)));
+  CHECK(Tensor::full({}, 2.0).reshape({1, 1}).item() == 2.0);
+  CHECK(counting({1}).reshape({}).ndim() == 0);
+  CHECK(Tensor::empty({0, 3}).reshape({-1, 7}).shape() == Shape{0, 7});
+}
+
+TEST_CASE("types convert, counters do not") {
+  const Tensor x = Tensor::from<double>({0.1, -2.5}, {2});
+  CHECK(x.to_vector<float>() == std::vector<float>{0.1f, -2.5f});
+  CHECK(x.to(Dtype::f32).to_vector<double>() == Values{double{0.1f}, -2.5});
+  const Tensor i = Tensor::from<std::int64_t>({1, 2, 3, 4}, {2, 2});
+  CHECK(i.transpose(0, 1).to_vector<std::int64_t>() == std::vector<std::int64_t>{1, 3, 2, 4});
+  CHECK(message([&] { i.to_vector<float>(); }) == "tensor: no conversion from i64 to f32");
+  CHECK(message([&] { x.to_vector<std::int64_t>(); }) == "tensor: no conversion from f64 to i64");
+  CHECK(message([&] { x.copy_from(i.narrow(0, 0, 1)); }) == "copy: no conversion from i64 to f64");
+}
+
+TEST_CASE("errors say which shapes do not fit") {
+  const Tensor t = counting({2, 3}), u = counting({4, 2}), i = Tensor::zeros({2}, Dtype::i64);
+  const Unary square{UnaryOp::square};
+  CHECK(message([&] { t.item(); }) == "item: tensor of shape [2, 3] has 6 elements, not one");
+  CHECK(message([&] { Tensor::empty({0}).item(); }) == "item: tensor of shape [0] has 0 elements, not one");
+  CHECK(message([&] { t.reshape({4}); }) == "reshape: [2, 3] does not fit into [4]");
+  CHECK(message([&] { t.reshape({-1, 4}); }) == "reshape: [2, 3] does not fit into [-1, 4]");
+  CHECK(message([&] { Tensor::empty({0}).reshape({-1, 0}); }) == "reshape: [0] does not fit into [-1, 0]");
+  CHECK(message([&] { t.reshape({-1, -1}); }) == "reshape: more than one -1 in [-1, -1]");
+  CHECK(message([&] { t.reshape({-2, -3}); }) == "reshape: negative size in [-2, -3]");
+  CHECK(message([&] { t.permute({0, 0}); }) == "permute: order [0, 0] for shape [2, 3]");
+  CHECK(message([&] { t.transpose(0, 2); }) == "transpose: dimensions 0, 2 of shape [2, 3]");
+  CHECK(message([&] { t.narrow(1, 2, 2); }) == "narrow: [2, 4) of dimension 1 of shape [2, 3]");
+  CHECK(message([&] { t.expand({2, 2, 2}); }) == "expand: [2, 3] to [2, 2, 2]");
+  CHECK(message([&] { t.expand({3}); }) == "expand: [2, 3] to [3]");
+  CHECK(message([&] { Tensor::empty({-1}); }) == "tensor: negative size in [-1]");
+  CHECK(message([&] { Tensor::from<float>({1.0f}, {2}); }) == "tensor: 1 values for shape [2]");
+  CHECK(message([&] { Shape{1, 1, 1, 1, 1, 1, 1}; }) == "shape: more than 6 dimensions");
+  CHECK(message([&] { add(t, u); }) == "binary: shapes [2, 3] and [4, 2] do not broadcast");
+  CHECK(message([&] { add(t, t.to(Dtype::f32)); }) == "binary: types f64 and f32");
+  CHECK(message([&] { add(i, i); }) == "binary: types i64 and i64");
+  CHECK(message([&] { add(t, Tensor()); }) == "binary: undefined tensor");
+  CHECK(message([&] { exp(i); }) == "unary: needs a float tensor");
+  CHECK(message([&] { unary_vjp(square, u, t, t); }) == "unary_vjp: shapes [4, 2], [2, 3], [2, 3]");
+  CHECK(message([&] { sum(t, 2); }) == "sum: dimension 2 of shape [2, 3]");
+  CHECK(message([&] { sum_to(t, {2}); }) == "sum_to: [2, 3] to [2]");
+  CHECK(message([&] { cat({}, 0); }) == "cat: no tensors");
+  CHECK(message([&] { cat({t, u}, 0); }) == "cat: shapes [2, 3] and [4, 2] along 0");
+  CHECK(message([&] { cat({t, t}, 2); }) == "cat: dimension 2 of shape [2, 3]");
+  CHECK(message([&] { matmul(t, u); }) == "matmul: a is [2, 3], b is [4, 2]");
+  CHECK(message([&] { linear(t, u, {}); }) == "linear: input is [2, 3], weight is [4, 2]");
+  CHECK(message([&] { linear(u, u, counting({3})); }) == "linear: bias [3] for 4 channels");
+  CHECK(message([&] { linear(u, u, {}, &square); }) == "linear: only leaky_relu and tanh ride on a product");
+  CHECK(message([] { parse_device("gpu"); }).starts_with("unknown device 'gpu'\nhint: "));
+  CHECK(message([] { parse_device("cuda:1x"); }).starts_with("unknown device"));
+  CHECK(parse_device("cuda:3").str() == "cuda:3");
+}
+
+TEST_CASE("binary operations broadcast over every combination of strides") {
+  const Shape shapes[][2] = {{{}, {}},
+                             {{4}, {}},
+                             {{3, 4}, {4}},
+                             {{3, 1}, {1, 4}},
+                             {{2, 3, 4}, {3, 1}},
+                             {{1, 4}, {2, 3, 1}},
+                             {{2, 1, 4}, {1, 3, 1}},
+                             {{0, 3}, {3}},
+                             {{90, 400}, {400}},
+                             {{90, 400}, {90, 1}},
+                             {{2, 1, 3, 1, 2}, {2, 1, 3, 1}}};
+  const struct {
+    BinaryOp op;
+    double (*f)(double, double);
+  } operations[] = {{BinaryOp::add, [](double a, double b) { return a + b; }},
+                    {BinaryOp::sub, [](double a, double b) { return a - b; }},
+                    {BinaryOp::mul, [](double a, double b) { return a * b; }},
+                    {BinaryOp::div, [](double a, double b) { return a / b; }}};
+  for (const Dtype dtype : float_types) {
+    for (const auto& [left, right] : shapes) {
+      const Shape shape = broadcast_shapes("test", left, right);
+      for (const Tensor& a : layouts(normal(left, dtype))) {
+        for (const Tensor& b : layouts(normal(right, dtype))) {
+          for (const auto& [op, f] : operations) {
+            Values expected;
+            for_each_index(shape, [&](const Shape& index) {
+              const double exact = f(at(a, index), at(b, index));
+              // Rounding a double result to float is the float result, for these four operations.
+              expected.push_back(dtype == Dtype::f32 ? double{static_cast<float>(exact)} : exact);
+            });
+            for (const auto& [x, y, flip] : {std::tuple(a, b, false), std::tuple(b, a, true)}) {
+              if (flip && (op == BinaryOp::sub || op == BinaryOp::div)) continue;
+              const Tensor out = binary(op, x, y);
+              CHECK(out.shape() == shape);
+              CHECK(out.to_vector<double>() == expected);
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("unary operations and their derivatives") {
+  const struct {
+    Unary op;
+    double (*f)(double);
+    bool positive;
+  } operations[] = {
+      {{UnaryOp::affine, 3.0, -2.0}, [](double x) { return 3.0 * x - 2.0; }, false},
+      {{UnaryOp::exp}, [](double x) { return std::exp(x); }, false},
+      {{UnaryOp::log}, [](double x) { return std::log(x); }, true},
+      {{UnaryOp::sqrt}, [](double x) { return std::sqrt(x); }, true},
+      {{UnaryOp::square}, [](double x) { return x * x; }, false},
+      {{UnaryOp::reciprocal}, [](double x) { return 1.0 / x; }, true},
+      {{UnaryOp::sin}, [](double x) { return std::sin(x); }, false},
+      {{UnaryOp::cos}, [](double x) { return std::cos(x); }, false},
+      {{UnaryOp::atan}, [](double x) { return std::atan(x); }, false},
+      {{UnaryOp::tanh}, [](double x) { return std::tanh(x); }, false},
+      {{UnaryOp::sigmoid}, [](double x) { return 1.0 / (1.0 + std::exp(-x)); }, false},
+      {{UnaryOp::softplus}, [](double x) { return std::log1p(std::exp(x)); }, false},
+      {{UnaryOp::silu}, [](double x) { return x / (1.0 + std::exp(-x)); }, false},
+      {{UnaryOp::leaky_relu, 0.2}, [](double x) { return x > 0.0 ? x : 0.2 * x; }, false},
+      {{UnaryOp::clamp, -1.0, 0.5}, [](double x) { return std::fmin(std::fmax(x, -1.0), 0.5); }, false},
+  };
+  for (const Dtype dtype : float_types) {
+    for (const auto& [op, f, positive] : operations) {
+      CAPTURE(static_cast<int>(op.op));
+      const Tensor sample = affine(normal({5, 7, 2}, dtype), 3.0, 0.0);
+      const Tensor values = positive ? add(square(sample), 0.1) : sample, g = normal({5, 1, 2}, dtype);
+      Values expected, slopes;
+      for_each_index(values.shape(), [&](const Shape& index) {
+        const double x = at(values, index), h = 1e-5;
+        expected.push_back(f(x));
+        slopes.push_back(at(g, index) * (f(x + h) - f(x - h)) / (2.0 * h));
+      });
+      for (const Tensor& x : layouts(values)) {
+        const Tensor y = unary(op, x), slope = unary_vjp(op, g.expand(x.shape()), x, y);
+        check_near(y.to_vector<double>(), expected, dtype == Dtype::f32 ? 3e-7 : 1e-15);
+        check_near(slope.to_vector<double>(), slopes, dtype == Dtype::f32 ? 2e-6 : 1e-8);
+      }
+    }
+  }
+}
+
+TEST_CASE("unary operations at special points") {
+  const double inf = std::numeric_limits<double>::infinity();
+  for (const Dtype dtype : float_types) {
+    const auto f = [&](const Unary& op, double x) { return unary(op, Tensor::full({}, x, dtype)).item(); };
+    const auto df = [&](const Unary& op, double x) {
+      const Tensor at_x = Tensor::full({}, x, dtype);
+      return unary_vjp(op, Tensor::full({}, 1.0, dtype), at_x, unary(op, at_x)).item();
+    };
+    CHECK(f({UnaryOp::exp}, 1000.0) == inf);
+    CHECK(f({UnaryOp::exp}, -1000.0) == 0.0);
+    CHECK(f({UnaryOp::log}, 0.0) == -inf);
+    CHECK(std::isnan(f({UnaryOp::log}, -1.0)));
+    CHECK(std::isnan(f({UnaryOp::sqrt}, -1.0)));
+    CHECK(f({UnaryOp::reciprocal}, 0.0) == inf);
+    CHECK(f({UnaryOp::tanh}, 100.0) == 1.0);
+    CHECK(f({UnaryOp::tanh}, -inf) == -1.0);
+    CHECK(f({UnaryOp::sigmoid}, 1000.0) == 1.0);
+    CHECK(f({UnaryOp::sigmoid}, -1000.0) == 0.0);
+    CHECK(f({UnaryOp::softplus}, 1000.0) == 1000.0);
+    CHECK(f({UnaryOp::softplus}, -1000.0) == 0.0);
+    CHECK(f({UnaryOp::softplus}, -50.0) == doctest::Approx(std::exp(-50.0)).epsilon(1e-6));
+    CHECK(df({UnaryOp::softplus}, -1000.0) == 0.0);
+    CHECK(df({UnaryOp::softplus}, 1000.0) == 1.0);
+    CHECK(f({UnaryOp::silu}, -1000.0) == 0.0);
+    CHECK(df({UnaryOp::silu}, -1000.0) == 0.0);
+    CHECK(df({UnaryOp::silu}, 1000.0) == 1.0);
+    CHECK(f({UnaryOp::leaky_relu, 0.2}, 0.0) == 0.0);
+    CHECK(df({UnaryOp::leaky_relu, 0.25}, 0.0) == 0.25);
+    CHECK(df({UnaryOp::clamp, -1.0, 1.0}, 1.0) == 1.0);
+    CHECK(df({UnaryOp::clamp, -1.0, 1.0}, 1.5) == 0.0);
+    CHECK(std::isnan(f({UnaryOp::clamp, -1.0, 1.0}, std::nan(""))));
+  }
+}
+
+TEST_CASE("sums over everything and over one dimension") {
+  // Errors are relative to the sum of magnitudes; f32 sums stay below 1e-6 of it at every length and
+  // direction.
+  const Shape shapes[] = {{},           {0},        {1},        {7},         {100003},          {3, 5, 7},
+                          {0, 3},       {3, 0, 2},  {2, 20011}, {20011, 2},  {300, 301, 3},     {5, 4096, 65},
+                          {2, 3, 1, 4}, {1, 50000}, {50000, 1}, {3, 70, 64}, {1, 1, 1, 1, 1, 1}};
+  for (const Dtype dtype : float_types) {
+    const double tolerance = dtype == Dtype::f32 ? 1e-6 : 1e-12;
+    for (const Shape& shape : shapes) {
+      CAPTURE(shape.str());
+      // Numbers of one sign are the hard case: the partial sums grow.
+      const Tensor x = add(normal(shape, dtype), 3.0);
+      const Values values = x.to_vector<double>();
+      double total = 0.0, squares = 0.0;
+      for (const double v : values) {
+        total += v;
+        squares += v * v;
+      }
+      CHECK(std::fabs(sum(x).item() - total) <= tolerance * total);
+      CHECK(std::fabs(sum_squares(x).item() - squares) <= tolerance * squares);
+      for (int dim = 0; dim < x.ndim(); ++dim) {
+        Shape kept = shape;
+        kept[dim] = 1;
+        const Values sums = sum(x, dim).to_vector<double>();
+        CHECK(sum(x, dim - x.ndim()).to_vector<double>() == sums);
+        CHECK(sum(x.transpose(0, dim), 0).numel() == kept.numel());
+        Values expected(static_cast<std::size_t>(kept.numel()));
+        const std::int64_t inner = shape.contiguous_strides()[dim], span = inner * shape[dim];
+        for (std::int64_t i = 0; i < x.numel(); ++i) {
+          expected[static_cast<std::size_t>(i / span * inner + i % inner)] +=
+              values[static_cast<std::size_t>(i)];
+        }
+        check_near(sums, expected, tolerance);
+      }
+    }
+  }
+}
+
+TEST_CASE("sum_to is the adjoint of expand") {
+  const Shape full{2, 3, 4, 5};
+  const Tensor values = normal(full, Dtype::f64);
+  for (const Tensor& x : layouts(values)) {
+    for (unsigned mask = 0; mask < 16; ++mask) {
+      for (int dropped = 0; dropped <= 4 && (mask & ((1u << dropped) - 1)) == (1u << dropped) - 1;
+           ++dropped) {
+        Shape shape;
+        for (int d = dropped; d < 4; ++d) shape.push_back(mask >> d & 1 ? 1 : full[d]);
+        CAPTURE(shape.str());
+        const Tensor expected = Tensor::zeros(shape, Dtype::f64);
+        for_each_index(full, [&](const Shape& index) {
+          std::int64_t offset = 0;
+          for (int d = 0; d < shape.ndim(); ++d) {
+            if (shape[d] != 1) offset += expected.strides()[d] * index[dropped + d];
+          }
+          expected.data<double>()[offset] += at(x, index);
+        });
+        const Tensor sums = sum_to(x, shape);
+        CHECK(sums.shape() == shape);
+        check_near(sums.to_vector<double>(), elements(expected), 1e-14);
+      }
+    }
+  }
+}
+
+TEST_CASE("cat along every dimension, of strided and empty parts") {
+  for (int dim = 0; dim < 3; ++dim) {
+    std::vector<Tensor> parts;
+    for (const std::int64_t size : {2, 0, 1, 5}) {
+      Shape shape{3, 2, 4};
+      shape[dim] = size;
+      const auto same = layouts(normal(shape));
+      parts.insert(parts.end(), same.begin(), same.end());
+    }
+    const Tensor out = cat(parts, dim - 3);
+    CHECK(out.size(dim) == 24);
+    std::int64_t start = 0;
+    for (const Tensor& part : parts) {
+      CHECK(elements(out.narrow(dim, start, part.size(dim))) == elements(part));
+      start += part.size(dim);
+    }
+  }
+}
+
+namespace {
+
+/// a b in double, element by element, with the sum of magnitudes as the scale of the error.
+void check_product(const Tensor& a, const Tensor& b, const Tensor& out) {
+  const double tolerance = a.dtype() == Dtype::f32 ? 1e-6 : 1e-15;
+  const std::int64_t m = a.size(-2), k = a.size(-1), n = b.size(-1), batches = a.ndim() == 3 ? a.size(0) : 1;
+  const Values x = elements(a), y = elements(b), z = elements(out);
+  REQUIRE(static_cast<std::int64_t>(z.size()) == batches * m * n);
+  double worst = 0.0;
+  for (std::int64_t i = 0; i < batches * m * n; ++i) {
+    const std::int64_t batch = i / (m * n), row = i / n % m, col = i % n;
+    double sum = 0.0, magnitude = 1e-30;
+    for (std::int64_t j = 0; j < k; ++j) {
+      const double term = x[static_cast<std::size_t>((batch * m + row) * k + j)] *
+                          y[static_cast<std::size_t>((batch * k + j) * n + col)];
+      sum += term;
+      magnitude += std::fabs(term);
+    }
+    worst = std::fmax(worst, std::fabs(z[static_cast<std::size_t>(i)] - sum) / magnitude);
+  }
+  CHECK(worst <= tolerance);
+}
+
+}  // namespace
+
+TEST_CASE("matmul of every layout and many sizes") {
+  const std::int64_t sizes[] = {0, 1, 2, 3, 5, 8, 17, 32, 65};
+  for (const Dtype dtype : float_types) {
+    for (const std::int64_t m : sizes) {
+      for (const std::int64_t k : sizes) {
+        for (const std::int64_t n : sizes) {
+          CAPTURE(m);
+          CAPTURE(k);
+          CAPTURE(n);
+          const auto right = layouts(normal({k, n}, dtype));
+          for (const Tensor& a : layouts(normal({m, k}, dtype))) {
+            for (const Tensor& b : right) check_product(a, b, matmul(a, b));
+          }
+        }
+      }
+    }
+    for (const Shape& size :
+         {Shape{257, 300, 129}, Shape{1, 1000, 500}, Shape{700, 2000, 1}, Shape{3, 5000, 7}}) {
+      const Tensor a = normal({size[0], size[1]}, dtype),
+                   b = normal({size[2], size[1]}, dtype).transpose(0, 1);
+      check_product(a, b, matmul(a, b));
+    }
+  }
+}
+
+TEST_CASE("matmul of batches, of repeated, single and unaligned operands") {
+  for (const Dtype dtype : float_types) {
+    for (const Tensor& a : layouts(normal({3, 4, 5}, dtype))) {
+      for (const Tensor& b : layouts(normal({3, 5, 2}, dtype))) check_product(a, b, matmul(a, b));
+    }
+    const Tensor a = normal({4, 5}, dtype), b = normal({3, 5, 2}, dtype), row = normal({5}, dtype);
+    check_product(a.expand({3, 4, 5}), b, matmul(a.expand({3, 4, 5}), b));
+    check_product(row.expand({4, 5}), a.transpose(0, 1), matmul(row.expand({4, 5}), a.transpose(0, 1)));
+    const Tensor every_other = normal({4, 5, 2}, dtype).narrow(2, 1, 1).reshape({4, 5});
+    check_product(every_other, b.narrow(0, 1, 1).reshape({5, 2}),
+                  matmul(every_other, b.narrow(0, 1, 1).reshape({5, 2})));
+    for (const Tensor& column : layouts(normal({6, 1}, dtype))) {
+      check_product(column, column.transpose(0, 1), matmul(column, column.transpose(0, 1)));
+      check_product(column.transpose(0, 1), column, matmul(column.transpose(0, 1), column));
+    }
+    CHECK(matmul(normal({0, 4, 5}, dtype), normal({0, 5, 2}, dtype)).shape() == Shape{0, 4, 2});
+  }
+}
+
+TEST_CASE("linear with bias and activation") {
+  const Unary leaky{UnaryOp::leaky_relu, 0.2}, tanh{UnaryOp::tanh};
+  for (const Dtype dtype : float_types) {
+    for (const std::int64_t in : {0, 1, 7, 100}) {
+      for (const std::int64_t out : {1, 10, 64}) {
+        const Tensor bias = normal({out}, dtype);
+        const auto weights = layouts(normal({out, in}, dtype));
+        for (const Tensor& x : layouts(normal({33, in}, dtype))) {
+          for (const Tensor& w : weights) {
+            const Tensor product = matmul(x, w.transpose(0, 1));
+            const double tolerance = dtype == Dtype::f32 ? 2e-6 : 1e-14;
+            check_near(elements(linear(x, w, {})), elements(product), tolerance);
+            for (const Unary* activation : {static_cast<const Unary*>(nullptr), &leaky, &tanh}) {
+              const Tensor sum = add(product, bias), expected = activation ? unary(*activation, sum) : sum;
+              check_near(elements(linear(x, w, bias, activation)), elements(expected), tolerance);
+            }
+          }
+        }
+        CHECK(linear(Tensor::empty({0, in}, dtype), weights[0], bias).shape() == Shape{0, out});
+      }
+    }
+  }
+}
+
+TEST_CASE("the pool takes memory back and hands it out again") {
+  const Backend& cpu = backend({});
+  const auto step = [] {
+    const Tensor x = normal({64, 100}), w = normal({50, 100});
+    return sum(tanh(linear(x, w, normal({50})))).item();
+  };
+  step();
+  const std::size_t in_use = cpu.bytes_in_use(), reserved = cpu.bytes_reserved();
+  for (int i = 0; i < 100; ++i) step();
+  CHECK(cpu.bytes_in_use() == in_use);
+  CHECK(cpu.bytes_reserved() == reserved);
+  {
+    const Tensor held = Tensor::empty({1000, 1000});
+    CHECK(cpu.bytes_in_use() >= in_use + 4'000'000);
+    CHECK(cpu.bytes_in_use() <= in_use + 5'000'000);
+    CHECK(reinterpret_cast<std::uintptr_t>(held.raw()) % 64 == 0);
+    const Tensor view = held.narrow(0, 10, 10);
+  }
+  CHECK(cpu.bytes_in_use() == in_use);
+  const std::size_t after = cpu.bytes_reserved();
+  CHECK(Tensor::empty({999, 1000}).defined());
+  CHECK(cpu.bytes_reserved() == after);
+}
+
+TEST_CASE("an observer sees every kernel, and only while it stands in") {
+  Backend& cpu = backend({});
+  std::map<std::string, int> calls;
+  Tensor kept;
+  {
+    const BackendOverride watch({}, std::make_unique<ObservedBackend>(
+                                        cpu, [&](const char* name, const Tensor& out, const auto& call) {
+                                          CHECK(out.defined());
+                                          ++calls[name];
+                                          call();
+                                        }));
+    CHECK(&backend({}) != &cpu);
+    kept = matmul(Tensor::full({2, 3}, 1.0), Tensor::full({3, 2}, 2.0));
+    sum(tanh(add(kept, kept)));
+  }
+  CHECK(&backend({}) == &cpu);
+  exp(kept);
+  CHECK(calls ==
+        std::map<std::string, int>{{"fill", 2}, {"gemm", 1}, {"binary", 1}, {"unary", 1}, {"sum", 1}});
+  CHECK(kept.to_vector<double>() == Values{6, 6, 6, 6});
+}
+
+TEST_CASE("DAMC_TRACE asks for a trace; without it there is none") {
+  const char* given = std::getenv("DAMC_TRACE");
+  const std::string before = given ? given : "";
+  ::unsetenv("DAMC_TRACE");
+  CHECK_FALSE(trace_requested());
+  for (const auto& [value, expected] : std::map<std::string, bool>{{"", false}, {"0", false}, {"1", true}}) {
+    ::setenv("DAMC_TRACE", value.c_str(), 1);
+    CHECK(trace_requested() == expected);
+  }
+  ::setenv("DAMC_TRACE", before.c_str(), 1);
+}

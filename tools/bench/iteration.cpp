@@ -1,0 +1,73 @@
+#include <map>
+
+#include "damc/trainer.h"
+#include "optim/ema.h"
+#include "tensor/ops.h"
+#include "tools/bench/suites.h"
+#include "tools/bench/work.h"
+
+namespace damc {
+
+/// Runs Trainer::iterate() one part at a time.
+class IterationBenchmark {
+ public:
+  IterationBenchmark(const Config& config, std::int64_t batch) : model_(config), trainer_(model_) {
+    Generator random(1, 0, model_.device);
+    const Architecture& images = model_.images;
+    x_ = affine(random.uniform({batch, images.size, images.size, images.channels}), 2.0, -1.0);
+  }
+
+  const Model& model() const { return model_; }
+
+  /// Iteration k; `lap(part)` is called when a part is done.
+  template <class Lap>
+  void run(std::int64_t k, const Lap& lap) {
+    IterationStats stats;
+    const Tensor z0 = trainer_.draw_samples(x_);
+    lap("ancestral_sampling");
+    const Tensor z_plus = trainer_.posterior_chain(z0, x_);
+    lap("posterior_chain");
+    const Tensor z_minus = trainer_.prior_chain(z0);
+    lap("prior_chain");
+    trainer_.update_sampler(k, x_, z_plus, stats);
+    lap("sampler_updates");
+    trainer_.update_generator(k, x_, z_plus, stats);
+    lap("generator_update");
+    trainer_.update_energy(k, z_plus, z_minus, stats);
+    lap("energy_update");
+    if ((k + 1) % model_.config.ema_every == 0) ema_update(model_.Q_dummy, model_.Q, model_.config.ema_rho);
+  }
+
+ private:
+  Model model_;
+  Trainer trainer_;
+  Tensor x_;
+};
+
+void bench_iteration(BenchReport& report, const Config& config, std::int64_t batch) {
+  const std::int64_t images = batch ? batch : 32;
+  IterationBenchmark benchmark(config, images);
+  benchmark.run(0, [](const char*) {});
+  std::map<std::string, std::vector<double>> seconds;
+  for (int k = 1; k <= report.repeat(); ++k) {
+    report.sample_gemm();
+    const double start = report.clock();
+    double last = start;
+    benchmark.run(k, [&](const char* part) {
+      const double now = report.clock();
+      seconds[part].push_back(now - last);
+      last = now;
+    });
+    seconds["total"].push_back(report.clock() - start);
+  }
+  for (const PartWork& work : iteration_work(benchmark.model(), images)) {
+    report.add({.suite = "iteration",
+                .name = config.preset,
+                .part = work.part,
+                .batch = images,
+                .gflop = work.gflop},
+               seconds[work.part]);
+  }
+}
+
+}  // namespace damc

@@ -1,0 +1,69 @@
+/// `damc data`: looks into data folders, checks them and packs folders of images.
+
+#include <algorithm>
+
+#include "damc/config.h"
+#include "data/dataset.h"
+#include "data/describe.h"
+#include "data/packed.h"
+#include "tensor/error.h"
+#include "tools/commands.h"
+
+namespace damc {
+namespace {
+
+struct DataOptions {
+  std::string folder, out, preset;
+};
+
+/// Prints a line per check; what fails is the user's to mend.
+void verify_folder(const std::string& folder) {
+  const std::vector<Check> checks = verify(folder);
+  for (const Check& check : checks) {
+    fmt::print("{:<6} {}: {}\n", check.ok ? "ok" : "FAILED", check.subject, check.finding);
+  }
+  const auto failed =
+      std::count_if(checks.begin(), checks.end(), [](const Check& check) { return !check.ok; });
+  if (failed > 0) {
+    user_error(fmt::format("'{}' fails {} of {} checks", folder, failed, checks.size()),
+               "get the files that failed again from where they come from");
+  }
+}
+
+void pack(const DataOptions& options) {
+  const FolderOptions fitting = folder_options(preset_config(options.preset).architecture);
+  const Images images = read_image_folder(options.folder, fitting);
+  write_packed(options.out, images);
+  fmt::print("{}: {} images of {}x{}x{}\n", options.out, images.n, images.height, images.width,
+             images.channels);
+}
+
+}  // namespace
+
+void add_data_command(CLI::App& program) {
+  CLI::App* command = program.add_subcommand("data", "Look into, check and pack data sets");
+  command->require_subcommand(1);
+  auto options = std::make_shared<DataOptions>();
+  const auto add = [&](const char* name, const char* help) {
+    CLI::App* action = command->add_subcommand(name, help);
+    action->add_option("folder", options->folder, "data folder")->type_name("DIR")->required();
+    return action;
+  };
+  add("info", "What a folder holds: format, images, labels, mean pixels")->callback([options] {
+    fmt::print("{}", to_text(describe(options->folder)));
+  });
+  add("verify", "Read everything and compare it with the official release")->callback([options] {
+    verify_folder(options->folder);
+  });
+  CLI::App* packing =
+      add("pack", "Crop and resize a folder of images once, into one file that loads quickly");
+  packing->add_option("out", options->out, "folder for the packed images; a --data for training")
+      ->type_name("OUT")
+      ->required();
+  packing->add_option("--preset", options->preset, "whose size and crop: celeba64 or celebahq")
+      ->type_name("P")
+      ->required();
+  packing->callback([options] { pack(*options); });
+}
+
+}  // namespace damc

@@ -1,0 +1,85 @@
+/// `damc info`: this build and machine; or what a run or a file of weights holds.
+
+#include <algorithm>
+
+#include "tensor/cpu/cpu_backend.h"
+#include "tensor/cuda/cuda_backend.h"
+#include "tensor/error.h"
+#include "tensor/file.h"
+#include "tensor/safetensors.h"
+#include "tools/commands.h"
+#include "tools/shared_options.h"
+
+namespace damc {
+namespace {
+
+namespace fs = std::filesystem;
+
+void print_build() {
+  fmt::print("damc {}\n", DAMC_VERSION);
+  fmt::print("build  {}; compiler {}\n", DAMC_BUILD, __VERSION__);
+  fmt::print("cpu    {}\n", cpu_summary());
+  fmt::print("cuda   {}\n", cuda_summary());
+}
+
+/// The network that a tensor belongs to by its prefix; the sampler's parts are told apart.
+std::string network_of(const std::string& name) {
+  const std::size_t first = name.find('.');
+  const std::string top = name.substr(0, first);
+  if (first == std::string::npos || (top != "Q" && top != "Q_dummy")) return top;
+  return name.substr(0, name.find('.', first + 1));
+}
+
+/// Parameters per network of a file of weights.
+void print_networks(const SafetensorsHeader& header) {
+  std::map<std::string, std::int64_t> counts;
+  for (const auto& [name, entry] : header.tensors) counts[network_of(name)] += entry.shape.numel();
+  for (const auto& [network, count] : counts) fmt::print("{:<18} {:>12} parameters\n", network, count);
+}
+
+void print_weights(const fs::path& file) {
+  const SafetensorsHeader header = read_safetensors_header(file);
+  for (const auto& [name, entry] : header.tensors)
+    fmt::print("{:<44} {:<5} {}\n", name, entry.dtype, entry.shape.str());
+  for (const auto& [key, value] : header.metadata) {
+    const auto lines = std::count(value.begin(), value.end(), '\n');
+    fmt::print("metadata {}: {}\n", key, lines > 0 ? fmt::format("{} lines", lines) : value);
+  }
+  fmt::print("{}: {} tensors, {} bytes\n", file.string(), header.tensors.size(), regular_file_size(file));
+  print_networks(header);
+}
+
+void print_run(const fs::path& folder) {
+  const Run run = open_run(folder);
+  fmt::print("{}: preset {}, {} of {} iterations\n", folder.string(), run.config.preset, run.iteration,
+             run.config.iterations);
+  print_networks(read_safetensors_header(run.weights));
+  std::map<std::string, std::int64_t> files;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (entry.is_regular_file())
+      files[fs::relative(entry.path(), folder).string()] = regular_file_size(entry.path());
+  }
+  for (const auto& [file, bytes] : files) fmt::print("{:<36} {:>12} bytes\n", file, bytes);
+  fmt::print("\n{}", to_toml(run.config));
+}
+
+}  // namespace
+
+void add_info_command(CLI::App& program) {
+  CLI::App* command =
+      program.add_subcommand("info", "Show this build and its devices, or what a run or file holds");
+  auto place = std::make_shared<std::string>();
+  command->add_option("what", *place, "a run folder or a .safetensors file (default: this build)")
+      ->type_name("PATH");
+  command->callback([place] {
+    if (place->empty()) {
+      print_build();
+    } else if (fs::is_directory(*place)) {
+      print_run(*place);
+    } else {
+      print_weights(*place);
+    }
+  });
+}
+
+}  // namespace damc

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# From a fresh checkout to generated digits: installs what is missing, builds, trains on the bundled MNIST images for a
+# few minutes, and says where the pictures and the numbers are.
+#   tools/quickstart.sh [RUNS]    folder for the run; default: runs
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+runs=${1:-runs}
+tools/setup.sh
+cmake --preset release -G Ninja >/dev/null
+cmake --build build --target damc_tool -j "$(nproc)"
+build/damc train --preset mnist-quick --data data/mnist --out "$runs"
+run=$(ls -d "$runs"/*-mnist-quick | sort | tail -n 1)
+build/damc eval "$run" --metric mse
+echo
+echo "samples from the sampler:       $(ls "$run"/grids/samples-damc-* | tail -n 1)"
+echo "samples from the energy prior:  $(ls "$run"/grids/samples-lebm-* | tail -n 1)"
+echo "reconstructions of test images: $(ls "$run"/grids/reconstructions-* | tail -n 1)"
+echo "  (rows: observed, posterior, sampler only)"
+echo "numbers over the iterations:    $run/stats.jsonl"
+echo "evaluation:                     $run/metrics.jsonl"

@@ -1,0 +1,112 @@
+#include "tools/shared_options.h"
+
+#include <algorithm>
+
+#include "data/dataset.h"
+#include "data/image_io.h"
+#include "tensor/error.h"
+
+namespace damc {
+namespace fs = std::filesystem;
+
+ConfigOptions::ConfigOptions(CLI::App& command) : command_(command) {
+  command.add_option("--preset", preset_, fmt::format("experiment: {}", fmt::join(preset_names(), ", ")))
+      ->type_name("P");
+  command.add_option("--config", file_, "TOML file of keys to change in the preset")->type_name("FILE");
+  command.add_option("--set", settings_, "change one key; may be repeated, and wins over --config")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+}
+
+void ConfigOptions::add_flag(const std::string& key) {
+  const auto& keys = config_keys();
+  const auto known =
+      std::find_if(keys.begin(), keys.end(), [&](const ConfigKey& k) { return k.name == key; });
+  ENSURE(known != keys.end(), "no configuration key '{}'", key);
+  std::string flag = "--" + key;
+  std::replace(flag.begin(), flag.end(), '_', '-');
+  command_.add_option_function<std::string>(
+      flag, [this, key](const std::string& text) { flags_.emplace_back(key, text); }, known->help);
+}
+
+bool ConfigOptions::given_besides(const std::string& key) const {
+  return !preset_.empty() || !file_.empty() || !settings_.empty() ||
+         std::any_of(flags_.begin(), flags_.end(), [&](const auto& flag) { return flag.first != key; });
+}
+
+std::optional<std::string> ConfigOptions::flag(const std::string& key) const {
+  const auto found = std::find_if(flags_.begin(), flags_.end(), [&](const auto& given) { return given.first == key; });
+  return found == flags_.end() ? std::nullopt : std::optional(found->second);
+}
+
+Config ConfigOptions::build() const {
+  if (preset_.empty()) {
+    user_error("no preset given", fmt::format("add --preset and one of {}", fmt::join(preset_names(), ", ")));
+  }
+  ConfigBuilder builder(preset_);
+  if (!file_.empty()) builder.overlay(file_);
+  for (const std::string& setting : settings_) {
+    const auto [key, value] = split_assignment("--set", setting);
+    builder.set(key, value);
+  }
+  for (const auto& [key, value] : flags_) builder.set(key, value);
+  return builder.finish();
+}
+
+RunOptions::RunOptions(CLI::App& command) {
+  command.add_option("run", folder_, "folder of a training run")->type_name("RUN")->required();
+  command.add_option("--device", device_, "cpu, cuda or cuda:N (default: the run's own)")->type_name("D");
+  command.add_option("--seed", seed_, "of the noise (default: the run's own)")
+      ->type_name("S")
+      ->check(CLI::NonNegativeNumber);
+}
+
+LoadedRun RunOptions::load() const {
+  Run run = open_run(folder_);
+  if (seed_) run.config.seed = *seed_;
+  auto model = load_model(run, device_);
+  return {std::move(run), std::move(model)};
+}
+
+std::pair<std::string, std::string> split_assignment(const std::string& option, const std::string& text) {
+  const std::size_t at = text.find('=');
+  if (at == std::string::npos || at == 0) {
+    user_error(fmt::format("{} {}: there is no NAME=VALUE in it", option, text),
+               fmt::format("write it as {} name=value", option));
+  }
+  return {text.substr(0, at), text.substr(at + 1)};
+}
+
+Split load_data(const Config& config, const std::string& folder) {
+  const std::string& place = folder.empty() ? config.data : folder;
+  if (place.empty()) user_error("no data folder is known for this run", "give one with --data DIR");
+  Split split = load_dataset(config.architecture, place, static_cast<int>(config.holdout));
+  if (!split.note.empty()) fmt::print("note: {}\n", split.note);
+  return split;
+}
+
+fs::path make_output_folder(const std::string& folder) {
+  std::error_code failure;
+  fs::create_directories(folder, failure);
+  if (failure) user_error(fmt::format("cannot create the folder '{}': {}", folder, failure.message()));
+  return folder;
+}
+
+const std::vector<std::string>& latent_sources() {
+  static const std::vector<std::string> names = {"damc", "lebm", "gaussian"};
+  return names;
+}
+
+Tensor draw_latents(const Model& model, const std::string& source, std::int64_t n, Generator& random) {
+  if (source == "damc") return model.Q.sample_prior(n, random);
+  if (source == "lebm") return model.sample_lebm(n, random);
+  ENSURE(source == "gaussian", "no source of latent vectors '{}'", source);
+  return random.normal({n, model.config.nz});
+}
+
+void write_grid(const fs::path& file, const Tensor& images, std::int64_t columns) {
+  write_grid(file, images.to_vector<float>(), images.size(0), images.size(1), images.size(2), images.size(3),
+             columns);
+}
+
+}  // namespace damc

@@ -1,0 +1,91 @@
+/// Options and steps that several commands share.
+///
+/// An options object registers its options with a command in its constructor and receives their values while
+/// the command line is parsed; so it must stay where it is and live as long as the command (a shared_ptr in
+/// its callback).
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "damc/config.h"
+#include "damc/model.h"
+#include "damc/run_folder.h"
+#include "data/images.h"
+
+namespace damc {
+
+/// A configuration: --preset, overlaid by --config FILE, by every --set KEY=VALUE, and by flags for single
+/// keys.
+class ConfigOptions {
+ public:
+  explicit ConfigOptions(CLI::App& command);
+  ConfigOptions(const ConfigOptions&) = delete;
+  ConfigOptions& operator=(const ConfigOptions&) = delete;
+
+  /// Adds a flag for one key: "prior_steps" becomes --prior-steps. The help is the key's.
+  void add_flag(const std::string& key);
+  /// Whether any of these options was given, `key`'s flag aside.
+  bool given_besides(const std::string& key) const;
+  /// The text of a key's flag, where it was given.
+  std::optional<std::string> flag(const std::string& key) const;
+  /// The configuration. Throws UserError when there is no preset, or as ConfigBuilder does.
+  Config build() const;
+
+ private:
+  CLI::App& command_;
+  std::string preset_, file_;
+  std::vector<std::string> settings_;                       // KEY=VALUE
+  std::vector<std::pair<std::string, std::string>> flags_;  // key, value
+};
+
+/// A run with its newest weights loaded.
+struct LoadedRun {
+  Run run;
+  std::unique_ptr<Model> model;
+};
+
+/// RUN, --device and --seed: what every command on a trained model takes.
+class RunOptions {
+ public:
+  explicit RunOptions(CLI::App& command);
+  RunOptions(const RunOptions&) = delete;
+  RunOptions& operator=(const RunOptions&) = delete;
+
+  /// Opens the run and loads its model; the model's configuration has the device and the seed that were asked
+  /// for. Throws UserError as open_run and load_model do.
+  LoadedRun load() const;
+
+ private:
+  std::string folder_, device_;
+  std::optional<std::int64_t> seed_;
+};
+
+/// Splits KEY=VALUE at the first '='. Throws UserError, naming the option, when there is none or the key is
+/// empty.
+std::pair<std::string, std::string> split_assignment(const std::string& option, const std::string& text);
+
+/// The data set that a configuration learns from and is measured on, from `folder`, or from config.data when
+/// that is empty; what is special about it (Split::note) goes to the screen. Throws UserError as load_dataset
+/// does, or when neither names a folder.
+Split load_data(const Config& config, const std::string& folder = "");
+
+/// Makes a folder for results, with its parents, unless it exists. Throws UserError when that cannot be done.
+std::filesystem::path make_output_folder(const std::string& folder);
+
+/// Ways to draw z: the sampler's q(z), the energy prior's Langevin chains, and N(0, I).
+const std::vector<std::string>& latent_sources();
+
+/// n latent vectors from one of latent_sources().
+Tensor draw_latents(const Model& model, const std::string& source, std::int64_t n, Generator& random);
+
+/// Writes images [N,H,W,C] in [-1, 1] as a PNG grid, row by row, `columns` in a row.
+void write_grid(const std::filesystem::path& file, const Tensor& images, std::int64_t columns);
+
+}  // namespace damc

@@ -1,0 +1,196 @@
+#include "tools/training_run.h"
+
+#include <csignal>
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "damc/metrics.h"
+#include "tensor/error.h"
+#include "tensor/file.h"
+#include "tensor/ops.h"
+#include "tools/commands.h"
+#include "tools/shared_options.h"
+#include "tools/status_line.h"
+
+namespace damc {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+volatile std::sig_atomic_t stop_signal = 0;
+
+void on_signal(int signal) { stop_signal = signal; }
+
+/// Asks the loop to stop at SIGINT and SIGTERM; a second one kills at once.
+void catch_signals() {
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+void write_text(const fs::path& file, const std::string& text) {
+  atomic_write_file(file, std::as_bytes(std::span(text.data(), text.size())));
+}
+
+/// Drops the lines of stats.jsonl and metrics.jsonl that lie after iteration `done`: they will be written again.
+void rewind_lines(const fs::path& file, std::int64_t done) {
+  std::ifstream in(file);
+  if (!in) return;
+  std::string kept;
+  for (std::string line; std::getline(in, line);) {
+    const json object = json::parse(line, nullptr, false);
+    if (object.is_object() && object.value("iteration", std::int64_t{0}) <= done) kept += line + "\n";
+  }
+  write_text(file, kept);
+}
+
+double megabytes(std::size_t bytes) { return static_cast<double>(bytes) / 1048576.0; }
+
+}  // namespace
+
+TrainingRun TrainingRun::start(const Config& config, const fs::path& parent) {
+  Config c = config;
+  Split split = load_data(c);
+  c.data = fs::absolute(c.data).string();
+  backend(parse_device(c.device));  // a device that is not there is an error before a folder is made
+  const fs::path folder = make_run_folder(parent, c.preset);
+  fs::create_directory(folder / "grids");
+  write_text(folder / "config.toml", to_toml(c));
+  return TrainingRun(c, folder, std::move(split), 0);
+}
+
+TrainingRun TrainingRun::resume(const fs::path& folder, const std::optional<std::string>& iterations) {
+  if (!fs::is_regular_file(folder / "config.toml")) {
+    user_error(fmt::format("{} is not a run folder: it has no config.toml", folder.string()),
+               "give a folder that 'damc train' made");
+  }
+  const Config config = read_config(folder / "config.toml", iterations);
+  const std::int64_t done = std::max<std::int64_t>(0, newest_state(folder));
+  if (config.iterations < done) {
+    user_error(fmt::format("{} has {} iterations behind it, {} were asked for", folder.string(), done,
+                           config.iterations));
+  }
+  TrainingRun run(config, folder, load_data(config), done);
+  if (done > 0) load_state(folder, done, *run.model_, *run.trainer_);
+  write_text(folder / "config.toml", to_toml(config));
+  rewind_lines(folder / "stats.jsonl", done);
+  rewind_lines(folder / "metrics.jsonl", done);
+  return run;
+}
+
+TrainingRun::TrainingRun(const Config& config, fs::path folder, Split split, std::int64_t done)
+    : folder_(std::move(folder)),
+      split_(std::make_unique<Split>(std::move(split))),
+      model_(std::make_unique<Model>(config)),
+      trainer_(std::make_unique<Trainer>(*model_)),
+      batches_(std::make_unique<Batches>(split_->train, config.batch, static_cast<std::uint64_t>(config.seed),
+                                         config.flip)),
+      done_(done) {
+  const Images& train = split_->train;
+  const Architecture& images = model_->images;
+  if (train.height != images.size || train.width != images.size || train.channels != images.channels) {
+    user_error(fmt::format("{} holds images of {}x{}x{}, preset {} needs {}x{}x{}", config.data, train.height,
+                           train.width, train.channels, config.preset, images.size, images.size, images.channels));
+  }
+}
+
+void TrainingRun::run() {
+  const Config& c = model_->config;
+  catch_signals();
+  say(fmt::format("{}: {} of {} iterations done, {} training and {} test images, {} parameters", folder_.string(), done_,
+                  c.iterations, split_->train.n, split_->test.n,
+                  model_->G.parameter_count() + model_->E.parameter_count() + model_->Q.parameter_count()));
+  const Shape shape{c.batch, model_->images.size, model_->images.size, model_->images.channels};
+  std::vector<float> pixels(static_cast<std::size_t>(shape.numel()));
+  const auto every = [&](std::int64_t interval) {
+    return done_ == c.iterations || (interval > 0 && done_ % interval == 0);
+  };
+  StatusLine status(done_, c.iterations);
+  while (done_ < c.iterations) {
+    batches_->fill(done_, pixels);
+    const IterationStats stats = trainer_->iterate(done_, Tensor::from(pixels, shape).to(model_->device));
+    ++done_;
+    const bool logged = every(c.log_every);
+    status.update(done_,
+                  logged ? fmt::format("loss G {:.4g} Q {:.4g}  E+ {:.3g} E- {:.3g}  {:.0f} MiB", stats.loss_g.item(),
+                                       stats.loss_q.item(), stats.energy_plus.item(), stats.energy_minus.item(),
+                                       megabytes(backend(model_->device).bytes_reserved()))
+                         : std::string(),
+                  logged);
+    if (logged) log(done_, stats, status.seconds_per_iteration());
+    if (stop_signal || every(c.state_every)) save(done_);
+    if (stop_signal) {
+      status.print(fmt::format("stopped by a signal after iteration {}; continue with: damc train --resume {}", done_,
+                               folder_.string()));
+      throw Exit{128 + stop_signal};
+    }
+    if (every(c.grid_every)) write_pictures(done_);
+    if (c.eval_every > 0 && every(c.eval_every)) evaluate(done_);
+  }
+  status.print(fmt::format("done: {}", folder_.string()));
+}
+
+void TrainingRun::say(const std::string& line) {
+  fmt::print("{}\n", line);
+  append_line(folder_ / "log.txt", line);
+}
+
+void TrainingRun::log(std::int64_t done, const IterationStats& stats, double seconds) {
+  const double plus = stats.energy_plus.item(), minus = stats.energy_minus.item();
+  const json object = {{"iteration", done},
+                       {"loss_q", stats.loss_q.item()},
+                       {"loss_g", stats.loss_g.item()},
+                       {"energy_plus", plus},
+                       {"energy_minus", minus},
+                       {"energy_gap", plus - minus},
+                       {"grad_norm_q", stats.grad_norm_q.item()},
+                       {"grad_norm_g", stats.grad_norm_g.item()},
+                       {"grad_norm_e", stats.grad_norm_e.item()},
+                       {"z_norm", stats.z_norm.item()},
+                       {"chain_displacement", stats.displacement.item()},
+                       {"lr_q", stats.lr_q},
+                       {"lr_g", stats.lr_g},
+                       {"lr_e", stats.lr_e},
+                       {"seconds_per_iteration", seconds},
+                       {"memory_mib", megabytes(backend(model_->device).bytes_reserved())}};
+  append_line(folder_ / "stats.jsonl", object.dump());
+  append_line(folder_ / "log.txt",
+              fmt::format("iteration {}  loss G {:.5g} Q {:.5g}  E+ {:.4g} E- {:.4g}  {:.3g} s/it", done,
+                          stats.loss_g.item(), stats.loss_q.item(), plus, minus, seconds));
+}
+
+void TrainingRun::save(std::int64_t done) {
+  save_state(folder_, *model_, *trainer_, done);
+  save_model(folder_, *model_, done);
+}
+
+/// Fixed x and fixed noise at every call, so that the pictures of a run can be compared.
+void TrainingRun::write_pictures(std::int64_t done) {
+  const Model& m = *model_;
+  Generator random = make_generator(m.config, Stream::sampling, m.device);
+  const std::int64_t columns = 10, shown = std::min<std::int64_t>(columns, split_->test.n);
+  const Tensor x = to_tensor(split_->test, 0, shown, m.device);
+  const Tensor z0 = m.Q.sample(x, random);
+  const Tensor z = m.refine(z0, x);
+  const auto decode = [&](const Tensor& latent) { return m.G.forward(latent).value(); };
+  const auto file = [&](const char* what) { return folder_ / "grids" / fmt::format("{}-{:06}.png", what, done); };
+  write_grid(file("reconstructions"), cat(std::vector<Tensor>{x, decode(z), decode(z0)}, 0), shown);
+  write_grid(file("samples-damc"), decode(m.Q.sample_prior(columns * columns, random)), columns);
+  write_grid(file("samples-lebm"), decode(m.sample_lebm(columns * columns, random)), columns);
+}
+
+void TrainingRun::evaluate(std::int64_t done) {
+  const Inference inference = infer_all(*model_, split_->test);
+  json object = {{"iteration", done}, {"metric", "mse"}, {"value", mse(inference)}, {"images", split_->test.n}};
+  append_line(folder_ / "metrics.jsonl", object.dump());
+  if (split_->test_is_anomaly.empty()) return;
+  object["metric"] = "auprc";
+  object["value"] = auprc(anomaly_scores(inference), split_->test_is_anomaly);
+  append_line(folder_ / "metrics.jsonl", object.dump());
+}
+
+}  // namespace damc
