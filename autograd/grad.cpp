@@ -25,7 +25,8 @@ std::vector<Visit> collect(const std::shared_ptr<Node>& root) {
     std::shared_ptr<Node> node = std::move(stack.back());
     stack.pop_back();
     if (!seen.emplace(node.get(), true).second) continue;
-    ENSURE(!node->consumed, "grad: the graph through '{}' was used by an earlier gradient; compute y again", node->op);
+    ENSURE(!node->consumed, "grad: the graph through '{}' was used by an earlier gradient; compute y again",
+           node->op);
     for (const Node::Edge& edge : node->edges) stack.push_back(edge.input);
     visits.push_back({std::move(node), false, {}});
   }
@@ -39,15 +40,16 @@ Tensor initial_gradient(const Variable& y, const Tensor& seed) {
     ENSURE(y.value().numel() == 1, "grad: y has shape {}; only a scalar needs no seed", y.shape().str());
     return Tensor::full(y.shape(), 1.0, y.dtype(), y.device());
   }
-  ENSURE(seed.shape() == y.shape() && seed.dtype() == y.dtype(), "grad: seed {} {} for y {} {}", seed.shape().str(),
-         name(seed.dtype()), y.shape().str(), name(y.dtype()));
+  ENSURE(seed.shape() == y.shape() && seed.dtype() == y.dtype(), "grad: seed {} {} for y {} {}",
+         seed.shape().str(), name(seed.dtype()), y.shape().str(), name(y.dtype()));
   return seed;
 }
 
 }  // namespace
 
 std::vector<Tensor> grad(const Variable& y, const std::vector<Variable>& xs, const Tensor& seed) {
-  for (const Variable& x : xs) ENSURE(x.requires_grad(), "grad: an x of shape {} takes no gradient", x.shape().str());
+  for (const Variable& x : xs)
+    ENSURE(x.requires_grad(), "grad: an x of shape {} takes no gradient", x.shape().str());
   std::vector<Tensor> found(xs.size());
   if (y.requires_grad()) {
     std::vector<Visit> visits = collect(y.node());

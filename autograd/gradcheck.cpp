@@ -16,8 +16,8 @@ using Function = std::function<Variable(const std::vector<Variable>&)>;
 double dot(const Tensor& a, const Tensor& b) { return sum(mul(a, b)).item(); }
 
 /// dL/dt of L(inputs with inputs[k] + t direction) at t = 0, from four points.
-double difference(const Function& f, const std::vector<Tensor>& inputs, std::size_t k, const Tensor& direction,
-                  const Tensor& projection, double h) {
+double difference(const Function& f, const std::vector<Tensor>& inputs, std::size_t k,
+                  const Tensor& direction, const Tensor& projection, double h) {
   const auto loss = [&](double t) {
     std::vector<Variable> moved(inputs.begin(), inputs.end());
     moved[k] = Variable(add(inputs[k], mul(direction, t)));
@@ -46,7 +46,8 @@ std::vector<Tensor> directions(const Tensor& x, const GradcheckOptions& options,
 
 }  // namespace
 
-GradcheckResult gradcheck(const Function& f, const std::vector<Tensor>& inputs, const GradcheckOptions& options) {
+GradcheckResult gradcheck(const Function& f, const std::vector<Tensor>& inputs,
+                          const GradcheckOptions& options) {
   std::vector<Variable> leaves;
   for (const Tensor& x : inputs) {
     ENSURE(x.dtype() == Dtype::f64, "gradcheck: inputs must be f64, got {}", name(x.dtype()));
@@ -69,8 +70,9 @@ GradcheckResult gradcheck(const Function& f, const std::vector<Tensor>& inputs, 
       if (!(error <= result.worst)) result.worst = error;
       if (!(error <= options.tolerance) && result.ok) {
         result.ok = false;
-        result.message = fmt::format("input {} of shape {}: analytic {:.12g}, numeric {:.12g}, relative error {:.3g}",
-                                     k, inputs[k].shape().str(), analytic, numeric, error);
+        result.message =
+            fmt::format("input {} of shape {}: analytic {:.12g}, numeric {:.12g}, relative error {:.3g}", k,
+                        inputs[k].shape().str(), analytic, numeric, error);
       }
     }
   }

@@ -7,7 +7,8 @@
 namespace damc {
 namespace {
 
-/// A gradient that several inputs of one operation start from: worked out at the first call, kept for the others.
+/// A gradient that several inputs of one operation start from: worked out at the first call, kept for the
+/// others.
 class Shared {
  public:
   explicit Shared(Vjp compute) : state_(std::make_shared<State>(State{std::move(compute), {}})) {}
@@ -57,11 +58,10 @@ Variable mul(const Variable& a, const Variable& b) {
 
 Variable div(const Variable& a, const Variable& b) {
   const Tensor y = div(a.value(), b.value());
-  return record("div", y,
-                {{a, [b = b.value(), s = a.shape()](const Tensor& g) { return sum_to(div(g, b), s); }},
-                 {b, [y, b = b.value()](const Tensor& g) {
-                    return mul(sum_to(mul(g, div(y, b)), b.shape()), -1.0);
-                  }}});
+  return record(
+      "div", y,
+      {{a, [b = b.value(), s = a.shape()](const Tensor& g) { return sum_to(div(g, b), s); }},
+       {b, [y, b = b.value()](const Tensor& g) { return mul(sum_to(mul(g, div(y, b)), b.shape()), -1.0); }}});
 }
 
 Variable sum(const Variable& x) {
@@ -78,15 +78,17 @@ Variable sum(const Variable& x, int dim) {
 }
 
 Variable reshape(const Variable& x, const Shape& shape) {
-  return record("reshape", x.value().reshape(shape), {{x, [s = x.shape()](const Tensor& g) { return g.reshape(s); }}});
+  return record("reshape", x.value().reshape(shape),
+                {{x, [s = x.shape()](const Tensor& g) { return g.reshape(s); }}});
 }
 
 Variable narrow(const Variable& x, int dim, std::int64_t start, std::int64_t length) {
-  return record("narrow", x.value().narrow(dim, start, length), {{x, [s = x.shape(), dim, start, length](const Tensor& g) {
-                  const Tensor gx = Tensor::zeros(s, g.dtype(), g.device());
-                  gx.narrow(dim, start, length).copy_from(g);
-                  return gx;
-                }}});
+  return record("narrow", x.value().narrow(dim, start, length),
+                {{x, [s = x.shape(), dim, start, length](const Tensor& g) {
+                    const Tensor gx = Tensor::zeros(s, g.dtype(), g.device());
+                    gx.narrow(dim, start, length).copy_from(g);
+                    return gx;
+                  }}});
 }
 
 Variable cat(const std::vector<Variable>& parts, int dim) {
@@ -131,8 +133,8 @@ Variable conv2d(const Variable& x, const Variable& filter, const Variable& bias,
 }
 
 // The input gradient of a convolution, so its own gradients are that convolution's other two passes.
-Variable conv_transpose2d(const Variable& x, const Variable& filter, const Variable& bias, std::int64_t stride,
-                          std::int64_t padding, const Unary* activation) {
+Variable conv_transpose2d(const Variable& x, const Variable& filter, const Variable& bias,
+                          std::int64_t stride, std::int64_t padding, const Unary* activation) {
   const ConvGeometry s = conv_transpose_geometry(x.shape(), filter.shape(), stride, padding);
   const Tensor y = conv2d_grad_x(s, x.value(), filter.value(), bias.value(), activation);
   const Shared gs = before_activation(activation, y);
@@ -142,11 +144,13 @@ Variable conv_transpose2d(const Variable& x, const Variable& filter, const Varia
                  {bias, [gs, c = s.in_c](const Tensor& g) { return sum_to(gs(g), {c}); }}});
 }
 
-Variable instance_norm(const Variable& x, const Variable& w, const Variable& b, double eps, const Unary* activation) {
+Variable instance_norm(const Variable& x, const Variable& w, const Variable& b, double eps,
+                       const Unary* activation) {
   ENSURE(x.value().ndim() == 4 && w.shape() == Shape{x.size(3)} && b.shape() == w.shape(),
-         "instance_norm: image {} (N,H,W,C), weight {}, bias {}", x.shape().str(), w.shape().str(), b.shape().str());
-  ENSURE(w.dtype() == x.dtype() && b.dtype() == x.dtype(), "instance_norm: types {}, {} and {}", name(x.dtype()),
-         name(w.dtype()), name(b.dtype()));
+         "instance_norm: image {} (N,H,W,C), weight {}, bias {}", x.shape().str(), w.shape().str(),
+         b.shape().str());
+  ENSURE(w.dtype() == x.dtype() && b.dtype() == x.dtype(), "instance_norm: types {}, {} and {}",
+         name(x.dtype()), name(w.dtype()), name(b.dtype()));
   ENSURE(!activation || activation->op == UnaryOp::leaky_relu || activation->op == UnaryOp::tanh,
          "instance_norm: only leaky_relu and tanh ride on it");
   const Shape shape = x.shape();

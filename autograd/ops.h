@@ -1,5 +1,6 @@
-/// Differentiable operations, by PyTorch's names: the forward value and one vjp per input stand side by side in ops.cpp.
-/// Shapes and errors are those of the tensor operations of the same name (tensor/ops.h); tensors are taken as constants.
+/// Differentiable operations, by PyTorch's names: the forward value and one vjp per input stand side by side
+/// in ops.cpp. Shapes and errors are those of the tensor operations of the same name (tensor/ops.h); tensors
+/// are taken as constants.
 #pragma once
 
 #include "autograd/variable.h"
@@ -26,7 +27,9 @@ inline Variable softplus(const Variable& x) { return unary({UnaryOp::softplus}, 
 inline Variable silu(const Variable& x) { return unary({UnaryOp::silu}, x); }
 inline Variable leaky_relu(const Variable& x, double slope) { return unary({UnaryOp::leaky_relu, slope}, x); }
 inline Variable relu(const Variable& x) { return leaky_relu(x, 0.0); }
-inline Variable clamp(const Variable& x, double low, double high) { return unary({UnaryOp::clamp, low, high}, x); }
+inline Variable clamp(const Variable& x, double low, double high) {
+  return unary({UnaryOp::clamp, low, high}, x);
+}
 inline Variable greater(const Variable& x, double bound) { return unary({UnaryOp::greater, bound}, x); }
 
 Variable add(const Variable& a, const Variable& b);
@@ -56,15 +59,17 @@ Variable cat(const std::vector<Variable>& parts, int dim);
 
 Variable matmul(const Variable& a, const Variable& b);
 /// act(x w^T + bias); bias may be undefined, activation null.
-Variable linear(const Variable& x, const Variable& w, const Variable& bias, const Unary* activation = nullptr);
+Variable linear(const Variable& x, const Variable& w, const Variable& bias,
+                const Unary* activation = nullptr);
 
 // Channels last: images N,H,W,C; filters Cout,kH,kW,Cin (Cin,kH,kW,Cout for the transposed convolution).
 Variable conv2d(const Variable& x, const Variable& filter, const Variable& bias, std::int64_t stride,
                 std::int64_t padding, const Unary* activation = nullptr);
-Variable conv_transpose2d(const Variable& x, const Variable& filter, const Variable& bias, std::int64_t stride,
-                          std::int64_t padding, const Unary* activation = nullptr);
+Variable conv_transpose2d(const Variable& x, const Variable& filter, const Variable& bias,
+                          std::int64_t stride, std::int64_t padding, const Unary* activation = nullptr);
 
-/// act(w (x - mean) / sqrt(var + eps) + b), mean and (biased) variance over the pixels of each image and channel.
+/// act(w (x - mean) / sqrt(var + eps) + b), mean and (biased) variance over the pixels of each image and
+/// channel.
 Variable instance_norm(const Variable& x, const Variable& w, const Variable& b, double eps = 1e-5,
                        const Unary* activation = nullptr);
 

@@ -15,8 +15,8 @@ std::uint64_t next_number() {
 
 Node::Node(const char* op_name) : op(op_name), number(next_number()) {}
 
-/// Dropping the last reference to the end of a long chain must not recurse through it: nodes that would die here hand
-/// their edges to a list that is emptied in a loop.
+/// Dropping the last reference to the end of a long chain must not recurse through it: nodes that would die
+/// here hand their edges to a list that is emptied in a loop.
 Node::~Node() {
   std::vector<Edge> dying = std::move(edges);
   while (!dying.empty()) {

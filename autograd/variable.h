@@ -1,8 +1,9 @@
 /// Variable: a tensor that remembers how it was computed.
 ///
-/// Every operation records one edge per differentiable input; an edge's vjp (vector-Jacobian product) maps dL/d(output)
-/// to dL/d(input). Because each input has its own closure, a gradient that is not asked for is never computed, and
-/// nothing has to be switched off. Closures capture Tensors, never Variables, so a graph cannot keep itself alive.
+/// Every operation records one edge per differentiable input; an edge's vjp (vector-Jacobian product) maps
+/// dL/d(output) to dL/d(input). Because each input has its own closure, a gradient that is not asked for is
+/// never computed, and nothing has to be switched off. Closures capture Tensors, never Variables, so a graph
+/// cannot keep itself alive.
 #pragma once
 
 #include <functional>
@@ -28,17 +29,18 @@ struct Node {
   explicit Node(const char* op_name);
   ~Node();
 
-  const char* op;             ///< for messages; "leaf" for variables made by the user
-  std::uint64_t number;       ///< creation order
+  const char* op;        ///< for messages; "leaf" for variables made by the user
+  std::uint64_t number;  ///< creation order
   std::vector<Edge> edges;
-  bool consumed = false;      ///< a gradient walk has released the edges
+  bool consumed = false;  ///< a gradient walk has released the edges
 };
 
 class Variable {
  public:
   Variable() = default;
   /// A constant, or with requires_grad a leaf that gradients can be taken with respect to.
-  Variable(Tensor value, bool requires_grad = false);  // NOLINT: implicit, so that ops take tensors as constants
+  Variable(Tensor value,
+           bool requires_grad = false);  // NOLINT: implicit, so that ops take tensors as constants
 
   const Tensor& value() const { return value_; }
   const Shape& shape() const { return value_.shape(); }

@@ -32,11 +32,11 @@ Variable Amortizer::loss_at(const Tensor& z, const Variable& xemb, const Tensor&
   return (0.5 / static_cast<double>(z.size(0))) * sum(square(eps - eps_hat));
 }
 
-Tensor Amortizer::sample(const Tensor& x, Generator& random) const {
+Tensor Amortizer::sample(const Tensor& x, std::int64_t n, Generator& random) const {
   const Tensor xemb = embed(x).value();
-  const Tensor zT = random.normal({x.size(0), options_.nz}, x.dtype());
+  const Tensor zT = random.normal({n, options_.nz}, x.dtype());
   Tensor free;
-  if (options_.sampling.guidance != 0.0) free = unconditional(x.size(0), random).value();
+  if (options_.sampling.guidance != 0.0) free = unconditional(n, random).value();
   return ancestral_sample(p_, zT, xemb, free, options_.sampling, &random);
 }
 

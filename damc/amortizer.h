@@ -1,8 +1,8 @@
-/// The amortised sampler q_phi (Section 3.1): one latent DDPM that is q(z given x) under the embedding of an observation
-/// and q(z) under the unconditional embedding.
+/// The amortised sampler q_phi (Section 3.1): one latent DDPM that is q(z given x) under the embedding of an
+/// observation and q(z) under the unconditional embedding.
 ///
-/// x [N, ...] is what the encoder takes (images N,H,W,C), z [N, nz], xemb [N, nemb]. Parameter names are the authors'
-/// (under "Q.").
+/// x [N, ...] is what the encoder takes (images N,H,W,C), z [N, nz], xemb [N, nemb]. Parameter names are the
+/// authors' (under "Q.").
 #pragma once
 
 #include "damc/ancestral.h"
@@ -11,8 +11,8 @@
 
 namespace damc {
 
-/// What stands for "no observation". Differs: the paper speaks of a null token; the authors' code feeds fresh noise through a
-/// small MLP, which is the default.
+/// What stands for "no observation". Differs: the paper speaks of a null token; the authors' code feeds fresh
+/// noise through a small MLP, which is the default.
 enum class Unconditional { noise, null };
 
 struct AmortizerOptions {
@@ -32,14 +32,17 @@ class Amortizer final : public Module {
   /// The unconditional embedding of n samples; the noise kind draws from `random`.
   Variable unconditional(std::int64_t n, Generator& random) const;
 
-  /// Diffusion loss 0.5 |eps - eps_hat|^2 of the z's under the embedding xemb: summed over nz, mean over the batch
-  /// (the expectation in Eq. (8)); t ~ U(0, 1) and eps ~ N(0, I) are drawn from `random`.
+  /// Diffusion loss 0.5 |eps - eps_hat|^2 of the z's under the embedding xemb: summed over nz, mean over the
+  /// batch (the expectation in Eq. (8)); t ~ U(0, 1) and eps ~ N(0, I) are drawn from `random`.
   Variable loss(const Tensor& z, const Variable& xemb, Generator& random) const;
   /// The same at given times t [N] and noise eps [N, nz].
   Variable loss_at(const Tensor& z, const Variable& xemb, const Tensor& t, const Tensor& eps) const;
 
-  /// z ~ q(z given x)
-  Tensor sample(const Tensor& x, Generator& random) const;
+  /// z ~ q(z given x), one for each observation
+  Tensor sample(const Tensor& x, Generator& random) const { return sample(x, x.size(0), random); }
+  /// n samples z ~ q(z given x): one for each of n observations, or all for a single one (cheaper than
+  /// repeating it).
+  Tensor sample(const Tensor& x, std::int64_t n, Generator& random) const;
   /// n samples z ~ q(z)
   Tensor sample_prior(std::int64_t n, Generator& random) const;
   /// q(z given x) from zT without any noise term: a deterministic map, for comparisons.

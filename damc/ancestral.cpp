@@ -9,10 +9,11 @@
 namespace damc {
 namespace {
 
-/// One block, prepared: W and W_s stacked, b (b_s is part of the shift), W_c cut into its time and image columns.
+/// One block, prepared: W and W_s stacked, b (b_s is part of the shift), W_c cut into its time and image
+/// columns.
 struct PreparedBlock {
   Tensor joint, joint_bias;
-  Tensor per_image;    // W_cx SiLU(xemb) + b_c, [N, out]
+  Tensor per_image;    // W_cx SiLU(xemb) + b_c, [N, out]; N is 1 when all z share one embedding
   Tensor gate, shift;  // of the steps in hand, [steps, N, out]
   std::int64_t out;
 };
@@ -36,7 +37,8 @@ class PreparedDenoiser {
     }
   }
 
-  /// eps_hat at time number i (of logsnrs); calls go through the times in order, so contexts are made some at a time.
+  /// eps_hat at time number i (of logsnrs); calls go through the times in order, so contexts are made some at
+  /// a time.
   Tensor operator()(std::int64_t i, const Tensor& z) {
     if (i >= first_ + count_ || i < first_) prepare(i);
     const Tensor features = fourier_features(z, denoiser_.fourier_projection().value()).value();
@@ -70,7 +72,8 @@ class PreparedDenoiser {
       const Tensor c = silu(add(per_time.reshape({count_, 1, block.out}), block.per_image))
                            .reshape({count_ * n_, block.out});
       const Shape shape{count_, n_, block.out};
-      block.gate = sigmoid(linear(c, source.hyper_gate.weight.value(), source.hyper_gate.bias.value())).reshape(shape);
+      block.gate =
+          sigmoid(linear(c, source.hyper_gate.weight.value(), source.hyper_gate.bias.value())).reshape(shape);
       block.shift = linear(c, source.hyper_bias.weight.value(), source.skip.bias.value()).reshape(shape);
     }
   }
@@ -84,9 +87,10 @@ class PreparedDenoiser {
 
 }  // namespace
 
-Tensor ancestral_sample(const Denoiser& denoiser, const Tensor& zT, const Tensor& xemb, const Tensor& unconditional,
-                        const AncestralOptions& options, Generator* noise) {
-  ENSURE(options.steps >= 2 && zT.ndim() == 2 && xemb.ndim() == 2 && zT.size(0) == xemb.size(0),
+Tensor ancestral_sample(const Denoiser& denoiser, const Tensor& zT, const Tensor& xemb,
+                        const Tensor& unconditional, const AncestralOptions& options, Generator* noise) {
+  ENSURE(options.steps >= 2 && zT.ndim() == 2 && xemb.ndim() == 2 &&
+             (xemb.size(0) == zT.size(0) || xemb.size(0) == 1),
          "ancestral_sample: {} steps, z {}, xemb {}", options.steps, zT.shape().str(), xemb.shape().str());
   std::vector<double> logsnrs;  // in sampling order
   for (int i = options.steps - 1; i >= 0; --i) {

@@ -1,8 +1,9 @@
-/// Ancestral sampling (Eq. (5)) from the denoiser, without gradients and with everything that does not depend on z_t
-/// taken out of the loop.
+/// Ancestral sampling (Eq. (5)) from the denoiser, without gradients and with everything that does not depend
+/// on z_t taken out of the loop.
 ///
-/// In a block only W and W_s see z_t. Its context c = SiLU(W_c SiLU([temb; xemb]) + b_c) is a function of a part per
-/// time and a part per image, so gates and shifts of many steps come from a few large products, and W and W_s share one.
+/// In a block only W and W_s see z_t. Its context c = SiLU(W_c SiLU([temb; xemb]) + b_c) is a function of a
+/// part per time and a part per image, so gates and shifts of many steps come from a few large products, and
+/// W and W_s share one.
 #pragma once
 
 #include "damc/denoiser.h"
@@ -18,9 +19,10 @@ struct AncestralOptions {
   double guidance = 0.0;  ///< w: eps = (1 + w) eps_cond - w eps_uncond
 };
 
-/// Runs i = steps-1 .. 0 at times t = i / (steps-1) from z [N, nz] (N(0, I) noise; not modified) under xemb [N, nemb].
-/// `unconditional` [N, nemb] is needed with guidance only. With noise null every noise term is left out.
-Tensor ancestral_sample(const Denoiser& denoiser, const Tensor& z, const Tensor& xemb, const Tensor& unconditional,
-                        const AncestralOptions& options, Generator* noise);
+/// Runs i = steps-1 .. 0 at times t = i / (steps-1) from z [N, nz] (N(0, I) noise; not modified) under xemb
+/// [N, nemb], or [1, nemb] for all z alike, which saves the other rows' gates and shifts. `unconditional`
+/// [N, nemb] is needed with guidance only. With noise null every noise term is left out.
+Tensor ancestral_sample(const Denoiser& denoiser, const Tensor& z, const Tensor& xemb,
+                        const Tensor& unconditional, const AncestralOptions& options, Generator* noise);
 
 }  // namespace damc

@@ -1,10 +1,10 @@
 #include "damc/config.h"
 
+#include <toml++/toml.h>
 #include <algorithm>
 #include <charconv>
 #include <fstream>
 #include <sstream>
-#include <toml++/toml.h>
 
 #include "tensor/error.h"
 
@@ -30,11 +30,13 @@ std::size_t edit_distance(const std::string& a, const std::string& b) {
 
 const ConfigKey& find_key(const std::string& name) {
   const auto& keys = config_keys();
-  const auto found = std::find_if(keys.begin(), keys.end(), [&](const ConfigKey& key) { return key.name == name; });
+  const auto found =
+      std::find_if(keys.begin(), keys.end(), [&](const ConfigKey& key) { return key.name == name; });
   if (found != keys.end()) return *found;
-  const auto nearest = std::min_element(keys.begin(), keys.end(), [&](const ConfigKey& a, const ConfigKey& b) {
-    return edit_distance(a.name, name) < edit_distance(b.name, name);
-  });
+  const auto nearest =
+      std::min_element(keys.begin(), keys.end(), [&](const ConfigKey& a, const ConfigKey& b) {
+        return edit_distance(a.name, name) < edit_distance(b.name, name);
+      });
   user_error(fmt::format("unknown configuration key '{}'", name),
              fmt::format("did you mean '{}'? 'damc train --help' lists all keys", nearest->name));
 }
@@ -72,7 +74,8 @@ bool is_choice(std::string_view choices, std::string_view value) {
 
 std::string parse_text(const ConfigKey& key, const std::string& text) {
   if (*key.choices && !is_choice(key.choices, text)) {
-    user_error(fmt::format("'{}' is not a value for {}", text, key.name), fmt::format("it may be {}", key.choices));
+    user_error(fmt::format("'{}' is not a value for {}", text, key.name),
+               fmt::format("it may be {}", key.choices));
   }
   return text;
 }
@@ -139,22 +142,28 @@ const std::vector<ConfigKey>& config_keys() {
       {"run", "iterations", &C::iterations, "training iterations", 1, kHuge},
       {"run", "seed", &C::seed, "of initialisation, noise and order of the images", 0, 9e15},
       {"chains", "sigma", &C::sigma, "standard deviation of p(x given z)", 1e-6, kHuge},
-      {"chains", "posterior_steps", &C::posterior_steps, "Langevin steps of the posterior chain while training", 0, kHuge},
+      {"chains", "posterior_steps", &C::posterior_steps,
+       "Langevin steps of the posterior chain while training", 0, kHuge},
       {"chains", "posterior_step_size", &C::posterior_step_size, "its step size s", 0, 100},
-      {"chains", "prior_steps", &C::prior_steps, "Langevin steps of the prior chain while training", 0, kHuge},
+      {"chains", "prior_steps", &C::prior_steps, "Langevin steps of the prior chain while training", 0,
+       kHuge},
       {"chains", "prior_step_size", &C::prior_step_size, "its step size s", 0, 100},
-      {"chains", "prior_noise_starts", &C::prior_noise_starts, "start a second half of the prior chains from N(0, I)"},
-      {"chains", "test_posterior_steps", &C::test_posterior_steps, "noise-free posterior steps when evaluating", 0, kHuge},
-      {"chains", "sample_prior_steps", &C::sample_prior_steps, "prior steps when sampling from the energy prior", 0, kHuge},
+      {"chains", "prior_noise_starts", &C::prior_noise_starts,
+       "start a second half of the prior chains from N(0, I)"},
+      {"chains", "test_posterior_steps", &C::test_posterior_steps,
+       "noise-free posterior steps when evaluating", 0, kHuge},
+      {"chains", "sample_prior_steps", &C::sample_prior_steps,
+       "prior steps when sampling from the energy prior", 0, kHuge},
       {"chains", "sample_prior_step_size", &C::sample_prior_step_size, "their step size s", 0, 100},
       {"sampler", "diffusion_steps", &C::diffusion_steps, "steps of ancestral sampling", 2, 100000},
       {"sampler", "logsnr_min", &C::logsnr_min, "log signal-to-noise ratio at t = 1", -20, 20},
       {"sampler", "logsnr_max", &C::logsnr_max, "log signal-to-noise ratio at t = 0", -20, 20},
       {"sampler", "gamma", &C::gamma, "variance of a reverse step: 1 large .. 0 small (Eq. 5)", 0, 1},
-      {"sampler", "uncond", &C::uncond, "unconditional embedding: fresh noise through an MLP, or a learned null token",
-       0, 0, "noise|null"},
+      {"sampler", "uncond", &C::uncond,
+       "unconditional embedding: fresh noise through an MLP, or a learned null token", 0, 0, "noise|null"},
       {"sampler", "p_uncond", &C::p_uncond, "probability of training an image unconditionally", 0, 1},
-      {"sampler", "split_losses", &C::split_losses, "add an all-conditional and an all-unconditional loss instead of masking"},
+      {"sampler", "split_losses", &C::split_losses,
+       "add an all-conditional and an all-unconditional loss instead of masking"},
       {"sampler", "guidance", &C::guidance, "classifier-free guidance weight w of q(z given x)", -1, 100},
       {"learning", "lr_g", &C::lr_g, "learning rate of the generator", 0, 10},
       {"learning", "lr_e", &C::lr_e, "learning rate of the energy network", 0, 10},
@@ -162,8 +171,10 @@ const std::vector<ConfigKey>& config_keys() {
       {"learning", "weight_decay", &C::weight_decay, "of the sampler (AdamW)", 0, 10},
       {"learning", "beta1", &C::beta1, "Adam's decay of the mean", 0, 0.999999},
       {"learning", "beta2", &C::beta2, "Adam's decay of the mean square", 0, 0.999999},
-      {"learning", "grad_clip", &C::grad_clip, "largest global gradient norm per network; 0: no clipping", 0, 1e30},
-      {"learning", "lr_decay", &C::lr_decay, "factor on the learning rates every lr_decay_every iterations", 0, 1},
+      {"learning", "grad_clip", &C::grad_clip, "largest global gradient norm per network; 0: no clipping", 0,
+       1e30},
+      {"learning", "lr_decay", &C::lr_decay, "factor on the learning rates every lr_decay_every iterations",
+       0, 1},
       {"learning", "lr_decay_every", &C::lr_decay_every, "iterations", 1, kHuge},
       {"learning", "lr_min", &C::lr_min, "learning rates do not fall below this", 0, 10},
       {"learning", "q_updates", &C::q_updates, "updates M of the sampler per iteration", 0, 10000},
@@ -173,10 +184,13 @@ const std::vector<ConfigKey>& config_keys() {
       {"data", "holdout", &C::holdout, "MNIST digit held out as anomaly; -1: none", -1, 9},
       {"data", "flip", &C::flip, "mirror half of the training images"},
       {"output", "log_every", &C::log_every, "iterations between lines of stats.jsonl", 1, kHuge},
-      {"output", "grid_every", &C::grid_every, "iterations between image grids; 0: only at the end", 0, kHuge},
-      {"output", "state_every", &C::state_every, "iterations between saved states; 0: only at the end", 0, kHuge},
+      {"output", "grid_every", &C::grid_every, "iterations between image grids; 0: only at the end", 0,
+       kHuge},
+      {"output", "state_every", &C::state_every, "iterations between saved states; 0: only at the end", 0,
+       kHuge},
       {"output", "eval_every", &C::eval_every, "iterations between evaluations; 0: never", 0, kHuge},
-      {"machine", "precision", &C::precision, "arithmetic on the GPU; the CPU computes in fp32", 0, 0, "fp32|tf32|bf16"},
+      {"machine", "precision", &C::precision, "arithmetic on the GPU; the CPU computes in fp32", 0, 0,
+       "fp32|tf32|bf16"},
       {"machine", "device", &C::device, "cpu, cuda or cuda:N"},
   };
   return keys;
@@ -265,9 +279,11 @@ Config ConfigBuilder::finish() const {
   if (c.logsnr_min >= c.logsnr_max) {
     user_error(fmt::format("logsnr_min {} is not below logsnr_max {}", c.logsnr_min, c.logsnr_max));
   }
-  if (c.nz % 2 != 0) user_error(fmt::format("nz = {} is odd", c.nz), "the Fourier features need an even number");
+  if (c.nz % 2 != 0)
+    user_error(fmt::format("nz = {} is odd", c.nz), "the Fourier features need an even number");
   if (c.holdout >= 0 && c.architecture != "mnist") {
-    user_error(fmt::format("holdout = {} with preset {}", c.holdout, c.preset), "only MNIST presets hold a digit out");
+    user_error(fmt::format("holdout = {} with preset {}", c.holdout, c.preset),
+               "only MNIST presets hold a digit out");
   }
   return c;
 }

@@ -14,7 +14,8 @@ namespace damc {
 /// Defaults are those of the SVHN experiment; presets state what differs.
 struct Config {
   std::string preset = "svhn";
-  std::string architecture = "svhn";  ///< kind of images: layers of G and the encoder, and the reader; set by the preset
+  std::string architecture =
+      "svhn";  ///< kind of images: layers of G and the encoder, and the reader; set by the preset
 
   // Model
   std::int64_t nz = 100, ngf = 64, nif = 64, nemb = 1024, ndf = 200;
@@ -42,7 +43,8 @@ struct Config {
   double guidance = 0.0;
 
   // Optimisation
-  double lr_g = 2e-4, lr_e = 1e-4, lr_q = 2e-4, weight_decay = 1e-4, beta1 = 0.5, beta2 = 0.999, grad_clip = 100.0;
+  double lr_g = 2e-4, lr_e = 1e-4, lr_q = 2e-4, weight_decay = 1e-4, beta1 = 0.5, beta2 = 0.999,
+         grad_clip = 100.0;
   double lr_decay = 0.99;
   std::int64_t lr_decay_every = 1000;
   double lr_min = 1e-5;
@@ -64,7 +66,8 @@ struct Config {
 
 /// One key: what it is, its unit, and the values it may take.
 struct ConfigKey {
-  using Member = std::variant<std::int64_t Config::*, double Config::*, bool Config::*, std::string Config::*>;
+  using Member =
+      std::variant<std::int64_t Config::*, double Config::*, bool Config::*, std::string Config::*>;
   const char* group;
   const char* name;
   Member member;
@@ -88,8 +91,8 @@ class ConfigBuilder {
  public:
   explicit ConfigBuilder(const std::string& preset) : config_(preset_config(preset)) {}
 
-  /// Sets one key from text. Throws UserError for an unknown key (naming the nearest), or a value that does not parse or
-  /// is out of range.
+  /// Sets one key from text. Throws UserError for an unknown key (naming the nearest), or a value that does
+  /// not parse or is out of range.
   void set(const std::string& key, const std::string& value);
   /// Overlays a flat TOML file. Throws UserError with the file and line.
   void overlay(const std::filesystem::path& file);
@@ -104,7 +107,8 @@ class ConfigBuilder {
 /// The configuration as TOML, grouped and commented; reading it back gives the same values.
 std::string to_toml(const Config& config);
 
-/// Reads what to_toml wrote; `iterations`, where given, replaces that key. Throws UserError for a damaged file.
+/// Reads what to_toml wrote; `iterations`, where given, replaces that key. Throws UserError for a damaged
+/// file.
 Config read_config(const std::filesystem::path& file, const std::optional<std::string>& iterations = {});
 
 /// One key's value as text, as in TOML.

@@ -35,7 +35,7 @@ Denoiser::Denoiser(std::int64_t nz, std::int64_t nemb, double width, Init& init)
   time_mlp_.emplace<Linear>(kTimeEmbedding, kTimeEmbedding, init);
   const auto narrow = static_cast<std::int64_t>(std::lround(128.0 * width));
   const auto wide = static_cast<std::int64_t>(std::lround(256.0 * width));
-  const std::int64_t sizes[7][2] = {{2 * nz, narrow}, {narrow, wide},   {wide, wide},      {wide, wide},
+  const std::int64_t sizes[7][2] = {{2 * nz, narrow}, {narrow, wide},     {wide, wide},    {wide, wide},
                                     {2 * wide, wide}, {2 * wide, narrow}, {2 * narrow, nz}};
   for (const auto& [in, out] : sizes) {
     blocks_.push_back(std::make_unique<DenoiserBlock>(in, out, kTimeEmbedding + nemb, init));
@@ -61,7 +61,8 @@ void Denoiser::visit(const std::string& prefix, const Visitor& visitor) const {
   // The sinusoidal embedding is number 0 in the authors' sequence, so the layers here count from 1.
   time_mlp_.visit(prefix, [&](const std::string& name, const Variable& parameter) {
     const std::string inner = name.substr(prefix.size());
-    visitor(prefix + "time_mlp." + std::to_string(std::stoi(inner) + 1) + inner.substr(inner.find('.')), parameter);
+    visitor(prefix + "time_mlp." + std::to_string(std::stoi(inner) + 1) + inner.substr(inner.find('.')),
+            parameter);
   });
   visitor(prefix + "B", projection_);
   for (std::size_t i = 0; i < blocks_.size(); ++i) {

@@ -1,4 +1,5 @@
-/// The denoising network of Table S3: eps_hat = z + net(z, logsnr, xemb), a U-shaped MLP of seven gated blocks.
+/// The denoising network of Table S3: eps_hat = z + net(z, logsnr, xemb), a U-shaped MLP of seven gated
+/// blocks.
 ///
 /// z [N, nz], logsnr [N], xemb [N, nemb]. Parameter names are the authors' (under "Q.p.").
 #pragma once
@@ -12,8 +13,8 @@ namespace damc {
 
 inline constexpr std::int64_t kTimeEmbedding = 128;  ///< width of the time embedding temb
 
-/// One block: c = SiLU(W_c SiLU([temb; xemb]) + b_c); out = (W x + b) sigmoid(W_g c + b_g) + W_b c + (W_s x + b_s).
-/// Differs: the paper's skip from x is the identity; a linear map also fits where widths change.
+/// One block: c = SiLU(W_c SiLU([temb; xemb]) + b_c); out = (W x + b) sigmoid(W_g c + b_g) + W_b c + (W_s x +
+/// b_s). Differs: the paper's skip from x is the identity; a linear map also fits where widths change.
 class DenoiserBlock final : public Module {
  public:
   DenoiserBlock(std::int64_t in, std::int64_t out, std::int64_t context, Init& init);
@@ -31,7 +32,8 @@ class Denoiser final : public Module {
 
   /// eps_hat [N, nz]
   Variable forward(const Variable& z, const Tensor& logsnr, const Variable& xemb) const;
-  /// temb [N, 128] of logsnr [N]: t = atan(exp(-logsnr/2)) / (pi/2), sinusoidal embedding of 1000 t, two linear layers.
+  /// temb [N, 128] of logsnr [N]: t = atan(exp(-logsnr/2)) / (pi/2), sinusoidal embedding of 1000 t, two
+  /// linear layers.
   Variable time_embedding(const Tensor& logsnr) const;
   void visit(const std::string& prefix, const Visitor& visitor) const override;
 
@@ -45,8 +47,9 @@ class Denoiser final : public Module {
   std::vector<std::unique_ptr<DenoiserBlock>> blocks_;
 };
 
-/// Applies the seven blocks in their U: `apply(i, x)` is block i. Each of the first three outputs is stored before its
-/// LReLU(0.01); each of the last three blocks takes [running, stored], last stored first, through the same LReLU.
+/// Applies the seven blocks in their U: `apply(i, x)` is block i. Each of the first three outputs is stored
+/// before its LReLU(0.01); each of the last three blocks takes [running, stored], last stored first, through
+/// the same LReLU.
 template <class Value, class Apply>
 Value denoiser_u_net(Value h, const Apply& apply) {
   constexpr double slope = 0.01;

@@ -1,24 +1,29 @@
-/// Pictures of densities in the plane: a kernel density estimate of points, coloured from white (none) to dark blue.
+/// Pictures of densities in the plane, coloured from white (none) to dark blue.
 #pragma once
-
-#include <vector>
 
 #include "tensor/tensor.h"
 
 namespace damc {
 
-/// The square [-extent, extent]^2 seen as size x size pixels: the first coordinate grows to the right, the second upwards.
+/// The square [-extent, extent]^2 seen as size x size pixels: the first coordinate grows to the right, the
+/// second upwards.
 struct DensityView {
   double extent = 4.0;
   std::int64_t size = 192;
-  double bandwidth = 0.08;  ///< standard deviation of the Gaussian kernel, in the points' unit
+  double bandwidth = 0.06;  ///< standard deviation of the Gaussian kernel, in the points' unit
+
+  /// Side of a pixel in the points' unit.
+  double pixel() const { return 2.0 * extent / static_cast<double>(size); }
 };
 
-/// Kernel density estimate of points [N, 2] at the pixels' centres, row by row from the top. Its sum times the area of a
-/// pixel is about the share of points inside the view. Throws Error for points of another shape.
-std::vector<double> kernel_density(const Tensor& points, const DensityView& view = {});
+/// The points that the pixels stand for, row by row from the top, [size^2, 2].
+Tensor pixel_centres(const DensityView& view);
 
-/// Colours of a density, H,W,3 in [-1, 1] as data/image_io.h takes them: `full` and all above it is the darkest.
-std::vector<float> colour(const std::vector<double>& density, double full);
+/// Kernel density estimate of points [N, 2] at the pixels' centres, [size, size]. Its sum times the area of a
+/// pixel is about the share of points inside the view. Throws Error for points of another shape.
+Tensor kernel_density(const Tensor& points, const DensityView& view = {});
+
+/// A density [H, W] as an image [1, H, W, 3] in [-1, 1]; `full` and all above it is the darkest.
+Tensor colour(const Tensor& density, double full);
 
 }  // namespace damc

@@ -14,7 +14,8 @@ double log_sigmoid(double x) { return x > 0.0 ? -std::log1p(std::exp(-x)) : x - 
 }  // namespace
 
 LogSnrSchedule::LogSnrSchedule(double least, double most)
-    : a_(std::atan(std::exp(-0.5 * least)) - std::atan(std::exp(-0.5 * most))), b_(std::atan(std::exp(-0.5 * most))) {
+    : a_(std::atan(std::exp(-0.5 * least)) - std::atan(std::exp(-0.5 * most))),
+      b_(std::atan(std::exp(-0.5 * most))) {
   ENSURE(least < most, "log-SNR schedule: minimum {} is not below maximum {}", least, most);
 }
 

@@ -1,4 +1,5 @@
-/// The diffusion in log signal-to-noise ratio (Section 2.2): forward process, reverse step and their schedule.
+/// The diffusion in log signal-to-noise ratio (Section 2.2): forward process, reverse step and their
+/// schedule.
 ///
 /// logsnr falls from its maximum at t = 0 (data) to its minimum at t = 1 (noise).
 #pragma once
@@ -22,15 +23,16 @@ class LogSnrSchedule {
 /// z_t = sqrt(sigmoid(logsnr)) z + sqrt(sigmoid(-logsnr)) eps, Eq. (4); z, eps [N, nz], logsnr [N].
 Tensor diffuse(const Tensor& z, const Tensor& eps, const Tensor& logsnr);
 
-/// One step of the ancestral sampler, Eq. (5), as numbers: z_s = keep z_t + pull z_hat + noise w with w ~ N(0, I) and
-/// z_hat = z_scale z_t - eps_scale eps_hat the prediction of z.
+/// One step of the ancestral sampler, Eq. (5), as numbers: z_s = keep z_t + pull z_hat + noise w with w ~
+/// N(0, I) and z_hat = z_scale z_t - eps_scale eps_hat the prediction of z.
 struct ReverseStep {
   double z_scale, eps_scale;
   double keep, pull, noise;
 };
 
-/// From logsnr_t to the larger logsnr_s. gamma = 1 is the 'large' variance (1 - r) sigmoid(-logsnr_t), gamma = 0 the
-/// posterior's 'small' one (1 - r) sigmoid(-logsnr_s), r = exp(logsnr_t - logsnr_s); logarithms are interpolated between.
+/// From logsnr_t to the larger logsnr_s. gamma = 1 is the 'large' variance (1 - r) sigmoid(-logsnr_t), gamma
+/// = 0 the posterior's 'small' one (1 - r) sigmoid(-logsnr_s), r = exp(logsnr_t - logsnr_s); logarithms are
+/// interpolated between.
 ReverseStep reverse_step(double logsnr_t, double logsnr_s, double gamma);
 
 /// The last step, to t = 0: the prediction itself.

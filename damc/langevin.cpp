@@ -4,7 +4,8 @@
 
 namespace damc {
 
-Tensor langevin(const Potential& potential, const Tensor& start, const ChainOptions& options, Generator* noise) {
+Tensor langevin(const Potential& potential, const Tensor& start, const ChainOptions& options,
+                Generator* noise) {
   const Tensor z = start.clone();
   for (int step = 0; step < options.steps; ++step) {
     const Variable leaf(z, true);
@@ -23,11 +24,12 @@ Tensor prior_langevin(const EnergyNet& E, const Tensor& z, const ChainOptions& o
   return langevin([&](const Variable& v) { return sum(E.forward(v)); }, z, options, noise);
 }
 
-Tensor posterior_langevin(const GeneratorNet& G, const EnergyNet& E, const Tensor& z, const Tensor& x, double sigma,
-                          const ChainOptions& options, Generator* noise) {
+Tensor posterior_langevin(const GeneratorNet& G, const EnergyNet& E, const Tensor& z, const Tensor& x,
+                          double sigma, const ChainOptions& options, Generator* noise) {
   const double precision = 1.0 / (2.0 * sigma * sigma);
-  return langevin([&](const Variable& v) { return precision * sum(square(G.forward(v) - x)) + sum(E.forward(v)); }, z,
-                  options, noise);
+  return langevin(
+      [&](const Variable& v) { return precision * sum(square(G.forward(v) - x)) + sum(E.forward(v)); }, z,
+      options, noise);
 }
 
 }  // namespace damc

@@ -1,4 +1,5 @@
-/// Langevin chains, Eq. (3): z <- z - s^2/2 dU/dz + s w, w ~ N(0, I); every row of z [N, nz] is a chain of its own.
+/// Langevin chains, Eq. (3): z <- z - s^2/2 dU/dz + s w, w ~ N(0, I); every row of z [N, nz] is a chain of
+/// its own.
 #pragma once
 
 #include <functional>
@@ -8,8 +9,8 @@
 
 namespace damc {
 
-/// A potential without its |z|^2/2, summed over the batch to a scalar; the standard normal part belongs to every chain
-/// and is added inside the update.
+/// A potential without its |z|^2/2, summed over the batch to a scalar; the standard normal part belongs to
+/// every chain and is added inside the update.
 using Potential = std::function<Variable(const Variable& z)>;
 
 struct ChainOptions {
@@ -17,15 +18,15 @@ struct ChainOptions {
   double step_size;  ///< s
 };
 
-/// The chain after `steps` steps on U(z) = potential(z) + |z|^2/2, from z (not modified). With noise null the noise term
-/// is left out. Only dU/dz is computed: no weight gradient.
+/// The chain after `steps` steps on U(z) = potential(z) + |z|^2/2, from z (not modified). With noise null the
+/// noise term is left out. Only dU/dz is computed: no weight gradient.
 Tensor langevin(const Potential& potential, const Tensor& z, const ChainOptions& options, Generator* noise);
 
 /// Prior chain: U(z) = E(z) + |z|^2/2.
 Tensor prior_langevin(const EnergyNet& E, const Tensor& z, const ChainOptions& options, Generator* noise);
 
 /// Posterior chain given x: U(z) = |x - G(z)|^2 / (2 sigma^2) + E(z) + |z|^2/2.
-Tensor posterior_langevin(const GeneratorNet& G, const EnergyNet& E, const Tensor& z, const Tensor& x, double sigma,
-                          const ChainOptions& options, Generator* noise);
+Tensor posterior_langevin(const GeneratorNet& G, const EnergyNet& E, const Tensor& z, const Tensor& x,
+                          double sigma, const ChainOptions& options, Generator* noise);
 
 }  // namespace damc

@@ -48,12 +48,14 @@ void Model::load_state_dict(const StateDict& state) {
 
 Tensor Model::refine(const Tensor& z0, const Tensor& x) const {
   return posterior_langevin(G, E, z0, x, config.sigma,
-                            {static_cast<int>(config.test_posterior_steps), config.posterior_step_size}, nullptr);
+                            {static_cast<int>(config.test_posterior_steps), config.posterior_step_size},
+                            nullptr);
 }
 
 Tensor Model::sample_lebm(std::int64_t n, Generator& random) const {
   return prior_langevin(E, random.normal({n, config.nz}),
-                        {static_cast<int>(config.sample_prior_steps), config.sample_prior_step_size}, &random);
+                        {static_cast<int>(config.sample_prior_steps), config.sample_prior_step_size},
+                        &random);
 }
 
 }  // namespace damc

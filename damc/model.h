@@ -34,7 +34,8 @@ struct Model {
 
   /// All parameters by the authors' names: "G.", "E.", "Q.", "Q_dummy.".
   StateDict state_dict() const;
-  /// Throws UserError naming what is missing or has another shape. Without "Q_dummy." the target sampler becomes Q.
+  /// Throws UserError naming what is missing or has another shape. Without "Q_dummy." the target sampler
+  /// becomes Q.
   void load_state_dict(const StateDict& state);
 
   // Experiments draw z in the same few ways everywhere; chains as the configuration says.

@@ -1,6 +1,7 @@
 /// The networks of Tables S1, S2 and S4: energy E, generator G and encoder, for every data set.
 ///
-/// Images are N,H,W,C in [-1, 1]; z is [N, nz]. Parameter names are the authors' (under "E.", "G.", "Q.encoder.").
+/// Images are N,H,W,C in [-1, 1]; z is [N, nz]. Parameter names are the authors' (under "E.", "G.",
+/// "Q.encoder.").
 #pragma once
 
 #include <string>
@@ -10,8 +11,8 @@
 
 namespace damc {
 
-/// One (transposed) convolution: kernel, stride, padding and the number of output channels as a multiple of ngf or nif;
-/// 0 stands for the network's own output: the image's channels, or nemb.
+/// One (transposed) convolution: kernel, stride, padding and the number of output channels as a multiple of
+/// ngf or nif; 0 stands for the network's own output: the image's channels, or nemb.
 struct ConvSpec {
   std::int64_t kernel, stride, padding, width;
 };
@@ -19,7 +20,7 @@ struct ConvSpec {
 /// What depends on the kind of images.
 struct Architecture {
   std::string name;
-  std::int64_t size;      ///< height and width in pixels
+  std::int64_t size;  ///< height and width in pixels
   std::int64_t channels;
   std::vector<ConvSpec> generator;  ///< Table S2
   std::vector<ConvSpec> encoder;    ///< Table S4
@@ -33,7 +34,9 @@ class EnergyNet final : public Module {
  public:
   EnergyNet(std::int64_t nz, std::int64_t ndf, Init& init);
   Variable forward(const Variable& z) const { return ebm_.forward(z); }
-  void visit(const std::string& prefix, const Visitor& visitor) const override { ebm_.visit(prefix + "ebm.", visitor); }
+  void visit(const std::string& prefix, const Visitor& visitor) const override {
+    ebm_.visit(prefix + "ebm.", visitor);
+  }
 
  private:
   Sequential ebm_;
@@ -44,7 +47,9 @@ class GeneratorNet final : public Module {
  public:
   GeneratorNet(const Architecture& images, std::int64_t nz, std::int64_t ngf, Init& init);
   Variable forward(const Variable& z) const;
-  void visit(const std::string& prefix, const Visitor& visitor) const override { gen_.visit(prefix + "gen.", visitor); }
+  void visit(const std::string& prefix, const Visitor& visitor) const override {
+    gen_.visit(prefix + "gen.", visitor);
+  }
 
  private:
   Sequential gen_;
@@ -55,7 +60,9 @@ class EncoderNet final : public Layer {
  public:
   EncoderNet(const Architecture& images, std::int64_t nif, std::int64_t nemb, Init& init);
   Variable forward(const Variable& x, const Unary* fused = nullptr) const override;
-  void visit(const std::string& prefix, const Visitor& visitor) const override { net_.visit(prefix + "net.", visitor); }
+  void visit(const std::string& prefix, const Visitor& visitor) const override {
+    net_.visit(prefix + "net.", visitor);
+  }
 
  private:
   Sequential net_;

@@ -1,5 +1,5 @@
-/// The toy world of Appendix E.1, two-dimensional throughout: a 2-arm pinwheel of latent points z [N, 2], and a fixed
-/// random network g that observations x = g(z) + noise [N, 2] come from.
+/// The toy world of Appendix E.1, two-dimensional throughout: a 2-arm pinwheel of latent points z [N, 2], and
+/// a fixed random network g that observations x = g(z) + noise [N, 2] come from.
 #pragma once
 
 #include <vector>
@@ -13,7 +13,8 @@ namespace damc {
 /// a = arm + 0.25 exp(1 + 0.3 r), and arm 0 or pi with equal chances. [n, 2]
 Tensor sample_pinwheel(std::int64_t n, Generator& random);
 
-/// g: a multilayer perceptron 2-128-128-128-2 with ReLU between, weights N(0, 0.2^2), biases N(0, 0.1^2); never trained.
+/// g: a multilayer perceptron 2-128-128-128-2 with ReLU between, weights N(0, 0.2^2), biases N(0, 0.1^2);
+/// never trained.
 class RandomMlp {
  public:
   explicit RandomMlp(Generator& random);

@@ -75,7 +75,8 @@ Run open_run(const fs::path& folder) {
     user_error(fmt::format("{} holds no weights (model-N.safetensors) yet", folder.string()),
                "let it train to its first save, or continue it with 'damc train --resume'");
   }
-  return {folder, read_config(folder / "config.toml"), models.back(), numbered(folder, "model", models.back())};
+  return {folder, read_config(folder / "config.toml"), models.back(),
+          numbered(folder, "model", models.back())};
 }
 
 std::unique_ptr<Model> load_model(const Run& run, const std::string& device) {

@@ -26,8 +26,8 @@ std::filesystem::path make_run_folder(const std::filesystem::path& parent, const
 struct Run {
   std::filesystem::path folder;
   Config config;
-  std::int64_t iteration;           ///< iterations behind the newest weights
-  std::filesystem::path weights;    ///< the newest model-N.safetensors
+  std::int64_t iteration;         ///< iterations behind the newest weights
+  std::filesystem::path weights;  ///< the newest model-N.safetensors
 };
 
 /// Opens a run for reading. Throws UserError when the folder is not a run or holds no weights yet.

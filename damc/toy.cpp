@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::int64_t kEmbedding = 128;
 constexpr double kNoise = 0.25;  // of the observations, sigma of the likelihood
+constexpr double kPrecision = 1.0 / (2.0 * kNoise * kNoise);
 constexpr double kStepSize = 0.1;
 constexpr int kUpdates = 6;  // M
 constexpr double kMaskProbability = 0.1;
@@ -57,15 +58,15 @@ Toy::Toy(const ToyOptions& options)
       adam_(Q_, {.weight_decay = kWeightDecay}) {}
 
 double Toy::iterate() {
-  const Tensor x = observe(sample_pinwheel(options_.batch, training_), training_);                // line 2
-  const Tensor z0 = Q_dummy_.sample(x, training_);                                                // line 3
-  const Tensor z_plus = posterior_chain(z0, x, options_.posterior_steps, training_);              // line 5
-  const double loss = update_sampler(x, z_plus);                                                  // line 7
+  const Tensor x = observe(sample_pinwheel(options_.batch, training_), training_);    // line 2
+  const Tensor z0 = Q_dummy_.sample(x, training_);                                    // line 3
+  const Tensor z_plus = posterior_chain(z0, x, options_.posterior_steps, training_);  // line 5
+  const double loss = update_sampler(x, z_plus);                                      // line 7
   if (++iterations_ % kEmaEvery == 0) ema_update(Q_dummy_, Q_, kEmaRho);
   return loss;
 }
 
-Tensor Toy::sample(std::int64_t n) { return Q_.sample(observation_.expand({n, 2}).contiguous(), evaluation_); }
+Tensor Toy::sample(std::int64_t n) { return Q_.sample(observation_, n, evaluation_); }
 
 Tensor Toy::long_run(std::int64_t n) {
   return posterior_chain(evaluation_.normal({n, 2}), observation_, options_.long_run_steps, evaluation_);
@@ -75,6 +76,15 @@ double Toy::reconstruction_error(const Tensor& z) const {
   return sum_squares(sub(observation_, g_.forward(z).value())).item() / static_cast<double>(z.size(0));
 }
 
+Tensor Toy::exact_density(const DensityView& view) const {
+  const Tensor z = pixel_centres(view);
+  const Tensor misfit = sum(square(sub(observation_, g_.forward(z).value())), 1);
+  const Tensor U = add(mul(misfit, kPrecision), mul(sum(square(z), 1), 0.5));
+  const Tensor density = exp(mul(U, -1.0));
+  const double mass = sum(density).item() * view.pixel() * view.pixel();
+  return mul(density, 1.0 / mass).reshape({view.size, view.size});
+}
+
 /// x = g(z) + 0.25 w
 Tensor Toy::observe(const Tensor& z, Generator& random) const {
   return add(g_.forward(z).value(), mul(random.normal(z.shape()), kNoise));
@@ -82,8 +92,7 @@ Tensor Toy::observe(const Tensor& z, Generator& random) const {
 
 /// Langevin on U(z) = |x - g(z)|^2 / (2 0.25^2) + |z|^2/2
 Tensor Toy::posterior_chain(const Tensor& z, const Tensor& x, int steps, Generator& random) const {
-  constexpr double precision = 1.0 / (2.0 * kNoise * kNoise);
-  return langevin([&](const Variable& v) { return precision * sum(square(g_.forward(v) - x)); }, z,
+  return langevin([&](const Variable& v) { return kPrecision * sum(square(g_.forward(v) - x)); }, z,
                   {steps, kStepSize}, &random);
 }
 

@@ -1,20 +1,22 @@
-/// The toy example of Appendix E.1: the amortised sampler learns posteriors of a known likelihood, and long Langevin
-/// chains say what it should have learned.
+/// The toy example of Appendix E.1: the amortised sampler learns posteriors of a known likelihood, and long
+/// Langevin chains say what it should have learned.
 ///
-/// z ~ pinwheel, x = g(z) + 0.25 w, both [N, 2]. Chains run on U(z) = |x - g(z)|^2 / (2 0.25^2) + |z|^2/2: the pinwheel
-/// decides which x occur, while the posterior that is sampled has the standard normal prior, as in the paper's chains.
+/// z ~ pinwheel, x = g(z) + 0.25 w, both [N, 2]. Chains run on U(z) = |x - g(z)|^2 / (2 0.25^2) + |z|^2/2:
+/// the pinwheel decides which x occur, while the posterior that is sampled has the standard normal prior, as
+/// in the paper's chains.
 #pragma once
 
 #include "damc/amortizer.h"
+#include "damc/density.h"
 #include "damc/pinwheel.h"
 #include "optim/adam.h"
 
 namespace damc {
 
 struct ToyOptions {
-  std::uint64_t seed = 1;      ///< decides g and the observation, and with them the posterior
+  std::uint64_t seed = 29;  ///< decides g and the observation, and with them the posterior
   std::int64_t batch = 500;
-  int posterior_steps = 50;    ///< of a training chain
+  int posterior_steps = 50;  ///< of a training chain
   int long_run_steps = 1000;
   int diffusion_steps = 100;
 };
@@ -23,8 +25,8 @@ class Toy {
  public:
   explicit Toy(const ToyOptions& options);
 
-  /// One iteration of Algorithm 1 with G and E known. Returns the loss of the last sampler update; throws Error when it
-  /// is not finite.
+  /// One iteration of Algorithm 1 with G and E known. Returns the loss of the last sampler update; throws
+  /// Error when it is not finite.
   double iterate();
 
   /// The one observation that samples are compared for, [1, 2]; drawn by the seed.
@@ -33,6 +35,9 @@ class Toy {
   Tensor sample(std::int64_t n);
   /// n long chains given the observation from N(0, I), [n, 2]
   Tensor long_run(std::int64_t n);
+  /// The posterior itself, exp(-U(z)) normalised over the view: what the chains would reach in the end. [H,
+  /// W]
+  Tensor exact_density(const DensityView& view = {}) const;
   /// E |x - g(z)|^2 over the rows of z for the observation x.
   double reconstruction_error(const Tensor& z) const;
 

@@ -30,14 +30,14 @@ Trainer::Trainer(Model& model)
       rate_g_(decay(model.config, model.config.lr_g)),
       rate_e_(decay(model.config, model.config.lr_e)) {}
 
-IterationStats Trainer::iterate(std::int64_t k, const Tensor& x) {                // line 2: x is the minibatch
+IterationStats Trainer::iterate(std::int64_t k, const Tensor& x) {  // line 2: x is the minibatch
   IterationStats stats;
-  const Tensor z0 = draw_samples(x);                                              // line 3
-  const Tensor z_plus = posterior_chain(z0, x);                                   // line 5
-  const Tensor z_minus = prior_chain(z0);                                         // line 4
-  update_sampler(k, x, z_plus, stats);                                            // line 7: phi
-  update_generator(k, x, z_plus, stats);                                          // line 6: beta
-  update_energy(k, z_plus, z_minus, stats);                                       // line 6: alpha
+  const Tensor z0 = draw_samples(x);             // line 3
+  const Tensor z_plus = posterior_chain(z0, x);  // line 5
+  const Tensor z_minus = prior_chain(z0);        // line 4
+  update_sampler(k, x, z_plus, stats);           // line 7: phi
+  update_generator(k, x, z_plus, stats);         // line 6: beta
+  update_energy(k, z_plus, z_minus, stats);      // line 6: alpha
   if ((k + 1) % model_.config.ema_every == 0) {
     ema_update(model_.Q_dummy, model_.Q, model_.config.ema_rho);  // phi_bar <- rho phi + (1 - rho) phi_bar
   }
@@ -55,7 +55,8 @@ Tensor Trainer::posterior_chain(const Tensor& z0, const Tensor& x) {
                             {static_cast<int>(c.posterior_steps), c.posterior_step_size}, &random_);
 }
 
-/// Differs: besides the samples z0 as many chains start from N(0, I), as the authors' code and Appendix B have it.
+/// Differs: besides the samples z0 as many chains start from N(0, I), as the authors' code and Appendix B
+/// have it.
 Tensor Trainer::prior_chain(const Tensor& z0) {
   const Config& c = model_.config;
   const Tensor start =
@@ -80,7 +81,8 @@ void Trainer::update_sampler(std::int64_t k, const Tensor& x, const Tensor& z_pl
   }
 }
 
-/// |G(z+) - x|^2 summed over pixels, mean over the batch: Eq. (2)'s gradient for beta up to the factor 1/(2 sigma^2).
+/// |G(z+) - x|^2 summed over pixels, mean over the batch: Eq. (2)'s gradient for beta up to the factor 1/(2
+/// sigma^2).
 void Trainer::update_generator(std::int64_t k, const Tensor& x, const Tensor& z_plus, IterationStats& stats) {
   stats.lr_g = rate_g_.at(k);
   const Variable loss = (1.0 / static_cast<double>(x.size(0))) * sum(square(model_.G.forward(z_plus) - x));
@@ -89,7 +91,8 @@ void Trainer::update_generator(std::int64_t k, const Tensor& x, const Tensor& z_
 }
 
 /// mean E(z+) - mean E(z-): Eq. (2)'s gradient for alpha.
-void Trainer::update_energy(std::int64_t k, const Tensor& z_plus, const Tensor& z_minus, IterationStats& stats) {
+void Trainer::update_energy(std::int64_t k, const Tensor& z_plus, const Tensor& z_minus,
+                            IterationStats& stats) {
   stats.lr_e = rate_e_.at(k);
   const Variable plus = mean(model_.E.forward(z_plus)), minus = mean(model_.E.forward(z_minus));
   stats.energy_plus = plus.value();
@@ -98,8 +101,8 @@ void Trainer::update_energy(std::int64_t k, const Tensor& z_plus, const Tensor& 
 }
 
 /// One optimiser step on a loss, unless the loss or its gradient is not finite. Returns the gradient's norm.
-Tensor Trainer::apply(std::int64_t k, const char* term, const Variable& loss, const Module& network, Adam& adam,
-                      double lr) {
+Tensor Trainer::apply(std::int64_t k, const char* term, const Variable& loss, const Module& network,
+                      Adam& adam, double lr) {
   const auto check = [&](const char* what, const Tensor& scalar) {
     const double value = scalar.item();
     ENSURE(std::isfinite(value), "iteration {}: {} {} is {}", k, term, what, value);

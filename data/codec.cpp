@@ -1,146 +1,75 @@
 #include "data/codec.h"
 
-#include <png.h>
+#include <zlib.h>
 
-#include <cstdio>  // jpeglib.h needs it
+#include <climits>
+#include <cstdlib>
+#include <memory>
 
-#include <jerror.h>
-#include <jpeglib.h>
-
-#include <algorithm>
-#include <csetjmp>
-
+#include "data/image_check.h"
 #include "tensor/error.h"
+
+// Memory starts as zeros: what a damaged JPEG file leaves out is black, not what was there before.
+#define STBI_MALLOC(size) std::calloc(1, size)
+#define STBI_REALLOC(memory, size) std::realloc(memory, size)
+#define STBI_FREE(memory) std::free(memory)
+#define STBI_MAX_DIMENSIONS (1 << 26)  // image_check.h limits their product to that
+#define STBI_NO_STDIO
+#define STBI_NO_LINEAR
+#define STBI_NO_ZLIB  // see below
+#define STBI_ONLY_JPEG
+#define STBI_ONLY_PNG
+#define STB_IMAGE_IMPLEMENTATION
+#include <stb/stb_image.h>
+
+#define STBI_WRITE_NO_STDIO
+#define STB_IMAGE_WRITE_IMPLEMENTATION
+#include <stb/stb_image_write.h>
+
+/// Unpacks the pixels of a PNG file for stb_image, in the place of its own inflate, which checks no checksum
+/// and lets a small file grow to gigabytes. `initial_size` is what the pixels take without interlacing.
+char* stbi_zlib_decode_malloc_guesssize_headerflag(const char* buffer, int len, int initial_size, int* outlen,
+                                                   int /*parse_header*/) {
+  // Interlacing adds less than as much again, and up to ... bytes in the smallest images.
+  uLongf size = 2 * static_cast<uLongf>(initial_size) + 64;
+  auto* out = static_cast<Bytef*>(std::malloc(size));
+  if (out &&
+      uncompress(out, &size, reinterpret_cast<const Bytef*>(buffer), static_cast<uLong>(len)) == Z_OK) {
+    *outlen = static_cast<int>(size);
+    return reinterpret_cast<char*>(out);
+  }
+  std::free(out);
+  stbi__err("the compressed pixels are damaged", "");
+  return nullptr;
+}
 
 namespace damc {
 
-namespace {
-
-[[noreturn]] void bad_image(const std::string& name, const std::string& reason) {
-  user_error(fmt::format("cannot decode '{}': {}", name, reason),
-             "only PNG and JPEG images are read; remove or replace this file");
-}
-
-class PngDecoder final : public ImageDecoder {
- public:
-  PngDecoder(std::span<const std::byte> file, const std::string& name) : name_(name) {
-    image_.version = PNG_IMAGE_VERSION;
-    if (!png_image_begin_read_from_memory(&image_, file.data(), file.size()))
-      bad_image(name_, image_.message);
-    height = image_.height;
-    width = image_.width;
-    channels = image_.format & PNG_FORMAT_FLAG_COLOR ? 3 : 1;
-  }
-  ~PngDecoder() override { png_image_free(&image_); }
-  PngDecoder(const PngDecoder&) = delete;
-  PngDecoder& operator=(const PngDecoder&) = delete;
-
-  void decode(std::span<uint8_t> pixels) override {
-    // libpng would blend a dropped alpha channel with a background, so it is read and dropped here.
-    const bool alpha = image_.format & PNG_FORMAT_FLAG_ALPHA;
-    image_.format = (channels == 3 ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY) | (alpha ? PNG_FORMAT_FLAG_ALPHA : 0u);
-    image_.flags |= PNG_IMAGE_FLAG_16BIT_sRGB;
-    if (!alpha) return read(pixels.data());
-    const auto size = static_cast<size_t>(channels);
-    std::vector<uint8_t> samples(pixels.size() / size * (size + 1));
-    read(samples.data());
-    for (size_t i = 0; i * size < pixels.size(); ++i)
-      std::copy_n(samples.data() + i * (size + 1), size, pixels.data() + i * size);
-  }
-
- private:
-  void read(uint8_t* samples) {
-    if (!png_image_finish_read(&image_, nullptr, samples, 0, nullptr)) bad_image(name_, image_.message);
-  }
-
-  std::string name_;
-  png_image image_{};
-};
-
-/// libjpeg reports errors by a function that must not return: it jumps back to the latest setjmp. Between the
-/// two there may be no C++ object with a destructor.
-class JpegDecoder final : public ImageDecoder {
- public:
-  JpegDecoder(std::span<const std::byte> file, const std::string& name) : name_(name) {
-    info_.err = jpeg_std_error(&errors_.base);
-    errors_.base.error_exit = [](j_common_ptr info) { fail(info); };
-    errors_.base.emit_message = [](j_common_ptr info, int level) {
-      // Both fill the rest of the image with gray and would go on.
-      const int code = info->err->msg_code;
-      if (level < 0 && (code == JWRN_JPEG_EOF || code == JWRN_HIT_MARKER)) fail(info);
-    };
-    if (setjmp(errors_.jump)) give_up();
-    jpeg_create_decompress(&info_);
-    jpeg_mem_src(&info_, reinterpret_cast<const unsigned char*>(file.data()), file.size());
-    jpeg_read_header(&info_, TRUE);
-    height = info_.image_height;
-    width = info_.image_width;
-    channels = info_.num_components == 1 ? 1 : 3;
-  }
-  ~JpegDecoder() override { jpeg_destroy_decompress(&info_); }
-  JpegDecoder(const JpegDecoder&) = delete;
-  JpegDecoder& operator=(const JpegDecoder&) = delete;
-
-  void decode(std::span<uint8_t> pixels) override {
-    if (setjmp(errors_.jump)) bad_image(name_, errors_.message);
-    info_.out_color_space = channels == 3 ? JCS_RGB : JCS_GRAYSCALE;
-    jpeg_start_decompress(&info_);
-    while (info_.output_scanline < info_.output_height) {
-      JSAMPROW row = pixels.data() + info_.output_scanline * width * channels;
-      jpeg_read_scanlines(&info_, &row, 1);
-    }
-    jpeg_finish_decompress(&info_);
-  }
-
- private:
-  struct Errors {
-    jpeg_error_mgr base;  // first, so that libjpeg's pointer to it is also one to Errors
-    std::jmp_buf jump;
-    char message[JMSG_LENGTH_MAX];
-  };
-
-  [[noreturn]] static void fail(j_common_ptr info) {
-    auto* errors = reinterpret_cast<Errors*>(info->err);
-    info->err->format_message(info, errors->message);
-    std::longjmp(errors->jump, 1);
-  }
-
-  /// Ends a failed constructor, after which no destructor runs.
-  [[noreturn]] void give_up() {
-    jpeg_destroy_decompress(&info_);
-    bad_image(name_, errors_.message);
-  }
-
-  std::string name_;
-  Errors errors_{};
-  jpeg_decompress_struct info_{};
-};
-
-}  // namespace
-
-std::unique_ptr<ImageDecoder> open_image(std::span<const std::byte> file, const std::string& name) {
-  const auto starts_with = [&](std::initializer_list<int> magic) {
-    return file.size() >= magic.size() &&
-           std::equal(magic.begin(), magic.end(), file.begin(),
-                      [](int a, std::byte b) { return a == std::to_integer<int>(b); });
-  };
-  if (starts_with({0x89, 'P', 'N', 'G'})) return std::make_unique<PngDecoder>(file, name);
-  if (starts_with({0xff, 0xd8})) return std::make_unique<JpegDecoder>(file, name);
-  bad_image(name, "neither PNG nor JPEG");
+Images decode_image(std::span<const std::byte> file, const std::string& name) {
+  const ImageHeader header = check_image(file, name);
+  ENSURE(file.size() <= INT_MAX, "decode_image '{}': {} bytes", name, file.size());
+  int width = 0, height = 0, channels_in_file = 0;
+  const std::unique_ptr<stbi_uc, decltype(&stbi_image_free)> pixels(
+      stbi_load_from_memory(reinterpret_cast<const stbi_uc*>(file.data()), static_cast<int>(file.size()),
+                            &width, &height, &channels_in_file, static_cast<int>(header.channels)),
+      stbi_image_free);
+  if (!pixels) undecodable(name, stbi_failure_reason());
+  Images image{1, height, width, header.channels, {}, {}};
+  image.pixels.assign(pixels.get(), pixels.get() + image.image_size());
+  return image;
 }
 
 std::vector<std::byte> encode_png(std::span<const uint8_t> pixels, int64_t height, int64_t width,
                                   int64_t channels) {
-  png_image image{};
-  image.version = PNG_IMAGE_VERSION;
-  image.width = static_cast<png_uint_32>(width);
-  image.height = static_cast<png_uint_32>(height);
-  image.format = channels == 3 ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
-  png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(image);
-  std::vector<std::byte> file(size);
-  ENSURE(png_image_write_to_memory(&image, file.data(), &size, 0, pixels.data(), 0, nullptr),
-         "cannot encode an image of {}x{}x{}: {}", height, width, channels, image.message);
-  file.resize(size);
+  std::vector<std::byte> file;
+  const auto append = [](void* out, void* data, int size) {
+    const auto* bytes = static_cast<const std::byte*>(data);
+    static_cast<std::vector<std::byte>*>(out)->insert(static_cast<std::vector<std::byte>*>(out)->end(), bytes,
+                                                      bytes + size);
+  };
+  ENSURE(stbi_write_png_to_func(append, &file, static_cast<int>(width), static_cast<int>(height),
+                                static_cast<int>(channels), pixels.data(), 0),
+         "cannot encode an image of {}x{}x{}", height, width, channels);
   return file;
 }
 

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <memory>
 #include <vector>
 
 #include "data/codec.h"
+#include "data/image_check.h"
 #include "tensor/error.h"
 #include "tensor/file.h"
 
@@ -16,16 +16,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr int64_t max_file_bytes = int64_t{64} << 20;
-constexpr int64_t max_pixels = int64_t{1} << 26;
-
-/// Opens a file after checking its size in pixels, since a small file can claim a huge image.
-std::unique_ptr<ImageDecoder> open_checked(const std::vector<std::byte>& file, const fs::path& path) {
-  std::unique_ptr<ImageDecoder> decoder = open_image(file, path.string());
-  if (decoder->height > max_pixels / decoder->width)
-    user_error(fmt::format("'{}' has {}x{} pixels; at most {} in all are accepted", path.string(),
-                           decoder->height, decoder->width, max_pixels));
-  return decoder;
-}
 
 /// Gray to colour or back.
 std::vector<uint8_t> convert(const std::vector<uint8_t>& pixels, int64_t channels) {
@@ -56,18 +46,13 @@ size_t checked_size(int64_t n, int64_t height, int64_t width, int64_t channels) 
 }  // namespace
 
 ImageSize read_image_size(const fs::path& path) {
-  const std::vector<std::byte> file = read_file(path, max_file_bytes);
-  const std::unique_ptr<ImageDecoder> decoder = open_checked(file, path);
-  return {decoder->height, decoder->width};
+  const ImageHeader header = check_image(read_file(path, max_file_bytes), path.string());
+  return {header.height, header.width};
 }
 
 Images read_image(const fs::path& path, int64_t channels) {
   ENSURE(channels == 0 || channels == 1 || channels == 3, "read_image: {} channels asked for", channels);
-  const std::vector<std::byte> file = read_file(path, max_file_bytes);
-  const std::unique_ptr<ImageDecoder> decoder = open_checked(file, path);
-  Images image{1, decoder->height, decoder->width, decoder->channels, {}, {}};
-  image.pixels.resize(static_cast<size_t>(image.image_size()));
-  decoder->decode(image.pixels);
+  Images image = decode_image(read_file(path, max_file_bytes), path.string());
   if (channels != 0 && channels != image.channels) {
     image.pixels = convert(image.pixels, channels);
     image.channels = channels;
@@ -90,7 +75,7 @@ Images crop(const Images& image, int64_t top, int64_t left, int64_t height, int6
 
 void write_png(const fs::path& path, std::span<const uint8_t> pixels, int64_t height, int64_t width,
                int64_t channels) {
-  ENSURE(pixels.size() == checked_size(1, height, width, channels) && height * width <= max_pixels,
+  ENSURE(pixels.size() == checked_size(1, height, width, channels) && height * width <= max_image_pixels,
          "write_png '{}': {} bytes for {}x{}x{}", path.string(), pixels.size(), height, width, channels);
   atomic_write_file(path, encode_png(pixels, height, width, channels));
 }

@@ -1,5 +1,5 @@
-/// How new parameters are drawn: PyTorch's default rules, its kaiming-uniform with a = sqrt(5), which comes to
-/// U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for weights and biases alike.
+/// How new parameters are drawn: PyTorch's default rules, its kaiming-uniform with a = sqrt(5), which comes
+/// to U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for weights and biases alike.
 #pragma once
 
 #include "autograd/variable.h"

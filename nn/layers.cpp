@@ -10,15 +10,17 @@ namespace damc {
 Linear::Linear(std::int64_t in, std::int64_t out, Init& init, bool with_bias)
     : weight(init.uniform({out, in}, in)), bias(with_bias ? init.uniform({out}, in) : Variable()) {}
 
-Variable Linear::forward(const Variable& x, const Unary* fused) const { return linear(x, weight, bias, fused); }
+Variable Linear::forward(const Variable& x, const Unary* fused) const {
+  return linear(x, weight, bias, fused);
+}
 
 void Linear::visit(const std::string& prefix, const Visitor& visitor) const {
   visitor(prefix + "weight", weight);
   if (bias.defined()) visitor(prefix + "bias", bias);
 }
 
-Conv2d::Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride, std::int64_t padding,
-               Init& init)
+Conv2d::Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride,
+               std::int64_t padding, Init& init)
     : weight(init.uniform({out, kernel, kernel, in}, in * kernel * kernel)),
       bias(init.uniform({out}, in * kernel * kernel)),
       stride_(stride),
@@ -85,12 +87,13 @@ Variable Sequential::forward(const Variable& x, const Unary* fused) const {
 }
 
 void Sequential::visit(const std::string& prefix, const Visitor& visitor) const {
-  for (std::size_t i = 0; i < layers_.size(); ++i) layers_[i]->visit(prefix + std::to_string(i) + ".", visitor);
+  for (std::size_t i = 0; i < layers_.size(); ++i)
+    layers_[i]->visit(prefix + std::to_string(i) + ".", visitor);
 }
 
 Tensor sinusoidal_embedding(const Tensor& t, std::int64_t size) {
-  ENSURE(t.ndim() == 1 && size >= 4 && size % 2 == 0, "sinusoidal_embedding: positions {}, size {}", t.shape().str(),
-         size);
+  ENSURE(t.ndim() == 1 && size >= 4 && size % 2 == 0, "sinusoidal_embedding: positions {}, size {}",
+         t.shape().str(), size);
   const std::int64_t half = size / 2;
   std::vector<double> frequencies(static_cast<std::size_t>(half));
   for (std::int64_t i = 0; i < half; ++i) {

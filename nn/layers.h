@@ -35,7 +35,8 @@ class Linear final : public Layer {
 /// Convolution, square kernel; weight Cout,k,k,Cin.
 class Conv2d final : public Layer {
  public:
-  Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride, std::int64_t padding, Init& init);
+  Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride, std::int64_t padding,
+         Init& init);
   Variable forward(const Variable& x, const Unary* fused = nullptr) const override;
   bool can_fuse() const override { return true; }
   void visit(const std::string& prefix, const Visitor& visitor) const override;
@@ -49,8 +50,8 @@ class Conv2d final : public Layer {
 /// Transposed convolution, square kernel; weight Cin,k,k,Cout. Its fan_in is Cout k k, as PyTorch counts it.
 class ConvTranspose2d final : public Layer {
  public:
-  ConvTranspose2d(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride, std::int64_t padding,
-                  Init& init);
+  ConvTranspose2d(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride,
+                  std::int64_t padding, Init& init);
   Variable forward(const Variable& x, const Unary* fused = nullptr) const override;
   bool can_fuse() const override { return true; }
   void visit(const std::string& prefix, const Visitor& visitor) const override;
@@ -89,8 +90,8 @@ inline std::unique_ptr<Layer> leaky_relu_layer(double slope) {
 inline std::unique_ptr<Layer> tanh_layer() { return std::make_unique<Activation>(Unary{UnaryOp::tanh}); }
 inline std::unique_ptr<Layer> silu_layer() { return std::make_unique<Activation>(Unary{UnaryOp::silu}); }
 
-/// Layers one after the other; parameters are named by position ("0.weight"). An activation that follows a layer which
-/// can fuse it costs no pass of its own.
+/// Layers one after the other; parameters are named by position ("0.weight"). An activation that follows a
+/// layer which can fuse it costs no pass of its own.
 class Sequential final : public Layer {
  public:
   void push_back(std::unique_ptr<Layer> layer) { layers_.push_back(std::move(layer)); }

@@ -27,11 +27,12 @@ StateDict Module::state_dict(const std::string& prefix) const {
 void Module::load_state_dict(const StateDict& state, const std::string& prefix) {
   visit(prefix, [&](const std::string& name, const Variable& parameter) {
     const auto found = state.find(name);
-    if (found == state.end()) user_error(fmt::format("no weight named '{}'", name), "is this the right preset?");
+    if (found == state.end())
+      user_error(fmt::format("no weight named '{}'", name), "is this the right preset?");
     const Shape expected = to_torch_layout(parameter.value()).shape();
     if (found->second.shape() != expected) {
-      user_error(fmt::format("weight '{}' has shape {}, the model needs {}", name, found->second.shape().str(),
-                             expected.str()),
+      user_error(fmt::format("weight '{}' has shape {}, the model needs {}", name,
+                             found->second.shape().str(), expected.str()),
                  "check the preset and its widths (nz, ngf, nif, nemb, ndf, width)");
     }
     parameter.value().copy_from(from_torch_layout(found->second).to(parameter.dtype()));

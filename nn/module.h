@@ -1,7 +1,8 @@
 /// Module: something with named parameters.
 ///
 /// Names are PyTorch's ("encoder.net.0.weight"). Filters are kept channels-last here (Cout,kH,kW,Cin and
-/// Cin,kH,kW,Cout) and channels-second in PyTorch (Cout,Cin,kH,kW and Cin,Cout,kH,kW); state dicts hold PyTorch's layout.
+/// Cin,kH,kW,Cout) and channels-second in PyTorch (Cout,Cin,kH,kW and Cin,Cout,kH,kW); state dicts hold
+/// PyTorch's layout.
 #pragma once
 
 #include <functional>
@@ -32,7 +33,8 @@ class Module {
 
   /// Copies of the parameters under prefix + name, in PyTorch's layout.
   StateDict state_dict(const std::string& prefix = "") const;
-  /// Overwrites the parameters. Throws UserError naming the parameter when one is missing or has another shape.
+  /// Overwrites the parameters. Throws UserError naming the parameter when one is missing or has another
+  /// shape.
   void load_state_dict(const StateDict& state, const std::string& prefix = "");
   /// Overwrites the parameters with another module's of the same structure.
   void copy_from(const Module& other);

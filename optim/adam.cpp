@@ -8,7 +8,9 @@ namespace damc {
 
 Adam::Adam(const Module& module, const AdamOptions& options) : options_(options) {
   module.visit("", [&](const std::string& name, const Variable& parameter) {
-    const auto zeros = [&] { return Tensor::zeros(parameter.shape(), parameter.dtype(), parameter.device()); };
+    const auto zeros = [&] {
+      return Tensor::zeros(parameter.shape(), parameter.dtype(), parameter.device());
+    };
     slots_.push_back({name, parameter, zeros(), zeros()});
   });
   ENSURE(!slots_.empty(), "adam: a module without parameters");
@@ -23,10 +25,11 @@ void Adam::step(const std::vector<Tensor>& grads, const Tensor& norm, double lr,
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     const Slot& slot = slots_[i];
     ENSURE(grads[i].shape() == slot.parameter.shape() && grads[i].dtype() == slot.parameter.dtype(),
-           "adam: gradient {} {} for parameter '{}' {} {}", grads[i].shape().str(), name(grads[i].dtype()), slot.name,
-           slot.parameter.shape().str(), name(slot.parameter.dtype()));
-    on.adam({slot.parameter.value(), grads[i].contiguous(), slot.m, slot.v, &schedule_, max_norm > 0.0 ? &norm : nullptr,
-             max_norm, options_.beta1, options_.beta2, options_.eps, options_.weight_decay});
+           "adam: gradient {} {} for parameter '{}' {} {}", grads[i].shape().str(), name(grads[i].dtype()),
+           slot.name, slot.parameter.shape().str(), name(slot.parameter.dtype()));
+    on.adam({slot.parameter.value(), grads[i].contiguous(), slot.m, slot.v, &schedule_,
+             max_norm > 0.0 ? &norm : nullptr, max_norm, options_.beta1, options_.beta2, options_.eps,
+             options_.weight_decay});
   }
 }
 
@@ -46,8 +49,8 @@ void Adam::load_state_dict(const StateDict& state, const std::string& prefix) {
     if (found == state.end()) user_error(fmt::format("no optimiser state named '{}'", prefix + name));
     const Tensor value = from_torch_layout(found->second);
     if (value.shape() != into.shape()) {
-      user_error(fmt::format("optimiser state '{}' has shape {}, expected {}", prefix + name, value.shape().str(),
-                             into.shape().str()));
+      user_error(fmt::format("optimiser state '{}' has shape {}, expected {}", prefix + name,
+                             value.shape().str(), into.shape().str()));
     }
     into.copy_from(value.to(into.dtype()));
   };

@@ -21,8 +21,9 @@ class Adam {
  public:
   Adam(const Module& module, const AdamOptions& options);
 
-  /// One update with learning rate lr. grads are in the order of module.parameters(); `norm` is their global_norm. With
-  /// max_norm > 0 they are scaled down together so that it is at most max_norm (PyTorch's clip_grad_norm_).
+  /// One update with learning rate lr. grads are in the order of module.parameters(); `norm` is their
+  /// global_norm. With max_norm > 0 they are scaled down together so that it is at most max_norm (PyTorch's
+  /// clip_grad_norm_).
   void step(const std::vector<Tensor>& grads, const Tensor& norm, double lr, double max_norm = 0.0);
 
   /// Moments and step count under prefix + "m.<parameter>", "v.<parameter>", "schedule".

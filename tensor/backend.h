@@ -1,7 +1,8 @@
 /// The contract: everything a device must do. A backend that lacks a kernel does not compile.
 ///
-/// Operands are checked by tensor/ops.cpp before they come here: same device, same float type, fitting shapes.
-/// "Shared" kernels are written once, in tensor/shared_kernels.h; only memory, gemm and convolution differ by device.
+/// Operands are checked by tensor/ops.cpp before they come here: same device, same float type, fitting
+/// shapes. "Shared" kernels are written once, in tensor/shared_kernels.h; only memory, gemm and convolution
+/// differ by device.
 #pragma once
 
 #include <cstddef>
@@ -23,8 +24,9 @@ struct Epilogue {
   const Unary* activation = nullptr;
 };
 
-/// Where a draw of random numbers starts: block number `state[1] + delta` of the stream (seed `state[0]`, `stream`).
-/// `state` is an i64 tensor of two on the device, so that a recorded step draws new noise at each replay.
+/// Where a draw of random numbers starts: block number `state[1] + delta` of the stream (seed `state[0]`,
+/// `stream`). `state` is an i64 tensor of two on the device, so that a recorded step draws new noise at each
+/// replay.
 struct RandomSlice {
   const Tensor* state;
   std::uint64_t stream;
@@ -34,8 +36,9 @@ struct RandomSlice {
 /// One tensor's Adam or AdamW update; see optim/adam.h for the equations.
 struct AdamStep {
   Tensor param, grad, m, v;
-  const Tensor* schedule;   ///< f64 of three on the device: learning rate, beta1^t, beta2^t
-  const Tensor* grad_norm;  ///< scalar of the parameter's type: global norm of the gradients; null: no clipping
+  const Tensor* schedule;  ///< f64 of three on the device: learning rate, beta1^t, beta2^t
+  const Tensor*
+      grad_norm;  ///< scalar of the parameter's type: global norm of the gradients; null: no clipping
   double max_norm, beta1, beta2, eps, weight_decay;
 };
 
@@ -57,7 +60,8 @@ class Backend {
   virtual void copy(const Tensor& in, const Tensor& out) = 0;
   virtual void unary(const Unary& f, const Tensor& x, const Tensor& out) = 0;
   /// out = g f'(x), y = f(x); all contiguous but g.
-  virtual void unary_vjp(const Unary& f, const Tensor& g, const Tensor& x, const Tensor& y, const Tensor& out) = 0;
+  virtual void unary_vjp(const Unary& f, const Tensor& g, const Tensor& x, const Tensor& y,
+                         const Tensor& out) = 0;
   virtual void binary(BinaryOp f, const Tensor& a, const Tensor& b, const Tensor& out) = 0;
 
   // Shared, reducing. x is [outer, reduced, inner], out [outer, inner], all contiguous.
@@ -67,24 +71,25 @@ class Backend {
   // Shared, instance normalisation over the pixels of x [N, P, C]; mean, rstd, sums are [N, C]; w, b are [C].
   virtual void instance_norm_stats(const Tensor& x, double eps, const Tensor& mean, const Tensor& rstd) = 0;
   /// out = act((x - mean) rstd w + b)
-  virtual void instance_norm(const Tensor& x, const Tensor& mean, const Tensor& rstd, const Tensor& w, const Tensor& b,
-                             const Unary* activation, const Tensor& out) = 0;
+  virtual void instance_norm(const Tensor& x, const Tensor& mean, const Tensor& rstd, const Tensor& w,
+                             const Tensor& b, const Unary* activation, const Tensor& out) = 0;
   /// sum_g = sum over pixels of g, sum_gx = sum over pixels of g (x - mean) rstd
   virtual void instance_norm_sums(const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd,
                                   const Tensor& sum_g, const Tensor& sum_gx) = 0;
   /// out = w rstd (g - sum_g / P - (x - mean) rstd sum_gx / P)
   virtual void instance_norm_grad_x(const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd,
-                                    const Tensor& w, const Tensor& sum_g, const Tensor& sum_gx, const Tensor& out) = 0;
+                                    const Tensor& w, const Tensor& sum_g, const Tensor& sum_gx,
+                                    const Tensor& out) = 0;
 
-  // By device: OpenBLAS; cuBLAS. out = act(a b + bias): a [.., M, K], b [.., K, N], out [.., M, N] contiguous,
-  // 2 or 3 dimensions; one of the last two strides of a and b is 1.
+  // By device: OpenBLAS; cuBLAS. out = act(a b + bias): a [.., M, K], b [.., K, N], out [.., M, N]
+  // contiguous, 2 or 3 dimensions; one of the last two strides of a and b is 1.
   virtual void gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) = 0;
 
   // By device: im2col / col2im and gemm; cuDNN. Contiguous N,H,W,C images and Cout,kH,kW,Cin filters.
   virtual void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Epilogue& epilogue,
                       const Tensor& out) = 0;
-  virtual void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Epilogue& epilogue,
-                             const Tensor& out) = 0;
+  virtual void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter,
+                             const Epilogue& epilogue, const Tensor& out) = 0;
   virtual void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, const Tensor& out) = 0;
 
   // Shared, random: Philox4x32-10 (tensor/philox.h); out contiguous. Block k gives elements 4k .. 4k+3.

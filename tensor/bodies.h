@@ -1,7 +1,7 @@
 /// Loop bodies of the shared kernels, for any device: what happens to one element, or to one term of a sum.
 ///
-/// A row body gives row(r), whose operator()(c) treats element c of row r; a reduction body gives load(o, r, i), the
-/// term r of the sum at output (o, i). The executors (tensor/cpu/executor.h) own the loops.
+/// A row body gives row(r), whose operator()(c) treats element c of row r; a reduction body gives load(o, r,
+/// i), the term r of the sum at output (o, i). The executors (tensor/cpu/executor.h) own the loops.
 #pragma once
 
 #include "tensor/backend.h"
@@ -10,7 +10,8 @@
 
 namespace damc {
 
-/// How N operands of one shape are walked: rows of `cols` elements, dimensions merged where the strides allow it.
+/// How N operands of one shape are walked: rows of `cols` elements, dimensions merged where the strides allow
+/// it.
 template <int N>
 struct StridedRows {
   int outer_ndim = 0;
@@ -87,7 +88,9 @@ struct UnaryBody {
     To* out;
     std::int64_t sx, so;
     F f;
-    DAMC_HD void operator()(std::int64_t c) const { at<SO>(out, so, c) = static_cast<To>(f.f(at<SX>(x, sx, c))); }
+    DAMC_HD void operator()(std::int64_t c) const {
+      at<SO>(out, so, c) = static_cast<To>(f.f(at<SX>(x, sx, c)));
+    }
   };
   DAMC_HD Row row(std::int64_t r) const {
     std::int64_t offset[2];
@@ -118,8 +121,13 @@ struct BinaryBody {
   DAMC_HD Row row(std::int64_t r) const {
     std::int64_t offset[3];
     walk.offsets(r, offset);
-    return {a + offset[0],        b + offset[1],        out + offset[2],     walk.inner_stride[0],
-            walk.inner_stride[1], walk.inner_stride[2], f};
+    return {a + offset[0],
+            b + offset[1],
+            out + offset[2],
+            walk.inner_stride[0],
+            walk.inner_stride[1],
+            walk.inner_stride[2],
+            f};
   }
 };
 
@@ -154,7 +162,9 @@ template <class T>
 struct SumBody {
   const T* x;
   std::int64_t reduced, inner;
-  DAMC_HD T load(std::int64_t o, std::int64_t r, std::int64_t i) const { return x[(o * reduced + r) * inner + i]; }
+  DAMC_HD T load(std::int64_t o, std::int64_t r, std::int64_t i) const {
+    return x[(o * reduced + r) * inner + i];
+  }
 };
 
 template <class T>
@@ -253,7 +263,8 @@ struct InstanceNormGradBody {
   };
   DAMC_HD Row row(std::int64_t r) const {
     const std::int64_t n = r / pixels * channels, j = r * channels;
-    return {g + j, x + j, mean + n, rstd + n, w, sum_g + n, sum_gx + n, out + j, T(1) / static_cast<T>(pixels)};
+    return {
+        g + j, x + j, mean + n, rstd + n, w, sum_g + n, sum_gx + n, out + j, T(1) / static_cast<T>(pixels)};
   }
 };
 

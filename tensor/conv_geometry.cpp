@@ -7,20 +7,21 @@ namespace damc {
 ConvGeometry conv_geometry(const Shape& x, const Shape& filter, std::int64_t stride, std::int64_t padding) {
   ENSURE(x.ndim() == 4 && filter.ndim() == 4 && x[3] == filter[3] && filter.numel() > 0 && stride >= 1 &&
              padding >= 0,
-         "conv2d: image {} (N,H,W,C) and filter {} (Cout,kH,kW,Cin), stride {}, padding {}", x.str(), filter.str(),
-         stride, padding);
+         "conv2d: image {} (N,H,W,C) and filter {} (Cout,kH,kW,Cin), stride {}, padding {}", x.str(),
+         filter.str(), stride, padding);
   const std::int64_t room_h = x[1] + 2 * padding - filter[1], room_w = x[2] + 2 * padding - filter[2];
-  ENSURE(room_h >= 0 && room_w >= 0, "conv2d: filter {} is larger than image {} with padding {}", filter.str(), x.str(),
-         padding);
-  return {x[0],      x[1],      x[2],      x[3],   room_h / stride + 1, room_w / stride + 1,
-          filter[0], filter[1], filter[2], stride, padding};
+  ENSURE(room_h >= 0 && room_w >= 0, "conv2d: filter {} is larger than image {} with padding {}",
+         filter.str(), x.str(), padding);
+  return {x[0],      x[1],      x[2],   x[3],   room_h / stride + 1, room_w / stride + 1, filter[0],
+          filter[1], filter[2], stride, padding};
 }
 
-ConvGeometry conv_transpose_geometry(const Shape& x, const Shape& filter, std::int64_t stride, std::int64_t padding) {
+ConvGeometry conv_transpose_geometry(const Shape& x, const Shape& filter, std::int64_t stride,
+                                     std::int64_t padding) {
   ENSURE(x.ndim() == 4 && filter.ndim() == 4 && x[3] == filter[0] && filter.numel() > 0 && stride >= 1 &&
              padding >= 0,
-         "conv_transpose2d: image {} (N,H,W,C) and filter {} (Cin,kH,kW,Cout), stride {}, padding {}", x.str(),
-         filter.str(), stride, padding);
+         "conv_transpose2d: image {} (N,H,W,C) and filter {} (Cin,kH,kW,Cout), stride {}, padding {}",
+         x.str(), filter.str(), stride, padding);
   const std::int64_t h = (x[1] - 1) * stride - 2 * padding + filter[1];
   const std::int64_t w = (x[2] - 1) * stride - 2 * padding + filter[2];
   ENSURE(x[1] > 0 && x[2] > 0 && h > 0 && w > 0,

@@ -1,6 +1,6 @@
 /// The sizes of a 2-D convolution, shared by every backend. Images are N,H,W,C; the filter is Cout,kH,kW,Cin.
-/// A transposed convolution is the input gradient of the convolution with the same filter, so `in` is then the
-/// larger image and `out` the smaller one.
+/// A transposed convolution is the input gradient of the convolution with the same filter, so `in` is then
+/// the larger image and `out` the smaller one.
 #pragma once
 
 #include <cstdint>
@@ -10,10 +10,10 @@
 namespace damc {
 
 struct ConvGeometry {
-  std::int64_t n, in_h, in_w, in_c;    ///< the convolution's input
-  std::int64_t out_h, out_w, out_c;    ///< the convolution's output
-  std::int64_t kernel_h, kernel_w;     ///< filter size
-  std::int64_t stride, padding;        ///< the same in both directions
+  std::int64_t n, in_h, in_w, in_c;  ///< the convolution's input
+  std::int64_t out_h, out_w, out_c;  ///< the convolution's output
+  std::int64_t kernel_h, kernel_w;   ///< filter size
+  std::int64_t stride, padding;      ///< the same in both directions
 
   std::int64_t taps() const { return kernel_h * kernel_w; }
   /// Multiply-adds of one pass (forward, input gradient and weight gradient all cost the same).
@@ -32,6 +32,7 @@ ConvGeometry conv_geometry(const Shape& x, const Shape& filter, std::int64_t str
 
 /// Geometry of the convolution whose input gradient is conv_transpose2d(x, filter), filter = Cin,kH,kW,Cout;
 /// the result's size is (size - 1) stride - 2 padding + kernel. Throws Error with both shapes.
-ConvGeometry conv_transpose_geometry(const Shape& x, const Shape& filter, std::int64_t stride, std::int64_t padding);
+ConvGeometry conv_transpose_geometry(const Shape& x, const Shape& filter, std::int64_t stride,
+                                     std::int64_t padding);
 
 }  // namespace damc

@@ -6,9 +6,7 @@
 
 namespace damc {
 
-std::string Device::str() const {
-  return type == DeviceType::cpu ? "cpu" : fmt::format("cuda:{}", index);
-}
+std::string Device::str() const { return type == DeviceType::cpu ? "cpu" : fmt::format("cuda:{}", index); }
 
 Device parse_device(const std::string& text) {
   if (text == "cpu") return {};

@@ -32,7 +32,7 @@ class UserError : public Error {
 
 /// Throws Error with a formatted message unless `cond` holds:
 /// `ENSURE(a == b, "matmul: inner sizes differ: a is {}, b is {}", a, b)`.
-#define ENSURE(cond, ...)                                          \
-  do {                                                             \
-    if (!(cond)) throw ::damc::Error(::fmt::format(__VA_ARGS__));  \
+#define ENSURE(cond, ...)                                         \
+  do {                                                            \
+    if (!(cond)) throw ::damc::Error(::fmt::format(__VA_ARGS__)); \
   } while (0)

@@ -1,7 +1,7 @@
 /// Pointwise functions, each beside its derivative, written once for every device.
 ///
-/// A unary functor has f(x) and df(x, y) = dy/dx at x with y = f(x). To add one: write it here, add its name to
-/// DAMC_UNARY_OPS, one line in tensor/ops.h, one in autograd/ops.h, one row in tests/op_cases.h.
+/// A unary functor has f(x) and df(x, y) = dy/dx at x with y = f(x). To add one: write it here, add its name
+/// to DAMC_UNARY_OPS, one line in tensor/ops.h, one in autograd/ops.h, one row in tests/op_cases.h.
 #pragma once
 
 #include <cmath>
@@ -10,9 +10,10 @@
 
 namespace damc {
 
-#define DAMC_UNARY_OPS(X)                                                                              \
-  X(affine) X(exp) X(log) X(sqrt) X(square) X(reciprocal) X(sin) X(cos) X(atan) X(tanh) X(sigmoid)     \
-  X(softplus) X(silu) X(leaky_relu) X(clamp) X(greater)
+#define DAMC_UNARY_OPS(X)                                                                                    \
+  X(affine)                                                                                                  \
+  X(exp) X(log) X(sqrt) X(square) X(reciprocal) X(sin) X(cos) X(atan) X(tanh) X(sigmoid) X(softplus) X(silu) \
+      X(leaky_relu) X(clamp) X(greater)
 
 #define DAMC_BINARY_OPS(X) X(add) X(sub) X(mul) X(div)
 
@@ -185,9 +186,9 @@ template <class T, class F>
 void dispatch_unary(const Unary& unary, F&& f) {
   const T p0 = static_cast<T>(unary.p0), p1 = static_cast<T>(unary.p1);
   switch (unary.op) {
-#define X(op)                       \
-  case UnaryOp::op:                 \
-    f(functor::op<T>{p0, p1});      \
+#define X(op)                  \
+  case UnaryOp::op:            \
+    f(functor::op<T>{p0, p1}); \
     break;
     DAMC_UNARY_OPS(X)
 #undef X
@@ -198,9 +199,9 @@ void dispatch_unary(const Unary& unary, F&& f) {
 template <class T, class F>
 void dispatch_binary(BinaryOp binary, F&& f) {
   switch (binary) {
-#define X(op)              \
-  case BinaryOp::op:       \
-    f(functor::op<T>{});   \
+#define X(op)            \
+  case BinaryOp::op:     \
+    f(functor::op<T>{}); \
     break;
     DAMC_BINARY_OPS(X)
 #undef X

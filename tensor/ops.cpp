@@ -101,7 +101,8 @@ Tensor sum_to(const Tensor& x, const Shape& shape) {
     ENSURE(kept(d) || shape[d - extra] == 1, "sum_to: {} to {}", x.shape().str(), shape.str());
   }
   Tensor out = x;
-  // One pass per run of adjacent summed dimensions, from the last to the first; sizes of 1 stay until the end.
+  // One pass per run of adjacent summed dimensions, from the last to the first; sizes of 1 stay until the
+  // end.
   for (int last = x.ndim(); last > 0;) {
     if (kept(last - 1)) {
       --last;
@@ -165,9 +166,10 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, const Unary*
   return out;
 }
 
-Tensor conv2d(const Tensor& x, const Tensor& filter, const Tensor& bias, std::int64_t stride, std::int64_t padding,
-              const Unary* activation) {
-  return conv2d_forward(conv_geometry(x.shape(), filter.shape(), stride, padding), x, filter, bias, activation);
+Tensor conv2d(const Tensor& x, const Tensor& filter, const Tensor& bias, std::int64_t stride,
+              std::int64_t padding, const Unary* activation) {
+  return conv2d_forward(conv_geometry(x.shape(), filter.shape(), stride, padding), x, filter, bias,
+                        activation);
 }
 
 Tensor conv_transpose2d(const Tensor& x, const Tensor& filter, const Tensor& bias, std::int64_t stride,
@@ -179,8 +181,9 @@ Tensor conv_transpose2d(const Tensor& x, const Tensor& filter, const Tensor& bia
 Tensor conv2d_forward(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Tensor& bias,
                       const Unary* activation) {
   check_pair("conv2d", x, filter);
-  ENSURE(x.shape() == s.in_shape() && filter.shape() == s.filter_shape(), "conv2d: image {}, filter {}, expected {}, {}",
-         x.shape().str(), filter.shape().str(), s.in_shape().str(), s.filter_shape().str());
+  ENSURE(x.shape() == s.in_shape() && filter.shape() == s.filter_shape(),
+         "conv2d: image {}, filter {}, expected {}, {}", x.shape().str(), filter.shape().str(),
+         s.in_shape().str(), s.filter_shape().str());
   const Tensor out = like(x, s.out_shape());
   backend(x.device())
       .conv2d(s, x.contiguous(), filter.contiguous(), epilogue("conv2d", x, bias, s.out_c, activation), out);
@@ -195,15 +198,16 @@ Tensor conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filte
          s.out_shape().str(), s.filter_shape().str());
   const Tensor out = like(g, s.in_shape());
   backend(g.device())
-      .conv2d_grad_x(s, g.contiguous(), filter.contiguous(), epilogue("conv2d_grad_x", g, bias, s.in_c, activation),
-                     out);
+      .conv2d_grad_x(s, g.contiguous(), filter.contiguous(),
+                     epilogue("conv2d_grad_x", g, bias, s.in_c, activation), out);
   return out;
 }
 
 Tensor conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x) {
   check_pair("conv2d_grad_w", g, x);
-  ENSURE(g.shape() == s.out_shape() && x.shape() == s.in_shape(), "conv2d_grad_w: gradient {}, image {}, expected {}, {}",
-         g.shape().str(), x.shape().str(), s.out_shape().str(), s.in_shape().str());
+  ENSURE(g.shape() == s.out_shape() && x.shape() == s.in_shape(),
+         "conv2d_grad_w: gradient {}, image {}, expected {}, {}", g.shape().str(), x.shape().str(),
+         s.out_shape().str(), s.in_shape().str());
   const Tensor out = like(x, s.filter_shape());
   backend(x.device()).conv2d_grad_w(s, g.contiguous(), x.contiguous(), out);
   return out;

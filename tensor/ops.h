@@ -1,5 +1,6 @@
 /// Operations on tensors, by PyTorch's names. Operands must share device and float type; elementwise operands
-/// broadcast. Every function throws Error with the shapes in it when they do not fit. Results are new tensors.
+/// broadcast. Every function throws Error with the shapes in it when they do not fit. Results are new
+/// tensors.
 #pragma once
 
 #include <vector>
@@ -16,7 +17,9 @@ Tensor unary_vjp(const Unary& f, const Tensor& g, const Tensor& x, const Tensor&
 Tensor binary(BinaryOp f, const Tensor& a, const Tensor& b);
 
 /// scale x + shift
-inline Tensor affine(const Tensor& x, double scale, double shift) { return unary({UnaryOp::affine, scale, shift}, x); }
+inline Tensor affine(const Tensor& x, double scale, double shift) {
+  return unary({UnaryOp::affine, scale, shift}, x);
+}
 inline Tensor exp(const Tensor& x) { return unary({UnaryOp::exp}, x); }
 inline Tensor log(const Tensor& x) { return unary({UnaryOp::log}, x); }
 inline Tensor sqrt(const Tensor& x) { return unary({UnaryOp::sqrt}, x); }
@@ -30,7 +33,9 @@ inline Tensor sigmoid(const Tensor& x) { return unary({UnaryOp::sigmoid}, x); }
 inline Tensor softplus(const Tensor& x) { return unary({UnaryOp::softplus}, x); }
 inline Tensor silu(const Tensor& x) { return unary({UnaryOp::silu}, x); }
 inline Tensor leaky_relu(const Tensor& x, double slope) { return unary({UnaryOp::leaky_relu, slope}, x); }
-inline Tensor clamp(const Tensor& x, double low, double high) { return unary({UnaryOp::clamp, low, high}, x); }
+inline Tensor clamp(const Tensor& x, double low, double high) {
+  return unary({UnaryOp::clamp, low, high}, x);
+}
 inline Tensor greater(const Tensor& x, double bound) { return unary({UnaryOp::greater, bound}, x); }
 
 inline Tensor add(const Tensor& a, const Tensor& b) { return binary(BinaryOp::add, a, b); }
@@ -60,8 +65,8 @@ Tensor matmul(const Tensor& a, const Tensor& b);
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, const Unary* activation = nullptr);
 
 // Convolutions, channels last: images N,H,W,C, filters Cout,kH,kW,Cin.
-Tensor conv2d(const Tensor& x, const Tensor& filter, const Tensor& bias, std::int64_t stride, std::int64_t padding,
-              const Unary* activation = nullptr);
+Tensor conv2d(const Tensor& x, const Tensor& filter, const Tensor& bias, std::int64_t stride,
+              std::int64_t padding, const Unary* activation = nullptr);
 /// filter Cin,kH,kW,Cout
 Tensor conv_transpose2d(const Tensor& x, const Tensor& filter, const Tensor& bias, std::int64_t stride,
                         std::int64_t padding, const Unary* activation = nullptr);

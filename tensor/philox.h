@@ -1,8 +1,10 @@
-/// Philox4x32-10, the counter-based generator of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (2011).
+/// Philox4x32-10, the counter-based generator of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3"
+/// (2011).
 ///
-/// Block k of stream s under a seed is a pure function of (seed, s, k), so any part of a stream can be drawn in any
-/// order by any number of threads. Counter, key and the transforms to floats are those of cuRAND's device generator
-/// curandStatePhilox4_32_10 with subsequence s and offset 4 k: both give the same numbers, to float rounding.
+/// Block k of stream s under a seed is a pure function of (seed, s, k), so any part of a stream can be drawn
+/// in any order by any number of threads. Counter, key and the transforms to floats are those of cuRAND's
+/// device generator curandStatePhilox4_32_10 with subsequence s and offset 4 k: both give the same numbers,
+/// to float rounding.
 #pragma once
 
 #include <cmath>

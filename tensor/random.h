@@ -6,7 +6,8 @@
 
 namespace damc {
 
-/// Draws from one stream, in order. Same seed, stream and position: same numbers, on every device and thread count.
+/// Draws from one stream, in order. Same seed, stream and position: same numbers, on every device and thread
+/// count.
 class Generator {
  public:
   explicit Generator(std::uint64_t seed, std::uint64_t stream = 0, Device device = {});

@@ -21,7 +21,9 @@ std::int64_t Shape::numel() const {
   return n;
 }
 
-bool Shape::operator==(const Shape& other) const { return std::equal(begin(), end(), other.begin(), other.end()); }
+bool Shape::operator==(const Shape& other) const {
+  return std::equal(begin(), end(), other.begin(), other.end());
+}
 
 Shape Shape::contiguous_strides() const {
   Shape strides = *this;

@@ -1,4 +1,5 @@
-/// SharedKernels<Executor>: every kernel that does not differ by device, written once over an executor's loops.
+/// SharedKernels<Executor>: every kernel that does not differ by device, written once over an executor's
+/// loops.
 ///
 /// An executor has  for_each(n, body)  body(i);  for_rows(rows, cols, body)  body.row(r)(c);
 /// and  reduce<T>(outer, reduced, inner, body, out)  out[o, i] = sum over r of body.load(o, r, i).
@@ -40,14 +41,16 @@ class SharedKernels : public Backend {
     });
   }
 
-  void unary_vjp(const Unary& f, const Tensor& g, const Tensor& x, const Tensor& y, const Tensor& out) override {
+  void unary_vjp(const Unary& f, const Tensor& g, const Tensor& x, const Tensor& y,
+                 const Tensor& out) override {
     dispatch_float(out.dtype(), [&]<class T>(T) {
       dispatch_unary<T>(f, [&](auto functor) {
         using F = decltype(functor);
         const auto walk = strided_rows<2>({&g, &out});
         const auto run = [&]<int SG>() {
-          exec_.for_rows(walk.rows, walk.cols,
-                         UnaryVjpBody<T, F, SG>{walk, g.data<T>(), x.data<T>(), y.data<T>(), out.data<T>(), functor});
+          exec_.for_rows(
+              walk.rows, walk.cols,
+              UnaryVjpBody<T, F, SG>{walk, g.data<T>(), x.data<T>(), y.data<T>(), out.data<T>(), functor});
         };
         if (walk.inner_stride[0] == 1) {
           run.template operator()<1>();
@@ -90,8 +93,8 @@ class SharedKernels : public Backend {
 
   void sum_squares(const Tensor& x, const Tensor& out) override {
     dispatch_float(x.dtype(), [&]<class T>(T) {
-      exec_.template reduce<T>(x.size(0), x.size(1), x.size(2), SumSquaresBody<T>{x.data<T>(), x.size(1), x.size(2)},
-                               out.data<T>());
+      exec_.template reduce<T>(x.size(0), x.size(1), x.size(2),
+                               SumSquaresBody<T>{x.data<T>(), x.size(1), x.size(2)}, out.data<T>());
     });
   }
 
@@ -99,22 +102,24 @@ class SharedKernels : public Backend {
     dispatch_float(x.dtype(), [&]<class T>(T) {
       const std::int64_t n = x.size(0), pixels = x.size(1), channels = x.size(2);
       const T per_pixel = T(1) / static_cast<T>(pixels);
-      exec_.template reduce<T>(n, pixels, channels, SumBody<T>{x.data<T>(), pixels, channels}, mean.data<T>());
+      exec_.template reduce<T>(n, pixels, channels, SumBody<T>{x.data<T>(), pixels, channels},
+                               mean.data<T>());
       exec_.for_each(n * channels, ScaleBody<T>{mean.data<T>(), per_pixel});
       exec_.template reduce<T>(n, pixels, channels,
-                               CentredSquareBody<T>{x.data<T>(), mean.data<T>(), pixels, channels}, rstd.data<T>());
+                               CentredSquareBody<T>{x.data<T>(), mean.data<T>(), pixels, channels},
+                               rstd.data<T>());
       exec_.for_each(n * channels, RstdBody<T>{rstd.data<T>(), per_pixel, static_cast<T>(eps)});
     });
   }
 
-  void instance_norm(const Tensor& x, const Tensor& mean, const Tensor& rstd, const Tensor& w, const Tensor& b,
-                     const Unary* activation, const Tensor& out) override {
+  void instance_norm(const Tensor& x, const Tensor& mean, const Tensor& rstd, const Tensor& w,
+                     const Tensor& b, const Unary* activation, const Tensor& out) override {
     dispatch_float(x.dtype(), [&]<class T>(T) {
       dispatch_activation<T>(activation, [&](auto f) {
         using F = decltype(f);
         exec_.for_rows(x.size(0) * x.size(1), x.size(2),
-                       InstanceNormBody<T, F>{x.data<T>(), mean.data<T>(), rstd.data<T>(), w.data<T>(), b.data<T>(),
-                                              out.data<T>(), x.size(1), x.size(2), f});
+                       InstanceNormBody<T, F>{x.data<T>(), mean.data<T>(), rstd.data<T>(), w.data<T>(),
+                                              b.data<T>(), out.data<T>(), x.size(1), x.size(2), f});
       });
     });
   }
@@ -123,7 +128,8 @@ class SharedKernels : public Backend {
                           const Tensor& sum_g, const Tensor& sum_gx) override {
     dispatch_float(x.dtype(), [&]<class T>(T) {
       const std::int64_t n = x.size(0), pixels = x.size(1), channels = x.size(2);
-      exec_.template reduce<T>(n, pixels, channels, SumBody<T>{g.data<T>(), pixels, channels}, sum_g.data<T>());
+      exec_.template reduce<T>(n, pixels, channels, SumBody<T>{g.data<T>(), pixels, channels},
+                               sum_g.data<T>());
       exec_.template reduce<T>(
           n, pixels, channels,
           NormProductBody<T>{g.data<T>(), x.data<T>(), mean.data<T>(), rstd.data<T>(), pixels, channels},
@@ -131,12 +137,14 @@ class SharedKernels : public Backend {
     });
   }
 
-  void instance_norm_grad_x(const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd, const Tensor& w,
-                            const Tensor& sum_g, const Tensor& sum_gx, const Tensor& out) override {
+  void instance_norm_grad_x(const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd,
+                            const Tensor& w, const Tensor& sum_g, const Tensor& sum_gx,
+                            const Tensor& out) override {
     dispatch_float(x.dtype(), [&]<class T>(T) {
-      exec_.for_rows(x.size(0) * x.size(1), x.size(2),
-                     InstanceNormGradBody<T>{g.data<T>(), x.data<T>(), mean.data<T>(), rstd.data<T>(), w.data<T>(),
-                                             sum_g.data<T>(), sum_gx.data<T>(), out.data<T>(), x.size(1), x.size(2)});
+      exec_.for_rows(
+          x.size(0) * x.size(1), x.size(2),
+          InstanceNormGradBody<T>{g.data<T>(), x.data<T>(), mean.data<T>(), rstd.data<T>(), w.data<T>(),
+                                  sum_g.data<T>(), sum_gx.data<T>(), out.data<T>(), x.size(1), x.size(2)});
     });
   }
 
@@ -157,10 +165,11 @@ class SharedKernels : public Backend {
 
   void adam(const AdamStep& step) override {
     dispatch_float(step.param.dtype(), [&]<class T>(T) {
-      exec_.for_rows(1, step.param.numel(),
-                     AdamBody<T>{step.param.data<T>(), step.grad.data<T>(), step.m.data<T>(), step.v.data<T>(),
-                                 step.schedule->data<double>(), step.grad_norm ? step.grad_norm->data<T>() : nullptr,
-                                 step.max_norm, step.beta1, step.beta2, step.eps, step.weight_decay});
+      exec_.for_rows(
+          1, step.param.numel(),
+          AdamBody<T>{step.param.data<T>(), step.grad.data<T>(), step.m.data<T>(), step.v.data<T>(),
+                      step.schedule->data<double>(), step.grad_norm ? step.grad_norm->data<T>() : nullptr,
+                      step.max_norm, step.beta1, step.beta2, step.eps, step.weight_decay});
     });
   }
 
@@ -214,7 +223,8 @@ class SharedKernels : public Backend {
   void map(F f, const Tensor& in, const Tensor& out) {
     const auto walk = strided_rows<2>({&in, &out});
     const auto run = [&]<int SX, int SO>() {
-      exec_.for_rows(walk.rows, walk.cols, UnaryBody<To, From, F, SX, SO>{walk, in.data<From>(), out.data<To>(), f});
+      exec_.for_rows(walk.rows, walk.cols,
+                     UnaryBody<To, From, F, SX, SO>{walk, in.data<From>(), out.data<To>(), f});
     };
     if (walk.inner_stride[0] == 1 && walk.inner_stride[1] == 1) {
       run.template operator()<1, 1>();
@@ -226,7 +236,8 @@ class SharedKernels : public Backend {
   template <bool kNormal>
   void draw(const RandomSlice& slice, const Tensor& out) {
     dispatch_float(out.dtype(), [&]<class T>(T) {
-      exec_.for_each((out.numel() + 3) / 4, RandomBody<T, kNormal>{pointer(slice), out.data<T>(), out.numel()});
+      exec_.for_each((out.numel() + 3) / 4,
+                     RandomBody<T, kNormal>{pointer(slice), out.data<T>(), out.numel()});
     });
   }
 };

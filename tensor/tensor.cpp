@@ -21,12 +21,14 @@ Tensor Tensor::full(const Shape& shape, double value, Dtype dtype, Device device
   return out;
 }
 
-Tensor Tensor::zeros(const Shape& shape, Dtype dtype, Device device) { return full(shape, 0.0, dtype, device); }
+Tensor Tensor::zeros(const Shape& shape, Dtype dtype, Device device) {
+  return full(shape, 0.0, dtype, device);
+}
 
 template <class T>
 Tensor Tensor::from(std::span<const T> values, const Shape& shape, Device device) {
-  ENSURE(static_cast<std::int64_t>(values.size()) == shape.numel(), "tensor: {} values for shape {}", values.size(),
-         shape.str());
+  ENSURE(static_cast<std::int64_t>(values.size()) == shape.numel(), "tensor: {} values for shape {}",
+         values.size(), shape.str());
   const Tensor out = empty(shape, dtype_of<T>(), device);
   backend(device).copy_bytes(out.data<T>(), values.data(), values.size_bytes(), CopyKind::host_to_device);
   return out;
@@ -49,13 +51,14 @@ bool Tensor::is_contiguous() const {
 template <class T>
 std::vector<T> Tensor::to_vector() const {
   if (dtype_ != dtype_of<T>()) {
-    ENSURE(dtype_ != Dtype::i64 && dtype_of<T>() != Dtype::i64, "tensor: no conversion from {} to {}", name(dtype_),
-           name(dtype_of<T>()));
+    ENSURE(dtype_ != Dtype::i64 && dtype_of<T>() != Dtype::i64, "tensor: no conversion from {} to {}",
+           name(dtype_), name(dtype_of<T>()));
     return to(dtype_of<T>()).template to_vector<T>();
   }
   const Tensor source = contiguous();
   std::vector<T> values(static_cast<std::size_t>(numel()));
-  backend(device()).copy_bytes(values.data(), source.data<T>(), values.size() * sizeof(T), CopyKind::device_to_host);
+  backend(device()).copy_bytes(values.data(), source.data<T>(), values.size() * sizeof(T),
+                               CopyKind::device_to_host);
   return values;
 }
 
@@ -82,8 +85,8 @@ Tensor Tensor::reshape(const Shape& wanted) const {
     }
   }
   if (unknown >= 0 && known > 0) shape[unknown] = numel() / known;
-  ENSURE(shape.numel() == numel() && (unknown < 0 || known > 0), "reshape: {} does not fit into {}", shape_.str(),
-         wanted.str());
+  ENSURE(shape.numel() == numel() && (unknown < 0 || known > 0), "reshape: {} does not fit into {}",
+         shape_.str(), wanted.str());
   Tensor out = contiguous();
   out.shape_ = shape;
   out.strides_ = shape.contiguous_strides();
@@ -96,8 +99,8 @@ Tensor Tensor::permute(const Shape& order) const {
   Tensor out = *this;
   for (int i = 0; i < ndim(); ++i) {
     const auto source = static_cast<int>(order[i]);
-    ENSURE(source >= 0 && source < ndim() && !(seen & (1u << source)), "permute: order {} for shape {}", order.str(),
-           shape_.str());
+    ENSURE(source >= 0 && source < ndim() && !(seen & (1u << source)), "permute: order {} for shape {}",
+           order.str(), shape_.str());
     seen |= 1u << source;
     out.shape_[i] = shape_[source];
     out.strides_[i] = strides_[source];
@@ -108,7 +111,8 @@ Tensor Tensor::permute(const Shape& order) const {
 Tensor Tensor::transpose(int a, int b) const {
   if (a < 0) a += ndim();
   if (b < 0) b += ndim();
-  ENSURE(a >= 0 && b >= 0 && a < ndim() && b < ndim(), "transpose: dimensions {}, {} of shape {}", a, b, shape_.str());
+  ENSURE(a >= 0 && b >= 0 && a < ndim() && b < ndim(), "transpose: dimensions {}, {} of shape {}", a, b,
+         shape_.str());
   Tensor out = *this;
   std::swap(out.shape_[a], out.shape_[b]);
   std::swap(out.strides_[a], out.strides_[b]);
@@ -133,7 +137,7 @@ Tensor Tensor::expand(const Shape& shape) const {
   for (int i = 0; i < shape.ndim(); ++i) {
     const int source = i - (shape.ndim() - ndim());
     const bool repeat = source < 0 || (shape_[source] == 1 && shape[i] != 1);
-    ENSURE(repeat || shape_[source] == shape[i], "expand: {} to {}", shape_.str(), shape.str());
+    ENSURE(shape[i] >= 0 && (repeat || shape_[source] == shape[i]), "expand: {} to {}", shape_.str(), shape.str());
     out.strides_[i] = repeat ? 0 : strides_[source];
   }
   return out;

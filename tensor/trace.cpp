@@ -21,8 +21,10 @@ void print_call(Backend& inner, const char* name, const Tensor& out, const std::
 class TraceBackend final : public ObservedBackend {
  public:
   explicit TraceBackend(std::unique_ptr<Backend> inner)
-      : ObservedBackend(*inner, [&backend = *inner](const char* name, const Tensor& out,
-                                                    const auto& call) { print_call(backend, name, out, call); }),
+      : ObservedBackend(*inner,
+                        [&backend = *inner](const char* name, const Tensor& out, const auto& call) {
+                          print_call(backend, name, out, call);
+                        }),
         owned_(std::move(inner)) {}
 
  private:

@@ -1,7 +1,7 @@
 /// Watching kernels: a backend that tells an observer of every call before it passes it on.
 ///
-/// DAMC_TRACE=1 in the environment prints one line per kernel (name, output shape, microseconds) to stderr. Tests use
-/// an observer of their own, to count which kernels a computation runs.
+/// DAMC_TRACE=1 in the environment prints one line per kernel (name, output shape, microseconds) to stderr.
+/// Tests use an observer of their own, to count which kernels a computation runs.
 #pragma once
 
 #include <functional>
@@ -11,7 +11,8 @@
 
 namespace damc {
 
-/// Passes every call to `inner`; `around(name, out, call)` must run call() once. `out` is what the kernel writes.
+/// Passes every call to `inner`; `around(name, out, call)` must run call() once. `out` is what the kernel
+/// writes.
 class ObservedBackend : public Backend {
  public:
   using Around = std::function<void(const char* name, const Tensor& out, const std::function<void()>& call)>;
@@ -36,7 +37,8 @@ class ObservedBackend : public Backend {
   void unary(const Unary& f, const Tensor& x, const Tensor& out) override {
     around_("unary", out, [&] { inner_.unary(f, x, out); });
   }
-  void unary_vjp(const Unary& f, const Tensor& g, const Tensor& x, const Tensor& y, const Tensor& out) override {
+  void unary_vjp(const Unary& f, const Tensor& g, const Tensor& x, const Tensor& y,
+                 const Tensor& out) override {
     around_("unary_vjp", out, [&] { inner_.unary_vjp(f, g, x, y, out); });
   }
   void binary(BinaryOp f, const Tensor& a, const Tensor& b, const Tensor& out) override {
@@ -51,16 +53,17 @@ class ObservedBackend : public Backend {
   void instance_norm_stats(const Tensor& x, double eps, const Tensor& mean, const Tensor& rstd) override {
     around_("instance_norm_stats", mean, [&] { inner_.instance_norm_stats(x, eps, mean, rstd); });
   }
-  void instance_norm(const Tensor& x, const Tensor& mean, const Tensor& rstd, const Tensor& w, const Tensor& b,
-                     const Unary* activation, const Tensor& out) override {
+  void instance_norm(const Tensor& x, const Tensor& mean, const Tensor& rstd, const Tensor& w,
+                     const Tensor& b, const Unary* activation, const Tensor& out) override {
     around_("instance_norm", out, [&] { inner_.instance_norm(x, mean, rstd, w, b, activation, out); });
   }
   void instance_norm_sums(const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd,
                           const Tensor& sum_g, const Tensor& sum_gx) override {
     around_("instance_norm_sums", sum_g, [&] { inner_.instance_norm_sums(g, x, mean, rstd, sum_g, sum_gx); });
   }
-  void instance_norm_grad_x(const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd, const Tensor& w,
-                            const Tensor& sum_g, const Tensor& sum_gx, const Tensor& out) override {
+  void instance_norm_grad_x(const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd,
+                            const Tensor& w, const Tensor& sum_g, const Tensor& sum_gx,
+                            const Tensor& out) override {
     around_("instance_norm_grad_x", out,
             [&] { inner_.instance_norm_grad_x(g, x, mean, rstd, w, sum_g, sum_gx, out); });
   }

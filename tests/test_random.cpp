@@ -92,12 +92,12 @@ TEST_CASE("tensors hold the blocks of the stream") {
 TEST_CASE("parts of a stream, drawn in any order, are the stream") {
   const Tensor whole = Generator(3, 4).normal({1003}), parts = Tensor::zeros({1003});
   const Tensor state = Tensor::from<std::int64_t>({3, 100}, {2});
-  for (const std::uint64_t block : {150u, 0u, 249u, 1u, 50u}) {
-    const auto first = static_cast<std::int64_t>(4 * block);
-    const auto next = block == 0 ? 1 : block == 1 ? 50 : block == 50 ? 150 : block == 150 ? 249 : 251;
-    const Tensor part = parts.narrow(0, first, std::min<std::int64_t>(1003, 4 * next) - first);
-    // The position adds to the slice's own start, modulo 2^64.
-    backend({}).normal({&state, 4, block - 100}, part);
+  const std::int64_t cuts[] = {0, 1, 50, 150, 249, 251};  // in blocks of four numbers
+  for (const int i : {3, 0, 4, 1, 2}) {
+    const std::int64_t first = 4 * cuts[i], last = std::min<std::int64_t>(1003, 4 * cuts[i + 1]);
+    // A slice starts at the position in `state` plus its own delta, modulo 2^64.
+    const std::uint64_t delta = static_cast<std::uint64_t>(cuts[i]) - 100;
+    backend({}).normal({&state, 4, delta}, parts.narrow(0, first, last - first));
   }
   CHECK(parts.to_vector<float>() == whole.to_vector<float>());
 

@@ -1,5 +1,5 @@
-/// The subcommands of `damc`. Each adds itself, its options and its help to the program; its callback does the work.
-/// Errors are exceptions: UserError exits with 2, anything else with 1 (see main.cpp).
+/// The subcommands of `damc`. Each adds itself, its options and its help to the program; its callback does
+/// the work. Errors are exceptions: UserError exits with 2, anything else with 1 (see main.cpp).
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -25,7 +25,7 @@ struct EvalOptions {
 struct Result {
   double value;
   std::string remark;
-  nlohmann::ordered_json details;
+  nlohmann::ordered_json details = nlohmann::ordered_json::object();
 };
 
 /// Refuses what cannot be computed before anything slow begins.
@@ -42,7 +42,7 @@ void check(const EvalOptions& options, const Config& config) {
   }
 }
 
-Result measure_mse(const Inference& inference) { return {mse(inference), "per pixel value in [-1, 1]", {}}; }
+Result measure_mse(const Inference& inference) { return {mse(inference), "per pixel value in [-1, 1]"}; }
 
 Result measure_auprc(const Inference& inference, const Split& split, const Config& config) {
   const double share = anomaly_share(split.test_is_anomaly);

@@ -8,6 +8,8 @@
 
 namespace {
 
+constexpr const char* kHelp = "'damc --help' and 'damc COMMAND --help' list what there is";
+
 /// An error is one line on stderr, and a hint where there is one.
 int report(const std::string& message, int code) {
   const std::size_t end = message.find('\n');
@@ -20,7 +22,7 @@ int report(const std::string& message, int code) {
 
 int main(int argc, char** argv) {
   CLI::App program{"DAMC: energy-based priors and diffusion-amortised MCMC, from scratch", "damc"};
-  program.require_subcommand(1);
+  program.require_subcommand(0, 1);  // that there is one is checked below: so the error names an unknown one
   program.failure_message([](const CLI::App*, const CLI::Error&) { return std::string(); });
   damc::add_train_command(program);
   damc::add_sample_command(program);
@@ -34,9 +36,10 @@ int main(int argc, char** argv) {
   damc::add_bench_command(program);
   try {
     program.parse(argc, argv);
+    if (program.get_subcommands().empty()) damc::user_error("no command given", kHelp);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return program.exit(error);  // --help
-    return report(std::string(error.what()) + "\nhint: 'damc --help' and 'damc COMMAND --help' list what there is", 2);
+    return report(fmt::format("{}\nhint: {}", error.what(), kHelp), 2);
   } catch (const damc::Exit& exit) {
     return exit.code;
   } catch (const damc::UserError& error) {

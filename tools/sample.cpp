@@ -5,6 +5,7 @@
 
 #include "damc/metrics.h"
 #include "data/image_io.h"
+#include "tensor/error.h"
 #include "tensor/npy.h"
 #include "tensor/ops.h"
 #include "tools/commands.h"

@@ -35,7 +35,8 @@ bool ConfigOptions::given_besides(const std::string& key) const {
 }
 
 std::optional<std::string> ConfigOptions::flag(const std::string& key) const {
-  const auto found = std::find_if(flags_.begin(), flags_.end(), [&](const auto& given) { return given.first == key; });
+  const auto found =
+      std::find_if(flags_.begin(), flags_.end(), [&](const auto& given) { return given.first == key; });
   return found == flags_.end() ? std::nullopt : std::optional(found->second);
 }
 

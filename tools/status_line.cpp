@@ -10,11 +10,16 @@ namespace damc {
 
 std::string duration_text(double seconds) {
   const auto s = std::llround(seconds);
-  return s >= 3600 ? fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60) : fmt::format("{}:{:02}", s / 60, s % 60);
+  return s >= 3600 ? fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)
+                   : fmt::format("{}:{:02}", s / 60, s % 60);
 }
 
 StatusLine::StatusLine(std::int64_t done, std::int64_t total)
-    : total_(total), terminal_(isatty(STDOUT_FILENO) != 0), last_(Clock::now()), last_plain_(last_), last_done_(done) {}
+    : total_(total),
+      terminal_(isatty(STDOUT_FILENO) != 0),
+      last_(Clock::now()),
+      last_plain_(last_),
+      last_done_(done) {}
 
 StatusLine::~StatusLine() {
   if (shown_) fmt::print("\n");
@@ -22,7 +27,8 @@ StatusLine::~StatusLine() {
 
 void StatusLine::update(std::int64_t done, const std::string& details, bool due) {
   const auto now = Clock::now();
-  const double took = std::chrono::duration<double>(now - last_).count() / static_cast<double>(done - last_done_);
+  const double took =
+      std::chrono::duration<double>(now - last_).count() / static_cast<double>(done - last_done_);
   seconds_ = seconds_ == 0.0 ? took : 0.95 * seconds_ + 0.05 * took;
   last_ = now;
   last_done_ = done;

@@ -1,4 +1,5 @@
-/// What a training run shows: on a terminal one line that rewrites itself, elsewhere a plain line at intervals.
+/// What a training run shows: on a terminal one line that rewrites itself, elsewhere a plain line at
+/// intervals.
 #pragma once
 
 #include <chrono>
@@ -13,7 +14,8 @@ class StatusLine {
   StatusLine(std::int64_t done, std::int64_t total);
   ~StatusLine();
 
-  /// After iteration number `done`: rate, time left and `details`. `due` marks the moments a plain output reports.
+  /// After iteration number `done`: rate, time left and `details`. `due` marks the moments a plain output
+  /// reports.
   void update(std::int64_t done, const std::string& details, bool due);
   /// A line of its own above the status line.
   void print(const std::string& line);

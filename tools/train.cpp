@@ -21,7 +21,9 @@ struct TrainOptions {
 void print_plan(const Config& config) {
   const Model model(config);
   fmt::print("{}\n", to_toml(config));
-  const auto line = [](const char* what, std::int64_t count) { fmt::print("{:<10}{:>14} parameters\n", what, count); };
+  const auto line = [](const char* what, std::int64_t count) {
+    fmt::print("{:<10}{:>14} parameters\n", what, count);
+  };
   line("generator", model.G.parameter_count());
   line("energy", model.E.parameter_count());
   line("sampler", model.Q.parameter_count());
@@ -55,14 +57,17 @@ void train(const TrainOptions& options) {
 }  // namespace
 
 void add_train_command(CLI::App& program) {
-  CLI::App& command = *program.add_subcommand("train", "learn generator, energy prior and sampler from images");
+  CLI::App& command =
+      *program.add_subcommand("train", "learn generator, energy prior and sampler from images");
   const auto options = std::make_shared<TrainOptions>(command);
   for (const char* key : {"data", "iterations", "batch", "seed", "device", "precision", "holdout"}) {
     options->config.add_flag(key);
   }
-  command.add_option("--out", options->out, "folder in which the run's own folder is made")->capture_default_str();
+  command.add_option("--out", options->out, "folder in which the run's own folder is made")
+      ->capture_default_str();
   command.add_option("--resume", options->resume, "continue this run exactly where it stood");
-  command.add_flag("--dry-run", options->dry_run, "print the effective configuration, sizes and device, and stop");
+  command.add_flag("--dry-run", options->dry_run,
+                   "print the effective configuration, sizes and device, and stop");
   command.callback([options] { train(*options); });
 }
 

@@ -1,7 +1,7 @@
 #include "tools/training_run.h"
 
-#include <csignal>
 #include <cmath>
+#include <csignal>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -36,7 +36,8 @@ void write_text(const fs::path& file, const std::string& text) {
   atomic_write_file(file, std::as_bytes(std::span(text.data(), text.size())));
 }
 
-/// Drops the lines of stats.jsonl and metrics.jsonl that lie after iteration `done`: they will be written again.
+/// Drops the lines of stats.jsonl and metrics.jsonl that lie after iteration `done`: they will be written
+/// again.
 void rewind_lines(const fs::path& file, std::int64_t done) {
   std::ifstream in(file);
   if (!in) return;
@@ -94,15 +95,16 @@ TrainingRun::TrainingRun(const Config& config, fs::path folder, Split split, std
   const Architecture& images = model_->images;
   if (train.height != images.size || train.width != images.size || train.channels != images.channels) {
     user_error(fmt::format("{} holds images of {}x{}x{}, preset {} needs {}x{}x{}", config.data, train.height,
-                           train.width, train.channels, config.preset, images.size, images.size, images.channels));
+                           train.width, train.channels, config.preset, images.size, images.size,
+                           images.channels));
   }
 }
 
 void TrainingRun::run() {
   const Config& c = model_->config;
   catch_signals();
-  say(fmt::format("{}: {} of {} iterations done, {} training and {} test images, {} parameters", folder_.string(), done_,
-                  c.iterations, split_->train.n, split_->test.n,
+  say(fmt::format("{}: {} of {} iterations done, {} training and {} test images, {} parameters",
+                  folder_.string(), done_, c.iterations, split_->train.n, split_->test.n,
                   model_->G.parameter_count() + model_->E.parameter_count() + model_->Q.parameter_count()));
   const Shape shape{c.batch, model_->images.size, model_->images.size, model_->images.channels};
   std::vector<float> pixels(static_cast<std::size_t>(shape.numel()));
@@ -115,17 +117,19 @@ void TrainingRun::run() {
     const IterationStats stats = trainer_->iterate(done_, Tensor::from(pixels, shape).to(model_->device));
     ++done_;
     const bool logged = every(c.log_every);
-    status.update(done_,
-                  logged ? fmt::format("loss G {:.4g} Q {:.4g}  E+ {:.3g} E- {:.3g}  {:.0f} MiB", stats.loss_g.item(),
-                                       stats.loss_q.item(), stats.energy_plus.item(), stats.energy_minus.item(),
-                                       megabytes(backend(model_->device).bytes_reserved()))
-                         : std::string(),
-                  logged);
+    status.update(
+        done_,
+        logged ? fmt::format("loss G {:.4g} Q {:.4g}  E+ {:.3g} E- {:.3g}  {:.0f} MiB", stats.loss_g.item(),
+                             stats.loss_q.item(), stats.energy_plus.item(), stats.energy_minus.item(),
+                             megabytes(backend(model_->device).bytes_reserved()))
+               : std::string(),
+        logged);
     if (logged) log(done_, stats, status.seconds_per_iteration());
     if (stop_signal || every(c.state_every)) save(done_);
     if (stop_signal) {
-      status.print(fmt::format("stopped by a signal after iteration {}; continue with: damc train --resume {}", done_,
-                               folder_.string()));
+      status.print(
+          fmt::format("stopped by a signal after iteration {}; continue with: damc train --resume {}", done_,
+                      folder_.string()));
       throw Exit{128 + stop_signal};
     }
     if (every(c.grid_every)) write_pictures(done_);
@@ -177,7 +181,9 @@ void TrainingRun::write_pictures(std::int64_t done) {
   const Tensor z0 = m.Q.sample(x, random);
   const Tensor z = m.refine(z0, x);
   const auto decode = [&](const Tensor& latent) { return m.G.forward(latent).value(); };
-  const auto file = [&](const char* what) { return folder_ / "grids" / fmt::format("{}-{:06}.png", what, done); };
+  const auto file = [&](const char* what) {
+    return folder_ / "grids" / fmt::format("{}-{:06}.png", what, done);
+  };
   write_grid(file("reconstructions"), cat(std::vector<Tensor>{x, decode(z), decode(z0)}, 0), shown);
   write_grid(file("samples-damc"), decode(m.Q.sample_prior(columns * columns, random)), columns);
   write_grid(file("samples-lebm"), decode(m.sample_lebm(columns * columns, random)), columns);
@@ -185,7 +191,8 @@ void TrainingRun::write_pictures(std::int64_t done) {
 
 void TrainingRun::evaluate(std::int64_t done) {
   const Inference inference = infer_all(*model_, split_->test);
-  json object = {{"iteration", done}, {"metric", "mse"}, {"value", mse(inference)}, {"images", split_->test.n}};
+  json object = {
+      {"iteration", done}, {"metric", "mse"}, {"value", mse(inference)}, {"images", split_->test.n}};
   append_line(folder_ / "metrics.jsonl", object.dump());
   if (split_->test_is_anomaly.empty()) return;
   object["metric"] = "auprc";

@@ -14,13 +14,15 @@ namespace damc {
 
 class TrainingRun {
  public:
-  /// A new run in `parent`/00000-PRESET. The data set is read first, so that nothing is left behind when it is missing.
+  /// A new run in `parent`/00000-PRESET. The data set is read first, so that nothing is left behind when it
+  /// is missing.
   static TrainingRun start(const Config& config, const std::filesystem::path& parent);
   /// Continues the run in `folder` from its newest state. With `iterations` the run's goal becomes that.
-  static TrainingRun resume(const std::filesystem::path& folder, const std::optional<std::string>& iterations);
+  static TrainingRun resume(const std::filesystem::path& folder,
+                            const std::optional<std::string>& iterations);
 
-  /// Trains to the end. SIGINT and SIGTERM save a state and end the program with 130 or 143 (Exit). Throws Error when a
-  /// loss is not finite; the states saved before stay.
+  /// Trains to the end. SIGINT and SIGTERM save a state and end the program with 130 or 143 (Exit). Throws
+  /// Error when a loss is not finite; the states saved before stay.
   void run();
 
  private:

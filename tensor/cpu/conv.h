@@ -1,4 +1,5 @@
-/// The two data movements of a channels-last convolution by matrix product; see cpu_backend.cpp for the products.
+/// The two data movements of a channels-last convolution by matrix product; see cpu_backend.cpp for the
+/// products.
 ///
 /// Columns are [pixels of the output, kH, kW, Cin]: one row holds all that one output pixel sees.
 #pragma once
@@ -38,7 +39,8 @@ void im2col(const ConvGeometry& s, const T* x, std::int64_t first, std::int64_t 
   }
 }
 
-/// The taps that reach one input coordinate: kernel index first, first + stride, .. while the output index falls by one.
+/// The taps that reach one input coordinate: kernel index first, first + stride, .. while the output index
+/// falls by one.
 struct TapRange {
   std::int64_t kernel, output, count;
 };
@@ -56,8 +58,9 @@ inline TapRange taps_of(std::int64_t in, std::int64_t stride, std::int64_t paddi
   return {k, o, std::min(by_kernel, o + 1)};
 }
 
-/// The transpose of im2col in gather form: each pixel of images [first, first + count) of out [N, H, W, C] sums the
-/// columns' entries that were copied from it, then out = act(sum + bias). `activation` is a functor, bias may be null.
+/// The transpose of im2col in gather form: each pixel of images [first, first + count) of out [N, H, W, C]
+/// sums the columns' entries that were copied from it, then out = act(sum + bias). `activation` is a functor,
+/// bias may be null.
 template <class T, class F>
 void col2im(const ConvGeometry& s, const T* columns, std::int64_t first, std::int64_t count, const T* bias,
             F activation, T* out) {

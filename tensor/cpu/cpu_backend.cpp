@@ -16,7 +16,8 @@ namespace {
 template <class T>
 class Scratch {
  public:
-  Scratch(HostPool& pool, std::int64_t count) : pool_(pool), bytes_(static_cast<std::size_t>(count) * sizeof(T)) {
+  Scratch(HostPool& pool, std::int64_t count)
+      : pool_(pool), bytes_(static_cast<std::size_t>(count) * sizeof(T)) {
     data_ = pool_.allocate(bytes_);
   }
   ~Scratch() { pool_.release(data_, bytes_); }
@@ -92,7 +93,8 @@ class CpuBackend final : public SharedKernels<CpuExecutor> {
         const bool direct = s.is_gemm();
         const Scratch<T> columns(pool_, direct ? 0 : count * pixels * depth);
         T* target = direct ? out.data<T>() + first * depth : columns.data();
-        damc::gemm<T>(count * pixels, depth, s.out_c, {y, s.out_c}, {filter.data<T>(), depth}, T(0), target, depth);
+        damc::gemm<T>(count * pixels, depth, s.out_c, {y, s.out_c}, {filter.data<T>(), depth}, T(0), target,
+                      depth);
         if (direct) {
           apply_epilogue<T>(epilogue, target, count * s.taps(), s.in_c);
         } else {
@@ -104,12 +106,13 @@ class CpuBackend final : public SharedKernels<CpuExecutor> {
     });
   }
 
-  /// out [Cout, kH kW Cin] = sum over pixels of g^T columns(x); the blocks add up, so only the product is threaded.
+  /// out [Cout, kH kW Cin] = sum over pixels of g^T columns(x); the blocks add up, so only the product is
+  /// threaded.
   void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, const Tensor& out) override {
     dispatch_float(out.dtype(), [&]<class T>(T) {
       const std::int64_t pixels = s.out_h * s.out_w, depth = s.taps() * s.in_c;
-      const std::int64_t block = std::clamp<std::int64_t>(kColumnBytes / (pixels * depth * std::int64_t{sizeof(T)}), 1,
-                                                          std::max<std::int64_t>(1, s.n));
+      const std::int64_t block = std::clamp<std::int64_t>(
+          kColumnBytes / (pixels * depth * std::int64_t{sizeof(T)}), 1, std::max<std::int64_t>(1, s.n));
       if (s.n == 0) out.fill(0.0);
       for (std::int64_t first = 0; first < s.n; first += block) {
         const std::int64_t count = std::min(block, s.n - first);
@@ -117,24 +120,25 @@ class CpuBackend final : public SharedKernels<CpuExecutor> {
         const Scratch<T> columns(pool_, direct ? 0 : count * pixels * depth);
         if (!direct) im2col(s, x.data<T>(), first, count, columns.data());
         damc::gemm<T>(s.out_c, depth, count * pixels, {g.data<T>() + first * pixels * s.out_c, s.out_c, true},
-                      {direct ? x.data<T>() + first * depth : columns.data(), depth}, first == 0 ? T(0) : T(1),
-                      out.data<T>(), depth);
+                      {direct ? x.data<T>() + first * depth : columns.data(), depth},
+                      first == 0 ? T(0) : T(1), out.data<T>(), depth);
       }
     });
   }
 
  private:
-  static constexpr std::int64_t kBlockRows = 512;           // rows of a product that make packing the filter cheap
+  static constexpr std::int64_t kBlockRows = 512;  // rows of a product that make packing the filter cheap
   static constexpr std::int64_t kColumnBytes = 16ll << 20;  // columns of one weight-gradient product
 
-  /// Cuts the batch into blocks of images, each thread taking whole blocks; with fewer blocks than threads the
-  /// threads work inside the blocks instead (OpenMP and OpenBLAS run a nested region on one thread).
+  /// Cuts the batch into blocks of images, each thread taking whole blocks; with fewer blocks than threads
+  /// the threads work inside the blocks instead (OpenMP and OpenBLAS run a nested region on one thread).
   template <class F>
   static void for_image_blocks(const ConvGeometry& s, F&& f) {
     const std::int64_t pixels = s.out_h * s.out_w;
     const std::int64_t threads = omp_in_parallel() ? 1 : omp_get_max_threads();
     const std::int64_t most = (s.n + threads - 1) / threads;
-    const std::int64_t block = std::clamp<std::int64_t>(kBlockRows / pixels, 1, std::max<std::int64_t>(1, most));
+    const std::int64_t block =
+        std::clamp<std::int64_t>(kBlockRows / pixels, 1, std::max<std::int64_t>(1, most));
     const std::int64_t blocks = (s.n + block - 1) / block;
 #pragma omp parallel for schedule(dynamic, 1) if (blocks >= threads && threads > 1)
     for (std::int64_t i = 0; i < blocks; ++i) f(i * block, std::min(block, s.n - i * block));

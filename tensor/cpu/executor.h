@@ -1,6 +1,7 @@
 /// The CPU's loops: OpenMP threads outside, SIMD inside.
 ///
-/// How a sum is cut into partial sums depends on its shape only, so results do not depend on the number of threads.
+/// How a sum is cut into partial sums depends on its shape only, so results do not depend on the number of
+/// threads.
 #pragma once
 
 #include <omp.h>
@@ -69,7 +70,7 @@ class CpuExecutor {
  private:
   static constexpr std::int64_t kParallelItems = 512;
   static constexpr std::int64_t kParallelElements = 1 << 15;
-  static constexpr std::int64_t kLanes = 64;             // widest block of columns summed side by side
+  static constexpr std::int64_t kLanes = 64;               // widest block of columns summed side by side
   static constexpr std::int64_t kChunkElements = 1 << 14;  // terms of one partial sum, over all its lanes
 
   /// Elements [begin, end) of the flattened rows.
@@ -99,8 +100,8 @@ class CpuExecutor {
   }
 
   template <class T, class Body>
-  static void sum_rows(const Body& body, std::int64_t o, std::int64_t first, std::int64_t last, std::int64_t i0,
-                       std::int64_t width, T* sums) {
+  static void sum_rows(const Body& body, std::int64_t o, std::int64_t first, std::int64_t last,
+                       std::int64_t i0, std::int64_t width, T* sums) {
     T lanes[kLanes] = {};
     for (std::int64_t r = first; r < last; ++r) {
 #pragma omp simd

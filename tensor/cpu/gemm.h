@@ -17,15 +17,16 @@ struct Matrix {
 
 /// c = a b + beta c; a is m x k, b is k x n, c is m x n with rows of ldc.
 template <class T>
-void gemm(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, Matrix<T> b, T beta, T* c, std::int64_t ldc) {
+void gemm(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<T> a, Matrix<T> b, T beta, T* c,
+          std::int64_t ldc) {
   const auto order = [](bool transposed) { return transposed ? CblasTrans : CblasNoTrans; };
   const auto i = [](std::int64_t value) { return static_cast<blasint>(value); };
   if constexpr (sizeof(T) == 4) {
-    cblas_sgemm(CblasRowMajor, order(a.transposed), order(b.transposed), i(m), i(n), i(k), 1.0f, a.data, i(a.ld),
-                b.data, i(b.ld), beta, c, i(ldc));
+    cblas_sgemm(CblasRowMajor, order(a.transposed), order(b.transposed), i(m), i(n), i(k), 1.0f, a.data,
+                i(a.ld), b.data, i(b.ld), beta, c, i(ldc));
   } else {
-    cblas_dgemm(CblasRowMajor, order(a.transposed), order(b.transposed), i(m), i(n), i(k), 1.0, a.data, i(a.ld),
-                b.data, i(b.ld), beta, c, i(ldc));
+    cblas_dgemm(CblasRowMajor, order(a.transposed), order(b.transposed), i(m), i(n), i(k), 1.0, a.data,
+                i(a.ld), b.data, i(b.ld), beta, c, i(ldc));
   }
 }
 

@@ -1,5 +1,5 @@
-/// A pool of host memory: freed blocks are kept by size class and handed out again, so that a loop of fixed shapes
-/// allocates nothing after its first round. Thread-safe.
+/// A pool of host memory: freed blocks are kept by size class and handed out again, so that a loop of fixed
+/// shapes allocates nothing after its first round. Thread-safe.
 #pragma once
 
 #include <cstddef>

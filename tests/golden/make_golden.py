@@ -117,7 +117,7 @@ class GoldenFile:
 
     def whole(self, name, tensor):
         """Keeps every entry, in the tensor's shape."""
-        self.tensors[name] = torch.as_tensor(tensor, dtype=torch.float64).detach().numpy()
+        self.tensors[name] = torch.as_tensor(tensor, dtype=torch.float64).detach().numpy().copy()
 
     def sample(self, name, tensor, limit=ENTRIES):
         """Keeps entries 0, s, 2s, .. and the norm of the whole. s is the first number from

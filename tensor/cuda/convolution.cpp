@@ -1,0 +1,300 @@
+#include "tensor/cuda/convolution.h"
+
+#include <array>
+#include <vector>
+
+#include "tensor/cuda/launch.h"
+#include "tensor/error.h"
+
+namespace damc {
+namespace {
+
+enum : std::int64_t { kX = 1, kFilter = 2, kY = 3 };  // ids that tie a plan's operands to pointers
+
+const char* name(ConvPass pass) {
+  return pass == ConvPass::forward ? "convolution" : pass == ConvPass::grad_x ? "convolution input gradient"
+                                                                              : "convolution weight gradient";
+}
+
+std::string describe(ConvPass pass, const ConvGeometry& s, Dtype dtype) {
+  return fmt::format("{} {} of image {}, filter {}, output {}, stride {}, padding {}", damc::name(dtype), name(pass),
+                     s.in_shape().str(), s.filter_shape().str(), s.out_shape().str(), s.stride, s.padding);
+}
+
+/// One of cuDNN's descriptors, with typed attributes.
+class Descriptor {
+ public:
+  Descriptor(cudnnBackendDescriptorType_t type, std::string what) : what_(std::move(what)) {
+    check_cudnn(cudnnBackendCreateDescriptor(type, &raw_), what_);
+  }
+  ~Descriptor() {
+    if (raw_) cudnnBackendDestroyDescriptor(raw_);
+  }
+  Descriptor(Descriptor&& other) noexcept : raw_(std::exchange(other.raw_, nullptr)), what_(std::move(other.what_)) {}
+  Descriptor& operator=(Descriptor&&) = delete;
+
+  template <class T>
+  Descriptor& set(cudnnBackendAttributeName_t attribute, cudnnBackendAttributeType_t type, std::int64_t count,
+                  const T* values) {
+    check_cudnn(cudnnBackendSetAttribute(raw_, attribute, type, count, values), what_);
+    return *this;
+  }
+  template <class T>
+  Descriptor& set(cudnnBackendAttributeName_t attribute, cudnnBackendAttributeType_t type, T value) {
+    return set(attribute, type, 1, &value);
+  }
+  Descriptor& finalize() {
+    check_cudnn(cudnnBackendFinalize(raw_), what_);
+    return *this;
+  }
+  bool try_finalize() { return cudnnBackendFinalize(raw_) == CUDNN_STATUS_SUCCESS; }
+  cudnnBackendDescriptor_t raw() const { return raw_; }
+
+ private:
+  cudnnBackendDescriptor_t raw_ = nullptr;
+  std::string what_;
+};
+
+cudnnDataType_t data_type(Dtype dtype) { return dtype == Dtype::f32 ? CUDNN_DATA_FLOAT : CUDNN_DATA_DOUBLE; }
+
+Descriptor tensor_descriptor(std::int64_t id, Dtype dtype, const std::array<std::int64_t, 4>& dims,
+                             const std::array<std::int64_t, 4>& strides, const std::string& what) {
+  Descriptor tensor(CUDNN_BACKEND_TENSOR_DESCRIPTOR, what);
+  tensor.set(CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, data_type(dtype))
+      .set(CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, 4, dims.data())
+      .set(CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, 4, strides.data())
+      .set(CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, id)
+      .set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, CUDNN_TYPE_INT64, std::int64_t{16})
+      .finalize();
+  return tensor;
+}
+
+/// The names of one pass's attributes.
+struct PassAttributes {
+  cudnnBackendDescriptorType_t operation;
+  cudnnBackendAttributeName_t alpha, beta, convolution, x, filter, y;
+};
+
+PassAttributes attributes(ConvPass pass) {
+  switch (pass) {
+    case ConvPass::forward:
+      return {CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA,          CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,             CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y};
+    case ConvPass::grad_x:
+      return {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY};
+    case ConvPass::grad_w:
+      return {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY};
+  }
+  throw Error("convolution: unknown pass");
+}
+
+/// The one-operation graph of a pass, with the descriptors it consists of.
+struct Graph {
+  std::vector<Descriptor> parts;
+  cudnnBackendDescriptor_t raw() const { return parts.back().raw(); }
+};
+
+Graph make_graph(cudnnHandle_t handle, ConvPass pass, const ConvGeometry& s, Dtype dtype, const std::string& what) {
+  const ConvDescriptors d = conv_descriptors(s);
+  const PassAttributes a = attributes(pass);
+  Graph graph;
+  auto& parts = graph.parts;
+  parts.push_back(tensor_descriptor(kX, dtype, d.x_dims, d.x_strides, what));
+  parts.push_back(tensor_descriptor(kFilter, dtype, d.w_dims, d.w_strides, what));
+  parts.push_back(tensor_descriptor(kY, dtype, d.y_dims, d.y_strides, what));
+  Descriptor convolution(CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, what);
+  convolution.set(CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, data_type(dtype))
+      .set(CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, CUDNN_CROSS_CORRELATION)
+      .set(CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, CUDNN_TYPE_INT64, std::int64_t{2})
+      .set(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, CUDNN_TYPE_INT64, 2, d.padding.data())
+      .set(CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, CUDNN_TYPE_INT64, 2, d.padding.data())
+      .set(CUDNN_ATTR_CONVOLUTION_DILATIONS, CUDNN_TYPE_INT64, 2, d.dilation.data())
+      .set(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, CUDNN_TYPE_INT64, 2, d.stride.data())
+      .finalize();
+  Descriptor operation(a.operation, what);
+  operation.set(a.alpha, CUDNN_TYPE_DOUBLE, 1.0)
+      .set(a.beta, CUDNN_TYPE_DOUBLE, 0.0)
+      .set(a.convolution, CUDNN_TYPE_BACKEND_DESCRIPTOR, convolution.raw())
+      .set(a.x, CUDNN_TYPE_BACKEND_DESCRIPTOR, parts[0].raw())
+      .set(a.filter, CUDNN_TYPE_BACKEND_DESCRIPTOR, parts[1].raw())
+      .set(a.y, CUDNN_TYPE_BACKEND_DESCRIPTOR, parts[2].raw())
+      .finalize();
+  Descriptor whole(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, what);
+  whole.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, handle)
+      .set(CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, operation.raw())
+      .finalize();
+  parts.push_back(std::move(convolution));
+  parts.push_back(std::move(operation));
+  parts.push_back(std::move(whole));
+  return graph;
+}
+
+/// The library's suggestions for a graph under one heuristic, best first.
+std::vector<Descriptor> suggest(const Graph& graph, cudnnBackendHeurMode_t mode, const std::string& what) {
+  Descriptor heuristics(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, what);
+  heuristics.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR, graph.raw())
+      .set(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, mode);
+  if (!heuristics.try_finalize()) return {};
+  std::int64_t count = 0;
+  check_cudnn(cudnnBackendGetAttribute(heuristics.raw(), CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+                                       0, &count, nullptr),
+              what);
+  std::vector<Descriptor> configs;
+  std::vector<cudnnBackendDescriptor_t> raw;
+  for (std::int64_t i = 0; i < count; ++i) {
+    configs.emplace_back(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, what);
+    raw.push_back(configs.back().raw());
+  }
+  std::int64_t returned = 0;
+  if (count > 0) {
+    check_cudnn(cudnnBackendGetAttribute(heuristics.raw(), CUDNN_ATTR_ENGINEHEUR_RESULTS,
+                                         CUDNN_TYPE_BACKEND_DESCRIPTOR, count, &returned, raw.data()),
+                what);
+  }
+  while (static_cast<std::int64_t>(configs.size()) > returned) configs.pop_back();
+  return configs;
+}
+
+/// Whether an engine keeps to the policy, by the notes the library attaches to it.
+bool allowed(const Descriptor& config, const ConvPolicy& policy, const std::string& what) {
+  const Descriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR, what);
+  cudnnBackendDescriptor_t raw = engine.raw();
+  std::int64_t count = 0;
+  check_cudnn(cudnnBackendGetAttribute(config.raw(), CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
+                                       &count, &raw),
+              what);
+  std::array<cudnnBackendNumericalNote_t, CUDNN_NUMERICAL_NOTE_TYPE_COUNT> notes{};
+  check_cudnn(cudnnBackendGetAttribute(raw, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
+                                       static_cast<std::int64_t>(notes.size()), &count, notes.data()),
+              what);
+  for (std::size_t i = 0; i < static_cast<std::size_t>(count) && i < notes.size(); ++i) {
+    const bool reduced = notes[i] == CUDNN_NUMERICAL_NOTE_TENSOR_CORE ||
+                         notes[i] == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS ||
+                         notes[i] == CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION;
+    if (reduced && !policy.tensor_cores) return false;
+    if (notes[i] == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC && policy.deterministic) return false;
+  }
+  return true;
+}
+
+/// Device memory for the length of a call, in stream order.
+class Workspace {
+ public:
+  Workspace(std::int64_t bytes, cudaStream_t stream, const std::string& what) : stream_(stream) {
+    if (bytes > 0) check_cuda(cudaMallocAsync(&data_, static_cast<std::size_t>(bytes), stream), what);
+  }
+  ~Workspace() {
+    if (data_) cudaFreeAsync(data_, stream_);
+  }
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
+  void* data() const { return data_; }
+
+ private:
+  cudaStream_t stream_;
+  void* data_ = nullptr;
+};
+
+}  // namespace
+
+struct ConvolutionPlans::Plan {
+  std::shared_ptr<const Graph> graph;  // what the plan was made from lives as long as it
+  Descriptor config;
+  Descriptor plan;
+  std::int64_t workspace_bytes;
+  std::string what;
+
+  void run(cudnnHandle_t handle, cudaStream_t stream, const ConvOperands& operands) const {
+    const Workspace workspace(workspace_bytes, stream, what);
+    const std::array<std::int64_t, 3> ids{kX, kFilter, kY};
+    const std::array<const void*, 3> pointers{operands.x, operands.filter, operands.y};
+    Descriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, what);
+    pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, 3, ids.data())
+        .set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, 3, pointers.data())
+        .set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, workspace.data())
+        .finalize();
+    check_cudnn(cudnnBackendExecute(handle, plan.raw(), pack.raw()), what);
+  }
+
+  /// Milliseconds of one run after a first one.
+  float time(cudnnHandle_t handle, cudaStream_t stream, const ConvOperands& operands) const {
+    cudaEvent_t start = nullptr, stop = nullptr;
+    check_cuda(cudaEventCreate(&start), what);
+    check_cuda(cudaEventCreate(&stop), what);
+    run(handle, stream, operands);
+    cudaEventRecord(start, stream);
+    for (int i = 0; i < 3; ++i) run(handle, stream, operands);
+    cudaEventRecord(stop, stream);
+    cudaEventSynchronize(stop);
+    float milliseconds = 0.0f;
+    check_cuda(cudaEventElapsedTime(&milliseconds, start, stop), what);
+    cudaEventDestroy(start);
+    cudaEventDestroy(stop);
+    return milliseconds / 3.0f;
+  }
+};
+
+ConvolutionPlans::ConvolutionPlans(cudaStream_t stream, ConvPolicy policy) : stream_(stream), policy_(policy) {
+  check_cudnn(cudnnCreate(&handle_), "cudnnCreate");
+  check_cudnn(cudnnSetStream(handle_, stream), "cudnnSetStream");
+}
+
+ConvolutionPlans::~ConvolutionPlans() { cudnnDestroy(handle_); }
+
+void ConvolutionPlans::run(ConvPass pass, const ConvGeometry& s, Dtype dtype, const ConvOperands& operands) {
+  const Key key{pass,
+                dtype,
+                {s.n, s.in_h, s.in_w, s.in_c, s.out_c, s.kernel_h, s.kernel_w, s.stride, s.padding}};
+  auto& plan = plans_[key];
+  if (!plan) plan = choose(pass, s, dtype, operands);
+  plan->run(handle_, stream_, operands);
+}
+
+std::unique_ptr<ConvolutionPlans::Plan> ConvolutionPlans::choose(ConvPass pass, const ConvGeometry& s, Dtype dtype,
+                                                                 const ConvOperands& operands) {
+  constexpr int most_timed = 8;
+  const std::string what = describe(pass, s, dtype);
+  const auto graph = std::make_shared<const Graph>(make_graph(handle_, pass, s, dtype, what));
+  std::unique_ptr<Plan> best;
+  float best_time = 0.0f;
+  int timed = 0;
+  for (const auto mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
+    for (Descriptor& config : suggest(*graph, mode, what)) {
+      if (timed == most_timed || !allowed(config, policy_, what)) continue;
+      Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, what);
+      plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, handle_)
+          .set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, CUDNN_TYPE_BACKEND_DESCRIPTOR, config.raw());
+      if (!plan.try_finalize()) continue;  // the heuristics also suggest engines that this chip or shape rules out
+      std::int64_t bytes = 0, count = 0;
+      check_cudnn(cudnnBackendGetAttribute(plan.raw(), CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1,
+                                           &count, &bytes),
+                  what);
+      auto candidate = std::make_unique<Plan>(Plan{graph, std::move(config), std::move(plan), bytes, what});
+      const float time = candidate->time(handle_, stream_, operands);
+      ++timed;
+      if (!best || time < best_time) {
+        best = std::move(candidate);
+        best_time = time;
+      }
+    }
+    if (best) break;
+  }
+  ENSURE(best != nullptr, "cuDNN has no plan for {}", what);
+  return best;
+}
+
+}  // namespace damc

@@ -1,0 +1,60 @@
+#include "tensor/cuda/launch.h"
+
+#include <algorithm>
+
+namespace damc {
+namespace {
+
+constexpr std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+/// A matrix operand of the column-major library: the row-major matrix with unit column stride is its transpose.
+GemmCall::Operand operand(const Tensor& t) {
+  const int row = t.ndim() - 2, col = t.ndim() - 1;
+  const Shape& strides = t.strides();
+  const bool row_major = strides[col] == 1 || t.shape()[col] == 1;
+  const std::int64_t least = std::max<std::int64_t>(1, row_major ? t.shape()[col] : t.shape()[row]);
+  return {!row_major, std::max(least, row_major ? strides[row] : strides[col]), t.ndim() == 3 ? strides[0] : 0};
+}
+
+/// Strides of channels-last memory [n, h, w, c] in the order n, c, h, w.
+std::array<std::int64_t, 4> channels_last(std::int64_t c, std::int64_t h, std::int64_t w) {
+  return {h * w * c, 1, w * c, c};
+}
+
+}  // namespace
+
+LoopLaunch loop_launch(std::int64_t n, int processors) {
+  constexpr std::int64_t threads = 256, waves = 8;
+  const std::int64_t needed = std::max<std::int64_t>(1, divide_up(n, threads));
+  return {static_cast<unsigned>(std::min(needed, waves * std::max(1, processors))), static_cast<unsigned>(threads)};
+}
+
+ReduceLaunch reduce_launch(std::int64_t outer, std::int64_t reduced, std::int64_t inner) {
+  constexpr std::int64_t wanted_tasks = 1024;  // enough blocks to fill any present chip
+  const unsigned lanes = inner == 1 ? 256 : 32, rows = inner == 1 ? 1 : 8;
+  const std::int64_t inner_blocks = inner == 1 ? 1 : divide_up(inner, lanes);
+  const std::int64_t least = inner == 1 ? 1024 : 64;  // terms that make a partial sum worth its block
+  const std::int64_t tasks = std::max<std::int64_t>(1, outer * inner_blocks);
+  const std::int64_t chunks =
+      std::clamp<std::int64_t>(divide_up(wanted_tasks, tasks), 1, std::max<std::int64_t>(1, reduced / least));
+  const std::int64_t chunk = std::max<std::int64_t>(1, divide_up(reduced, chunks));
+  return {chunk, std::max<std::int64_t>(1, divide_up(reduced, chunk)), inner_blocks, lanes, rows};
+}
+
+GemmCall gemm_call(const Tensor& a, const Tensor& b) {
+  return {a.size(-2), b.size(-1), a.size(-1), a.ndim() == 3 ? a.size(0) : 1, operand(b), operand(a)};
+}
+
+ConvDescriptors conv_descriptors(const ConvGeometry& s) {
+  return {{s.n, s.in_c, s.in_h, s.in_w},
+          channels_last(s.in_c, s.in_h, s.in_w),
+          {s.out_c, s.in_c, s.kernel_h, s.kernel_w},
+          channels_last(s.in_c, s.kernel_h, s.kernel_w),
+          {s.n, s.out_c, s.out_h, s.out_w},
+          channels_last(s.out_c, s.out_h, s.out_w),
+          {s.padding, s.padding},
+          {s.stride, s.stride},
+          {1, 1}};
+}
+
+}  // namespace damc

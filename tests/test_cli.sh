@@ -1,0 +1,191 @@
+#!/usr/bin/env bash
+# The program from outside: exit codes, messages and files.   test_cli.sh DAMC
+set -u
+damc=$(realpath "$1")
+root=$(realpath "$(dirname "$0")/..")
+golden=$root/tests/golden/apply
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+cd "$scratch" || exit 1
+failed=0
+
+fail() {
+  echo "FAILED: $*"
+  failed=1
+}
+
+# succeeds PATTERN ARGUMENTS: exit code 0 and PATTERN on the screen.
+succeeds() {
+  local pattern=$1 output code
+  shift
+  output=$("$damc" "$@" 2>&1)
+  code=$?
+  [ "$code" = 0 ] || fail "damc $*: exit code $code: $output"
+  grep -qE -- "$pattern" <<<"$output" || fail "damc $*: no '$pattern' in: $output"
+}
+
+# refuses CODE PATTERN ARGUMENTS: that exit code, and on stderr one line with PATTERN and perhaps a hint.
+refuses() {
+  local expected=$1 pattern=$2 message code
+  shift 2
+  message=$("$damc" "$@" 2>&1 >stdout)
+  code=$?
+  [ "$code" = "$expected" ] || fail "damc $*: exit code $code, expected $expected: $message"
+  head -1 <<<"$message" | grep -qE -- "^damc: error: .*$pattern" || fail "damc $*: no '$pattern' in: $message"
+  [ "$(wc -l <<<"$message")" -le 2 ] || fail "damc $*: more than a line and a hint: $message"
+  tail -n +2 <<<"$message" | grep -qvE '^hint: .' && fail "damc $*: the second line is no hint: $message"
+}
+
+exists() {
+  local file
+  for file in "$@"; do [ -s "$file" ] || fail "there is no $file"; done
+}
+
+# zeros FILE SHAPE COUNT: an f32 .npy file of zeros.
+zeros() {
+  { printf '\x93NUMPY\x01\x00\x76\x00%-117s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': $2, }"
+    head -c $((4 * $3)) /dev/zero; } >"$1"
+}
+
+# close_to FILE FILE: two f32 .npy files of equally many numbers, relative error below 1e-5 in the L2 norm.
+close_to() {
+  local a b
+  for file in "$1" "$2"; do tail -c +129 "$file" | od -An -v -tf4 -w4 >"$(basename "$file").txt"; done
+  a=$(basename "$1").txt b=$(basename "$2").txt
+  [ "$(wc -l <"$a")" = "$(wc -l <"$b")" ] || fail "$1 and $2 have different sizes"
+  paste "$a" "$b" | awk '{ e += ($1 - $2)^2; n += $2^2 } END { exit !(n > 0 && e < 1e-10 * n) }' ||
+    fail "$1 differs from $2"
+}
+
+echo "-- the command line"
+refuses 2 'no command'
+refuses 2 'frobnicate' frobnicate
+refuses 2 'frobnicate' sample run --out out --frobnicate
+refuses 2 "unknown preset 'svnh'" train --preset svnh --data nowhere --out runs
+refuses 2 "unknown configuration key 'batsh'" train --preset svhn --set batsh=3 --data nowhere
+refuses 2 'batch' train --preset svhn --set batch=many --data nowhere
+refuses 2 'out of range' train --preset svhn --batch 0 --data nowhere
+refuses 2 'NAME=VALUE' train --preset svhn --set batch --data nowhere
+refuses 2 'no preset' train --data nowhere
+refuses 2 "unknown device 'gpu'" train --preset mnist-quick --data "$root/data/mnist" --device gpu --out runs
+refuses 2 "nowhere" train --preset mnist-quick --data nowhere --out runs
+[ -e runs ] && fail "a refused training left a run folder behind"
+succeeds 'Usage' --help
+for command in train sample reconstruct eval chain toy apply data info bench; do
+  succeeds 'Usage' "$command" --help
+done
+succeeds '^damc [0-9]' info
+if "$damc" info | grep -q 'cuda *not built in'; then
+  refuses 2 'no CUDA backend' train --preset mnist-quick --data "$root/data/mnist" --device cuda --out runs
+fi
+
+echo "-- data"
+succeeds '60000 images of 28x28x1' data info "$root/data/mnist"
+succeeds 'ok .*crc32' data verify "$root/data/mnist"
+refuses 2 'is not a folder' data info nowhere
+mkdir damaged
+cp "$root"/data/mnist/*-idx?-ubyte.gz damaged
+head -c 1000000 "$root/data/mnist/train-images-idx3-ubyte.gz" >cut
+mv -f cut damaged/train-images-idx3-ubyte.gz
+refuses 2 'fails 1 of 4 checks' data verify damaged
+refuses 2 'train-images' train --preset mnist-quick --data damaged --out runs
+rm -f damaged/train-images-idx3-ubyte.gz damaged/t10k-labels-idx1-ubyte.gz
+refuses 2 'train-images-idx3-ubyte, t10k-labels-idx1-ubyte missing' train --preset mnist-quick --data damaged --out runs
+[ -e runs ] && fail "a refused training left a run folder behind"
+
+echo "-- apply"
+narrow=(--preset svhn --weights "$golden/weights.safetensors")
+for setting in nz=10 ngf=4 nif=4 nemb=16 ndf=16 width=0.0625; do narrow+=(--set "$setting"); done
+apply() { # apply WHAT "INPUTS" OPTIONS: compares with the expected output
+  local what=$1 inputs=() name
+  for name in $2; do inputs+=(--in "$name=$golden/$name.npy"); done
+  shift 2
+  succeeds 'got\.npy: f32' apply "$what" "${narrow[@]}" "${inputs[@]}" --out got.npy "$@"
+  close_to got.npy "$golden/expected-$what.npy"
+  rm -f got.npy
+}
+apply generator 'z'
+apply energy 'z'
+apply encoder 'x'
+apply denoiser 'z logsnr xemb'
+apply sampler 'x zT'
+apply posterior-chain 'z x' --steps 5
+apply prior-chain 'z' --steps 5
+succeeds 'got64.npy: f64 \[2\]' apply energy "${narrow[@]}" --in "z=$golden/z.npy" --out got64.npy --dtype f64
+
+head -c 150 "$golden/z.npy" >short.npy
+head -c 40 /dev/urandom >noise.npy
+: >empty.npy
+zeros wide.npy '(2, 11)' 22
+zeros one.npy '(1, 10)' 10
+zeros none.npy '(0, 10)' 0
+refused() { # refused PATTERN WHAT ARGUMENTS: exit code 2, and no output
+  local pattern=$1 what=$2
+  shift 2
+  refuses 2 "$pattern" apply "$what" "${narrow[@]}" "$@" --out refused.npy
+  [ -e refused.npy ] && fail "apply $what $*: an output in spite of the error"
+}
+for file in short noise empty; do refused "'$file.npy'" generator --in "z=$file.npy"; done
+refused "'missing.npy' does not exist" generator --in z=missing.npy
+refused 'z .*\[2, 11\], expected \[2, 10\]' generator --in z=wide.npy
+refused 'z .*\[0, 10\], expected \[1, 10\]' generator --in z=none.npy
+refused 'x .*expected \[1, 32, 32, 3\]' posterior-chain --in z=one.npy --in "x=$golden/x.npy"
+refused 'input logsnr is missing' denoiser --in "z=$golden/z.npy" --in "xemb=$golden/xemb.npy"
+refused "no input 'y'" generator --in "y=$golden/z.npy"
+refused 'given twice' generator --in "z=$golden/z.npy" --in "z=$golden/z.npy"
+refused 'no --steps' generator --in "z=$golden/z.npy" --steps 3
+refused "no piece 'decoder'" decoder --in "z=$golden/z.npy"
+refused 'nz = 11 is odd' generator --in "z=$golden/z.npy" --set nz=11
+refused 'shape .*the model needs' generator --in "z=$golden/z.npy" --set ngf=8
+refuses 2 "folder of --out" apply generator "${narrow[@]}" --in "z=$golden/z.npy" --out nowhere/got.npy
+head -c 3000 "$golden/weights.safetensors" >cut.safetensors
+refuses 2 "'cut.safetensors'" apply generator --preset svhn --weights cut.safetensors --in "z=$golden/z.npy" --out got.npy
+
+echo "-- commands on a run"
+mkdir -p runs/made
+printf 'preset = "svhn"\nnz = 10\nngf = 4\nnif = 4\nnemb = 16\nndf = 16\nwidth = 0.0625\n' >runs/made/config.toml
+refuses 2 'no weights|holds no weights' info runs/made
+cp "$golden/weights.safetensors" runs/made/model-000005.safetensors
+succeeds 'preset svhn, 5 of' info runs/made
+succeeds '^Q.encoder  *[0-9]+ parameters' info "$golden/weights.safetensors"
+refuses 2 'not a run folder' info .
+refuses 2 'does not exist' info nowhere
+refuses 2 'not a run folder' sample nowhere --out out
+refuses 2 'damcx' sample runs/made --from damcx --out out
+refuses 2 'count' sample runs/made --count 0 --out out
+refuses 2 "cannot create the folder" sample runs/made --out runs/made/config.toml/out
+succeeds 'samples-lebm.png: 5 images' sample runs/made --from damc,lebm,gaussian --count 5 --out out --separate --npy
+for source in damc lebm gaussian; do
+  exists out/samples-$source.png out/samples-$source.npy out/samples-$source/00000{0,4}.png
+done
+[ "$(stat -c %s out/samples-damc.npy)" = $((128 + 5 * 32 * 32 * 3 * 4)) ] || fail "samples-damc.npy has the wrong size"
+succeeds 'seed 1' sample runs/made --count 5 --out again --npy
+cmp -s out/samples-damc.npy again/samples-damc.npy || fail "the same seed gives other samples"
+succeeds 'seed 2' sample runs/made --count 5 --out again --npy --seed 2
+cmp -s out/samples-damc.npy again/samples-damc.npy && fail "another seed gives the same samples"
+succeeds '8 chains of 20 steps' chain runs/made --steps 20,0 --out out
+exists out/chain-20.png out/chain-0.png out/energy-20.npy
+[ "$(stat -c %s out/energy-20.npy)" = $((128 + 21 * 8 * 4)) ] || fail "energy-20.npy has the wrong size"
+succeeds 'mse posterior .* over 5 images' reconstruct runs/made --images out/samples-damc --out out
+exists out/reconstructions.png
+succeeds 'mse sampler .* over 1 images' reconstruct runs/made --images out/samples-damc/000000.png --out out
+refuses 2 "'nowhere' does not exist" reconstruct runs/made --images nowhere --out out
+refuses 2 'Inception' eval runs/made --metric fid --data nowhere
+refuses 2 'held-out' eval runs/made --metric mse,auprc --data nowhere
+refuses 2 'no data folder' eval runs/made
+refuses 2 'nowhere' eval runs/made --data nowhere
+succeeds 'packed: 5 images of 64x64x3' data pack out/samples-damc packed --preset celeba64
+succeeds 'format +packed' data info packed
+refuses 2 'not read from a folder' data pack out/samples-damc packed --preset svhn
+
+echo "-- from training to numbers"
+tiny=(--set nz=4 --set ngf=2 --set nif=2 --set nemb=8 --set ndf=8 --set width=0.0625 --set diffusion_steps=5)
+succeeds 'done' train --preset mnist-quick "${tiny[@]}" --data "$root/data/mnist" --out runs --holdout 9 --iterations 2 --batch 8
+run=$(echo runs/?????-mnist-quick)
+succeeds 'mse +[0-9.]+ +over 100 test images' eval "$run" --metric mse,auprc --samples 100
+[ "$(grep -cE '"metric":"(mse|auprc)","value":0?[0-9.]+' "$run/metrics.jsonl")" = 2 ] || fail "metrics.jsonl: $(cat "$run/metrics.jsonl")"
+succeeds 'over 3 images' reconstruct "$run" --images "$root/data/mnist" --count 3 --out out
+
+find . -name '*.tmp-*' | grep . && fail "temporary files are left"
+[ "$failed" = 0 ] && echo "all as expected"
+exit "$failed"
