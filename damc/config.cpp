@@ -231,18 +231,19 @@ Config preset_config(const std::string& name) {
   }
   if (name == "mnist-quick") {
     c.nz = 16;
-    c.ngf = c.nif = 16;
+    c.ngf = c.nif = 8;
     c.nemb = 128;
+    c.width = 0.5;
     c.batch = 64;
-    c.iterations = 1200;
+    c.iterations = 500;
     c.lr_g = c.lr_q = 1e-3;
     c.lr_e = 2e-4;
     c.sigma = 0.3;
+    c.posterior_steps = 15;
     c.prior_noise_starts = true;
     c.ema_rho = 0.1;
-    c.log_every = 20;
-    c.grid_every = 300;
-    c.state_every = 300;
+    c.log_every = 25;
+    c.grid_every = c.state_every = 250;
     return c;
   }
   std::string names;

@@ -105,7 +105,8 @@ Tensor Trainer::apply(std::int64_t k, const char* term, const Variable& loss, co
                       Adam& adam, double lr) {
   const auto check = [&](const char* what, const Tensor& scalar) {
     const double value = scalar.item();
-    ENSURE(std::isfinite(value), "iteration {}: {} {} is {}", k, term, what, value);
+    ENSURE(std::isfinite(value), "iteration {}: {} {} is {}", k, term, what,
+           std::isnan(value) ? "nan" : "infinite");
   };
   check("loss", loss.value());
   const std::vector<Tensor> gradients = grad(loss, network.parameters());

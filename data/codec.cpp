@@ -26,11 +26,11 @@
 #define STB_IMAGE_WRITE_IMPLEMENTATION
 #include <stb/stb_image_write.h>
 
-/// Unpacks the pixels of a PNG file for stb_image, in the place of its own inflate, which checks no checksum
-/// and lets a small file grow to gigabytes. `initial_size` is what the pixels take without interlacing.
+/// Unpacks the pixels of a PNG file for stb_image, which would call its own inflate under this name; that one
+/// ignores the checksum and lets a small file grow to gigabytes. `initial_size`: bytes without interlacing.
 char* stbi_zlib_decode_malloc_guesssize_headerflag(const char* buffer, int len, int initial_size, int* outlen,
                                                    int /*parse_header*/) {
-  // Interlacing adds less than as much again, and up to ... bytes in the smallest images.
+  // Interlacing can nearly double the bytes, and more than that in an image of a few pixels.
   uLongf size = 2 * static_cast<uLongf>(initial_size) + 64;
   auto* out = static_cast<Bytef*>(std::malloc(size));
   if (out &&
@@ -62,12 +62,11 @@ Images decode_image(std::span<const std::byte> file, const std::string& name) {
 std::vector<std::byte> encode_png(std::span<const uint8_t> pixels, int64_t height, int64_t width,
                                   int64_t channels) {
   std::vector<std::byte> file;
-  const auto append = [](void* out, void* data, int size) {
+  const auto keep = [](void* out, void* data, int size) {  // called once
     const auto* bytes = static_cast<const std::byte*>(data);
-    static_cast<std::vector<std::byte>*>(out)->insert(static_cast<std::vector<std::byte>*>(out)->end(), bytes,
-                                                      bytes + size);
+    static_cast<std::vector<std::byte>*>(out)->assign(bytes, bytes + size);
   };
-  ENSURE(stbi_write_png_to_func(append, &file, static_cast<int>(width), static_cast<int>(height),
+  ENSURE(stbi_write_png_to_func(keep, &file, static_cast<int>(width), static_cast<int>(height),
                                 static_cast<int>(channels), pixels.data(), 0),
          "cannot encode an image of {}x{}x{}", height, width, channels);
   return file;

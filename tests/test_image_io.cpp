@@ -1,9 +1,8 @@
-/// Image files and whole-file writing: PNG round trips, hostile images, crops, resizing, grids, and files
+/// Image files and whole-file writing: PNG round trips, crops, resizing, grids, and files
 /// that appear completely or not at all.
 #include <doctest/doctest.h>
 #include <sys/resource.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include <cmath>
 #include <csignal>
@@ -91,73 +90,23 @@ TEST_CASE("PNG files come back as they were written") {
     const ImageSize size = read_image_size(temp.path / "a.png");
     CHECK((size.height == 7 && size.width == 5));
   }
-  CHECK(read_image(temp.path / "a.png", 1).pixels.size() == 35);
+  const Images gray = read_image(temp.path / "a.png", 1);
+  CHECK((gray.channels == 1 && gray.pixels.size() == 35 && gray.pixels[0] == 81));
   CHECK(count_files(temp.path) == 1);
   CHECK_THROWS_AS(write_png(temp.path / "b.png", Bytes(10), 2, 2, 3), Error);
   CHECK_THROWS_AS(write_png(temp.path / "b.png", Bytes(8), 2, 2, 2), Error);
 }
 
-namespace {
-
-/// An 8x8 JPEG file: red grows by 30 a column, green by 30 a row, blue by 15 with both. Written by Pillow.
-std::string small_jpeg() {
-  const std::string hex =
-      "ffd8ffe000104a46494600010100000100010000ffdb0043000d090a0b0a080d0b0a0b0e0e0d0f13201513121213271c1e17"
-      "202e2931302e292d2c333a4a3e333646372c2d405741464c4e525352323e5a615a50604a51524fffdb0043010e0e0e131113"
-      "261515264f352d354f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f"
-      "4f4f4f4f4f4f4f4fffc00011080008000803011100021101031101ffc40014000100000000000000000000000000000004ff"
-      "c4001910000105000000000000000000000000000005062232a1ffc40014010100000000000000000000000000000000ffc4"
-      "001811000301010000000000000000000000000002052131ffda000c03010002110311003f000a4b72b0c08e26d2e69fffd9";
-  std::string bytes;
-  for (size_t i = 0; i < hex.size(); i += 2)
-    bytes.push_back(static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16)));
-  return bytes;
-}
-
-}  // namespace
-
-TEST_CASE("JPEG files decode to what Pillow makes of them") {
-  const TempFolder temp;
-  write_text(temp.path / "a.jpg", small_jpeg());
-  const Images image = read_image(temp.path / "a.jpg");
-  CHECK((image.height == 8 && image.width == 8 && image.channels == 3));
-  const auto pixel = [&](int64_t row, int64_t column) {
-    const auto begin = image.pixels.begin() + (row * 8 + column) * 3;
-    return Bytes(begin, begin + 3);
-  };
-  CHECK(pixel(7, 0) == Bytes{0, 211, 108});
-  CHECK(pixel(0, 7) == Bytes{215, 0, 103});
-  CHECK(pixel(4, 2) == Bytes{70, 120, 91});
-  CHECK(read_image(temp.path / "a.jpg", 1).pixels[4 * 8 + 2] == 102);
-}
-
-TEST_CASE("broken and hostile image files are refused by name") {
+TEST_CASE("what is no image file is refused by name") {
   const TempFolder temp;
   const fs::path path = temp.path / "a.png";
   CHECK_THROWS_WITH_AS(read_image(path), doctest::Contains("does not exist"), UserError);
   CHECK_THROWS_WITH_AS(read_image(temp.path), doctest::Contains("not a regular file"), UserError);
-
   write_png(path, ramp(20, 20, 3).pixels, 20, 20, 3);
-  const std::string png = read_text(path), jpeg = small_jpeg();
-  const auto refused = [&](const std::string& bytes, const char* reason) {
-    write_text(path, bytes);
-    CHECK_THROWS_WITH_AS(read_image(path), doctest::Contains(reason), UserError);
-  };
-  for (size_t size = 0; size < png.size() - 12; size += 7)  // the last 12 bytes are the end marker
-    refused(png.substr(0, size), "cannot decode");
-  for (size_t size = 0; size < jpeg.size() - 1; size += 3) refused(jpeg.substr(0, size), "cannot decode");
-
-  // A Huffman table of 16 * 255 codes where there is room for 256.
-  std::string bad_table = jpeg;
-  bad_table.replace(bad_table.find("\xff\xc4") + 5, 16, std::string(16, '\xff'));
-  refused(bad_table, "Huffman table");
-
-  // 10000 x 10000 pixels: refused by their number, before anything is allocated for them.
-  std::string huge = png;
-  for (const size_t at : {16u, 20u}) huge.replace(at, 4, std::string("\0\0\x27\x10", 4));
-  const uLong crc = crc32_z(0, reinterpret_cast<const Bytef*>(huge.data()) + 12, 17);
-  for (const int i : {0, 1, 2, 3}) huge[29 + static_cast<size_t>(i)] = static_cast<char>(crc >> (24 - 8 * i));
-  refused(huge, "10000x10000");
+  const std::string whole = read_text(path);
+  write_text(path, whole.substr(0, whole.size() - 1));
+  CHECK_THROWS_WITH_AS(read_image(path), doctest::Contains("a.png': it ends too early"), UserError);
+  CHECK_THROWS_WITH_AS(read_image_size(path), doctest::Contains("a.png': it ends too early"), UserError);
 }
 
 TEST_CASE("crop cuts a rectangle") {

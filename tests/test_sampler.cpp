@@ -72,7 +72,7 @@ struct SmallSampler {
 
   Generator random;
   Init init{random};
-  AmortizerOptions options{.nz = 2, .nemb = nemb, .width = 0.25};
+  AmortizerOptions options{.nz = 2, .nemb = nemb, .width = 0.25, .sampling = {}};
   Amortizer Q{encoder(2, nemb, init), options, init}, average{encoder(2, nemb, init), options, init};
 };
 

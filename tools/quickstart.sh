@@ -9,9 +9,9 @@ runs=${1:-runs}
 tools/setup.sh
 cmake --preset release -G Ninja >/dev/null
 cmake --build build --target damc_tool -j "$(nproc)"
-build/damc train --preset mnist-quick --data data/mnist --out "$runs"
+build/bin/damc train --preset mnist-quick --data data/mnist --out "$runs"
 run=$(ls -d "$runs"/*-mnist-quick | sort | tail -n 1)
-build/damc eval "$run" --metric mse
+build/bin/damc eval "$run" --metric mse
 echo
 echo "samples from the sampler:       $(ls "$run"/grids/samples-damc-* | tail -n 1)"
 echo "samples from the energy prior:  $(ls "$run"/grids/samples-lebm-* | tail -n 1)"

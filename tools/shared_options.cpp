@@ -9,6 +9,22 @@
 namespace damc {
 namespace fs = std::filesystem;
 
+namespace {
+
+/// All configuration keys with the default of the first preset, for --help.
+std::string key_reference() {
+  const Config defaults = preset_config(preset_names()[0]);
+  std::string text =
+      fmt::format("Keys for --set and --config, with the values of preset {}:\n", defaults.preset);
+  for (const ConfigKey& key : config_keys()) {
+    text += fmt::format("  {:<24}{:<10}{}{}\n", key.name, value_text(defaults, key), key.help,
+                        *key.choices ? fmt::format(" ({})", key.choices) : "");
+  }
+  return text;
+}
+
+}  // namespace
+
 ConfigOptions::ConfigOptions(CLI::App& command) : command_(command) {
   command.add_option("--preset", preset_, fmt::format("experiment: {}", fmt::join(preset_names(), ", ")))
       ->type_name("P");
@@ -16,6 +32,7 @@ ConfigOptions::ConfigOptions(CLI::App& command) : command_(command) {
   command.add_option("--set", settings_, "change one key; may be repeated, and wins over --config")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
+  command.footer(key_reference);
 }
 
 void ConfigOptions::add_flag(const std::string& key) {

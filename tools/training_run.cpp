@@ -114,7 +114,7 @@ void TrainingRun::run() {
   StatusLine status(done_, c.iterations);
   while (done_ < c.iterations) {
     batches_->fill(done_, pixels);
-    const IterationStats stats = trainer_->iterate(done_, Tensor::from(pixels, shape).to(model_->device));
+    const IterationStats stats = iterate(Tensor::from(pixels, shape).to(model_->device));
     ++done_;
     const bool logged = every(c.log_every);
     status.update(
@@ -136,6 +136,18 @@ void TrainingRun::run() {
     if (c.eval_every > 0 && every(c.eval_every)) evaluate(done_);
   }
   status.print(fmt::format("done: {}", folder_.string()));
+}
+
+/// One iteration; a failure's message says what it can be continued from.
+IterationStats TrainingRun::iterate(const Tensor& x) {
+  try {
+    return trainer_->iterate(done_, x);
+  } catch (const Error& error) {
+    const std::int64_t saved = newest_state(folder_);
+    throw Error(fmt::format("{}\nhint: {}; smaller learning rates or step sizes may help", error.what(),
+                            saved < 0 ? std::string("no state was saved yet")
+                                      : fmt::format("the state of iteration {} is kept", saved)));
+  }
 }
 
 void TrainingRun::say(const std::string& line) {
