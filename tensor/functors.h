@@ -38,6 +38,12 @@ struct Unary {
 
 namespace functor {
 
+/// y = x; for copies, and where no activation rides on a kernel
+template <class T>
+struct identity {
+  DAMC_HD T f(T x) const { return x; }
+};
+
 /// y = p0 x + p1
 template <class T>
 struct affine {

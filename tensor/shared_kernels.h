@@ -31,7 +31,7 @@ class SharedKernels : public Backend {
       return;
     }
     dispatch_float(in.dtype(), [&]<class From>(From) {
-      dispatch_float(out.dtype(), [&]<class To>(To) { map<To, From>(Identity<From>{}, in, out); });
+      dispatch_float(out.dtype(), [&]<class To>(To) { map<To, From>(functor::identity<From>{}, in, out); });
     });
   }
 
@@ -184,16 +184,11 @@ class SharedKernels : public Backend {
   }
 
  protected:
-  template <class T>
-  struct Identity {
-    DAMC_HD T f(T x) const { return x; }
-  };
-
   /// Calls f(functor) for an activation that may ride on another kernel; null is the identity.
   template <class T, class F>
   static void dispatch_activation(const Unary* activation, F&& f) {
     if (!activation) {
-      f(Identity<T>{});
+      f(functor::identity<T>{});
     } else if (activation->op == UnaryOp::leaky_relu) {
       f(functor::leaky_relu<T>{static_cast<T>(activation->p0), T(0)});
     } else {

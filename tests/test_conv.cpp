@@ -113,16 +113,22 @@ TEST_CASE("batches, channels and filters of other shapes") {
     std::int64_t stride, padding;
   } cases[] = {
       {{33, 8, 8, 3}, {17, 4, 4, 3}, 2, 1},  // N over several blocks of images
-      {{33, 5, 7, 17}, {3, 3, 3, 17}, 1, 1},  {{33, 16, 16, 1}, {1, 5, 5, 1}, 2, 2},
+      {{33, 5, 7, 17}, {3, 3, 3, 17}, 1, 1},
+      {{33, 16, 16, 1}, {1, 5, 5, 1}, 2, 2},
       {{2, 40, 30, 3}, {17, 3, 3, 3}, 1, 1},   // one image is more than a block
-      {{33, 4, 4, 17}, {17, 4, 4, 17}, 1, 0},  // is_gemm
-      {{1, 4, 3, 17}, {3, 4, 3, 17}, 1, 0},   {{33, 1, 1, 17}, {17, 1, 1, 17}, 1, 0},
-      {{2, 4, 4, 3}, {5, 4, 4, 3}, 3, 0},     {{2, 4, 4, 3}, {5, 4, 4, 3}, 2, 1},
-      {{2, 9, 9, 3}, {4, 3, 5, 3}, 2, 1},  // filters that are not square
-      {{2, 6, 9, 3}, {4, 1, 7, 3}, 1, 3},     {{2, 9, 9, 17}, {4, 1, 1, 17}, 2, 0},
-      {{2, 3, 3, 2}, {2, 2, 2, 2}, 1, 4},      // padding beyond the filter
-      {{2, 2, 2, 2}, {3, 3, 3, 2}, 5, 2},      // stride beyond the filter
       {{300, 8, 8, 17}, {2, 5, 5, 17}, 1, 2},  // weight gradient over several blocks
+      {{33, 4, 4, 17}, {17, 4, 4, 17}, 1, 0},  // the filter covers the image: a plain product
+      {{1, 4, 3, 17}, {3, 4, 3, 17}, 1, 0},
+      {{33, 1, 1, 17}, {17, 1, 1, 17}, 1, 0},
+      {{2, 4, 4, 3}, {5, 4, 4, 3}, 3, 0},
+      {{2, 4, 4, 3}, {5, 4, 4, 3}, 2, 1},  // one output pixel, but not of the whole image
+      {{2, 5, 4, 3}, {5, 4, 4, 3}, 2, 0},
+      {{2, 4, 5, 3}, {5, 4, 4, 3}, 2, 0},
+      {{2, 9, 9, 3}, {4, 3, 5, 3}, 2, 1},  // filters that are not square
+      {{2, 6, 9, 3}, {4, 1, 7, 3}, 1, 3},
+      {{2, 9, 9, 17}, {4, 1, 1, 17}, 2, 0},  // stride beyond the filter
+      {{2, 2, 2, 2}, {3, 3, 3, 2}, 5, 2},
+      {{2, 3, 3, 2}, {2, 2, 2, 2}, 1, 4},  // padding beyond the filter
   };
   for (const auto& [x, filter, stride, padding] : cases) {
     const ConvGeometry s = conv_geometry(x, filter, stride, padding);

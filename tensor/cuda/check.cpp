@@ -20,7 +20,8 @@ void check_cudnn(cudnnStatus_t status, const std::string& what) {
   if (status == CUDNN_STATUS_SUCCESS) return;
   char detail[512] = "";
   cudnnGetLastErrorString(detail, sizeof detail);
-  throw Error(fmt::format("cuDNN: {}: {}{}{}", what, cudnnGetErrorString(status), *detail ? ": " : "", detail));
+  throw Error(
+      fmt::format("cuDNN: {}: {}{}{}", what, cudnnGetErrorString(status), *detail ? ": " : "", detail));
 }
 
 }  // namespace damc

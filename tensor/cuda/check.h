@@ -1,4 +1,5 @@
-/// Checked calls of the CUDA runtime, cuBLAS and cuDNN: an error names the call, the operands and the library's message.
+/// Checked calls of the CUDA runtime, cuBLAS and cuDNN: an error names the call, the operands and the
+/// library's message.
 #pragma once
 
 #include <cublas_v2.h>

@@ -12,13 +12,15 @@ namespace {
 enum : std::int64_t { kX = 1, kFilter = 2, kY = 3 };  // ids that tie a plan's operands to pointers
 
 const char* name(ConvPass pass) {
-  return pass == ConvPass::forward ? "convolution" : pass == ConvPass::grad_x ? "convolution input gradient"
-                                                                              : "convolution weight gradient";
+  return pass == ConvPass::forward  ? "convolution"
+         : pass == ConvPass::grad_x ? "convolution input gradient"
+                                    : "convolution weight gradient";
 }
 
 std::string describe(ConvPass pass, const ConvGeometry& s, Dtype dtype) {
-  return fmt::format("{} {} of image {}, filter {}, output {}, stride {}, padding {}", damc::name(dtype), name(pass),
-                     s.in_shape().str(), s.filter_shape().str(), s.out_shape().str(), s.stride, s.padding);
+  return fmt::format("{} {} of image {}, filter {}, output {}, stride {}, padding {}", damc::name(dtype),
+                     name(pass), s.in_shape().str(), s.filter_shape().str(), s.out_shape().str(), s.stride,
+                     s.padding);
 }
 
 /// One of cuDNN's descriptors, with typed attributes.
@@ -30,7 +32,8 @@ class Descriptor {
   ~Descriptor() {
     if (raw_) cudnnBackendDestroyDescriptor(raw_);
   }
-  Descriptor(Descriptor&& other) noexcept : raw_(std::exchange(other.raw_, nullptr)), what_(std::move(other.what_)) {}
+  Descriptor(Descriptor&& other) noexcept
+      : raw_(std::exchange(other.raw_, nullptr)), what_(std::move(other.what_)) {}
   Descriptor& operator=(Descriptor&&) = delete;
 
   template <class T>
@@ -78,9 +81,12 @@ struct PassAttributes {
 PassAttributes attributes(ConvPass pass) {
   switch (pass) {
     case ConvPass::forward:
-      return {CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
-              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA,          CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
-              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,             CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
+      return {CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
               CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y};
     case ConvPass::grad_x:
       return {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
@@ -108,7 +114,8 @@ struct Graph {
   cudnnBackendDescriptor_t raw() const { return parts.back().raw(); }
 };
 
-Graph make_graph(cudnnHandle_t handle, ConvPass pass, const ConvGeometry& s, Dtype dtype, const std::string& what) {
+Graph make_graph(cudnnHandle_t handle, ConvPass pass, const ConvGeometry& s, Dtype dtype,
+                 const std::string& what) {
   const ConvDescriptors d = conv_descriptors(s);
   const PassAttributes a = attributes(pass);
   Graph graph;
@@ -150,8 +157,8 @@ std::vector<Descriptor> suggest(const Graph& graph, cudnnBackendHeurMode_t mode,
       .set(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, mode);
   if (!heuristics.try_finalize()) return {};
   std::int64_t count = 0;
-  check_cudnn(cudnnBackendGetAttribute(heuristics.raw(), CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
-                                       0, &count, nullptr),
+  check_cudnn(cudnnBackendGetAttribute(heuristics.raw(), CUDNN_ATTR_ENGINEHEUR_RESULTS,
+                                       CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &count, nullptr),
               what);
   std::vector<Descriptor> configs;
   std::vector<cudnnBackendDescriptor_t> raw;
@@ -174,8 +181,8 @@ bool allowed(const Descriptor& config, const ConvPolicy& policy, const std::stri
   const Descriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR, what);
   cudnnBackendDescriptor_t raw = engine.raw();
   std::int64_t count = 0;
-  check_cudnn(cudnnBackendGetAttribute(config.raw(), CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
-                                       &count, &raw),
+  check_cudnn(cudnnBackendGetAttribute(config.raw(), CUDNN_ATTR_ENGINECFG_ENGINE,
+                                       CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &count, &raw),
               what);
   std::array<cudnnBackendNumericalNote_t, CUDNN_NUMERICAL_NOTE_TYPE_COUNT> notes{};
   check_cudnn(cudnnBackendGetAttribute(raw, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
@@ -248,7 +255,8 @@ struct ConvolutionPlans::Plan {
   }
 };
 
-ConvolutionPlans::ConvolutionPlans(cudaStream_t stream, ConvPolicy policy) : stream_(stream), policy_(policy) {
+ConvolutionPlans::ConvolutionPlans(cudaStream_t stream, ConvPolicy policy)
+    : stream_(stream), policy_(policy) {
   check_cudnn(cudnnCreate(&handle_), "cudnnCreate");
   check_cudnn(cudnnSetStream(handle_, stream), "cudnnSetStream");
 }
@@ -256,16 +264,15 @@ ConvolutionPlans::ConvolutionPlans(cudaStream_t stream, ConvPolicy policy) : str
 ConvolutionPlans::~ConvolutionPlans() { cudnnDestroy(handle_); }
 
 void ConvolutionPlans::run(ConvPass pass, const ConvGeometry& s, Dtype dtype, const ConvOperands& operands) {
-  const Key key{pass,
-                dtype,
-                {s.n, s.in_h, s.in_w, s.in_c, s.out_c, s.kernel_h, s.kernel_w, s.stride, s.padding}};
+  const Key key{
+      pass, dtype, {s.n, s.in_h, s.in_w, s.in_c, s.out_c, s.kernel_h, s.kernel_w, s.stride, s.padding}};
   auto& plan = plans_[key];
   if (!plan) plan = choose(pass, s, dtype, operands);
   plan->run(handle_, stream_, operands);
 }
 
-std::unique_ptr<ConvolutionPlans::Plan> ConvolutionPlans::choose(ConvPass pass, const ConvGeometry& s, Dtype dtype,
-                                                                 const ConvOperands& operands) {
+std::unique_ptr<ConvolutionPlans::Plan> ConvolutionPlans::choose(ConvPass pass, const ConvGeometry& s,
+                                                                 Dtype dtype, const ConvOperands& operands) {
   constexpr int most_timed = 8;
   const std::string what = describe(pass, s, dtype);
   const auto graph = std::make_shared<const Graph>(make_graph(handle_, pass, s, dtype, what));
@@ -278,10 +285,11 @@ std::unique_ptr<ConvolutionPlans::Plan> ConvolutionPlans::choose(ConvPass pass, 
       Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, what);
       plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, handle_)
           .set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, CUDNN_TYPE_BACKEND_DESCRIPTOR, config.raw());
-      if (!plan.try_finalize()) continue;  // the heuristics also suggest engines that this chip or shape rules out
+      if (!plan.try_finalize())
+        continue;  // the heuristics also suggest engines that this chip or shape rules out
       std::int64_t bytes = 0, count = 0;
-      check_cudnn(cudnnBackendGetAttribute(plan.raw(), CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1,
-                                           &count, &bytes),
+      check_cudnn(cudnnBackendGetAttribute(plan.raw(), CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE,
+                                           CUDNN_TYPE_INT64, 1, &count, &bytes),
                   what);
       auto candidate = std::make_unique<Plan>(Plan{graph, std::move(config), std::move(plan), bytes, what});
       const float time = candidate->time(handle_, stream_, operands);

@@ -1,5 +1,5 @@
-/// cuDNN's convolutions through its graph API: one plan per shape, chosen by timing the library's candidates once and
-/// kept. Layouts are channels-last throughout (see launch.h).
+/// cuDNN's convolutions through its graph API: one plan per shape, chosen by timing the library's candidates
+/// once and kept. Layouts are channels-last throughout (see launch.h).
 #pragma once
 
 #include <cudnn.h>
@@ -16,8 +16,8 @@ namespace damc {
 
 enum class ConvPass { forward, grad_x, grad_w };
 
-/// What the library may do: `tensor_cores` allows TF32 products of f32 operands; `deterministic` asks for the same bits
-/// at every run.
+/// What the library may do: `tensor_cores` allows TF32 products of f32 operands; `deterministic` asks for the
+/// same bits at every run.
 struct ConvPolicy {
   bool tensor_cores = false;
   bool deterministic = true;
@@ -44,7 +44,8 @@ class ConvolutionPlans {
   struct Plan;
   using Key = std::tuple<ConvPass, Dtype, std::array<std::int64_t, 9>>;
 
-  std::unique_ptr<Plan> choose(ConvPass pass, const ConvGeometry& s, Dtype dtype, const ConvOperands& operands);
+  std::unique_ptr<Plan> choose(ConvPass pass, const ConvGeometry& s, Dtype dtype,
+                               const ConvOperands& operands);
 
   cudnnHandle_t handle_ = nullptr;
   cudaStream_t stream_;

@@ -13,13 +13,15 @@ namespace damc {
 template <class Body>
 __global__ void for_each_kernel(std::int64_t n, Body body) {
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
-  for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += step) body(i);
+  for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += step)
+    body(i);
 }
 
 template <class Body>
 __global__ void for_rows_kernel(std::int64_t rows, std::int64_t cols, Body body) {
   const std::int64_t total = rows * cols, step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
-  for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < total; i += step) {
+  for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < total;
+       i += step) {
     const std::int64_t r = i / cols;
     body.row(r)(i - r * cols);
   }
@@ -27,8 +29,8 @@ __global__ void for_rows_kernel(std::int64_t rows, std::int64_t cols, Body body)
 
 /// Partial sums [outer, chunks, inner]. Blocks: x = inner block, y = chunk, z strides over outer.
 template <class T, class Body>
-__global__ void reduce_kernel(std::int64_t outer, std::int64_t reduced, std::int64_t inner, std::int64_t chunk,
-                              Body body, T* partial) {
+__global__ void reduce_kernel(std::int64_t outer, std::int64_t reduced, std::int64_t inner,
+                              std::int64_t chunk, Body body, T* partial) {
   __shared__ double sums[256];
   const std::int64_t first = static_cast<std::int64_t>(blockIdx.y) * chunk;
   const std::int64_t last = first + chunk < reduced ? first + chunk : reduced;
@@ -52,7 +54,8 @@ __global__ void reduce_kernel(std::int64_t outer, std::int64_t reduced, std::int
       __syncthreads();
       if (thread < half) sums[thread] += sums[thread + half];
     }
-    if (thread < least && i < inner) partial[(o * gridDim.y + blockIdx.y) * inner + i] = static_cast<T>(sums[thread]);
+    if (thread < least && i < inner)
+      partial[(o * gridDim.y + blockIdx.y) * inner + i] = static_cast<T>(sums[thread]);
     __syncthreads();
   }
 }
@@ -66,7 +69,8 @@ struct CombineBody {
   __device__ void operator()(std::int64_t j) const {
     const std::int64_t o = j / inner, i = j - o * inner;
     double sum = 0.0;
-    for (std::int64_t k = 0; k < chunks; ++k) sum += static_cast<double>(partial[(o * chunks + k) * inner + i]);
+    for (std::int64_t k = 0; k < chunks; ++k)
+      sum += static_cast<double>(partial[(o * chunks + k) * inner + i]);
     out[j] = static_cast<T>(sum);
   }
 };
@@ -99,13 +103,14 @@ class CudaExecutor {
     T* partial = out;
     if (launch.chunks > 1) {
       const std::size_t bytes = static_cast<std::size_t>(outer * launch.chunks * inner) * sizeof(T);
-      check_cuda(cudaMallocAsync(reinterpret_cast<void**>(&partial), bytes, stream_), "partial sums of a reduction");
+      check_cuda(cudaMallocAsync(reinterpret_cast<void**>(&partial), bytes, stream_),
+                 "partial sums of a reduction");
     }
     constexpr std::int64_t most_z = 65535;  // of gridDim.z
     const dim3 blocks(static_cast<unsigned>(launch.inner_blocks), static_cast<unsigned>(launch.chunks),
                       static_cast<unsigned>(outer < most_z ? outer : most_z));
-    reduce_kernel<T><<<blocks, dim3(launch.lanes, launch.rows), 0, stream_>>>(outer, reduced, inner, launch.chunk, body,
-                                                                              partial);
+    reduce_kernel<T><<<blocks, dim3(launch.lanes, launch.rows), 0, stream_>>>(outer, reduced, inner,
+                                                                              launch.chunk, body, partial);
     check_cuda(cudaGetLastError(), "reduction kernel");
     if (launch.chunks > 1) {
       for_each(outer * inner, CombineBody<T>{partial, out, launch.chunks, inner});

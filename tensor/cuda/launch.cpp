@@ -7,13 +7,15 @@ namespace {
 
 constexpr std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
-/// A matrix operand of the column-major library: the row-major matrix with unit column stride is its transpose.
+/// A matrix operand of the column-major library: the row-major matrix with unit column stride is its
+/// transpose.
 GemmCall::Operand operand(const Tensor& t) {
   const int row = t.ndim() - 2, col = t.ndim() - 1;
   const Shape& strides = t.strides();
   const bool row_major = strides[col] == 1 || t.shape()[col] == 1;
   const std::int64_t least = std::max<std::int64_t>(1, row_major ? t.shape()[col] : t.shape()[row]);
-  return {!row_major, std::max(least, row_major ? strides[row] : strides[col]), t.ndim() == 3 ? strides[0] : 0};
+  return {!row_major, std::max(least, row_major ? strides[row] : strides[col]),
+          t.ndim() == 3 ? strides[0] : 0};
 }
 
 /// Strides of channels-last memory [n, h, w, c] in the order n, c, h, w.
@@ -26,7 +28,8 @@ std::array<std::int64_t, 4> channels_last(std::int64_t c, std::int64_t h, std::i
 LoopLaunch loop_launch(std::int64_t n, int processors) {
   constexpr std::int64_t threads = 256, waves = 8;
   const std::int64_t needed = std::max<std::int64_t>(1, divide_up(n, threads));
-  return {static_cast<unsigned>(std::min(needed, waves * std::max(1, processors))), static_cast<unsigned>(threads)};
+  return {static_cast<unsigned>(std::min(needed, waves * std::max(1, processors))),
+          static_cast<unsigned>(threads)};
 }
 
 ReduceLaunch reduce_launch(std::int64_t outer, std::int64_t reduced, std::int64_t inner) {

@@ -1,0 +1,36 @@
+#include "tensor/cuda/blas.h"
+
+#include "tensor/cuda/check.h"
+#include "tensor/cuda/launch.h"
+#include "tensor/error.h"
+
+namespace damc {
+
+Blas::Blas(cudaStream_t stream) {
+  check_cublas(cublasCreate(&handle_), "cublasCreate");
+  check_cublas(cublasSetStream(handle_, stream), "cublasSetStream");
+  check_cublas(cublasSetMathMode(handle_, CUBLAS_PEDANTIC_MATH), "cublasSetMathMode");
+}
+
+Blas::~Blas() { cublasDestroy(handle_); }
+
+void Blas::gemm(const Tensor& a, const Tensor& b, const Tensor& out) {
+  const GemmCall call = gemm_call(a, b);
+  const bool f32 = out.dtype() == Dtype::f32;
+  const float one_f = 1.0f, zero_f = 0.0f;
+  const double one_d = 1.0, zero_d = 0.0;
+  const cudaDataType_t type = f32 ? CUDA_R_32F : CUDA_R_64F;
+  const auto order = [](const GemmCall::Operand& operand) {
+    return operand.transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
+  };
+  check_cublas(
+      cublasGemmStridedBatchedEx_64(
+          handle_, order(call.first), order(call.second), call.n, call.m, call.k,
+          f32 ? static_cast<const void*>(&one_f) : &one_d, b.raw(), type, call.first.ld,
+          call.first.batch_stride, a.raw(), type, call.second.ld, call.second.batch_stride,
+          f32 ? static_cast<const void*>(&zero_f) : &zero_d, out.raw(), type, call.n, call.m * call.n,
+          call.batches, f32 ? CUBLAS_COMPUTE_32F_PEDANTIC : CUBLAS_COMPUTE_64F_PEDANTIC, CUBLAS_GEMM_DEFAULT),
+      fmt::format("product of {} and {}", a.shape().str(), b.shape().str()));
+}
+
+}  // namespace damc

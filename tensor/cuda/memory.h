@@ -1,0 +1,40 @@
+/// One GPU's stream and memory: a stream-ordered pool that keeps what it has freed, and copies in stream
+/// order.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include "tensor/backend.h"
+
+namespace damc {
+
+class CudaMemory {
+ public:
+  /// Opens device `index`. Throws UserError when the machine has no such device.
+  explicit CudaMemory(int index);
+  ~CudaMemory();
+  CudaMemory(const CudaMemory&) = delete;
+  CudaMemory& operator=(const CudaMemory&) = delete;
+
+  cudaStream_t stream() const { return stream_; }
+  int processors() const { return processors_; }
+
+  /// Throws Error that says what was asked for and what is free when the device has no more.
+  void* allocate(std::size_t bytes);
+  void release(void* block, std::size_t bytes);
+  /// Host memory may be reused as soon as this returns.
+  void copy(void* to, const void* from, std::size_t bytes, CopyKind kind);
+  void synchronize();
+
+  std::size_t bytes_in_use() const { return in_use_; }
+  std::size_t bytes_reserved() const;
+
+ private:
+  int index_;
+  int processors_ = 0;
+  cudaStream_t stream_ = nullptr;
+  cudaMemPool_t pool_ = nullptr;
+  std::size_t in_use_ = 0;
+};
+
+}  // namespace damc
