@@ -121,7 +121,7 @@ TEST_CASE("batches, channels and filters of other shapes") {
       {{1, 4, 3, 17}, {3, 4, 3, 17}, 1, 0},
       {{33, 1, 1, 17}, {17, 1, 1, 17}, 1, 0},
       {{2, 4, 4, 3}, {5, 4, 4, 3}, 3, 0},
-      {{2, 4, 4, 3}, {5, 4, 4, 3}, 2, 1},  // one output pixel, but not of the whole image
+      {{2, 4, 4, 3}, {5, 4, 4, 3}, 3, 1},  // one output pixel, but not of the whole image
       {{2, 5, 4, 3}, {5, 4, 4, 3}, 2, 0},
       {{2, 4, 5, 3}, {5, 4, 4, 3}, 2, 0},
       {{2, 9, 9, 3}, {4, 3, 5, 3}, 2, 1},  // filters that are not square
@@ -138,7 +138,7 @@ TEST_CASE("batches, channels and filters of other shapes") {
     }
   }
   CHECK(conv_geometry({1, 4, 3, 17}, {3, 4, 3, 17}, 1, 0).is_gemm());
-  CHECK_FALSE(conv_geometry({2, 4, 4, 3}, {5, 4, 4, 3}, 2, 1).is_gemm());
+  CHECK_FALSE(conv_geometry({2, 4, 4, 3}, {5, 4, 4, 3}, 3, 1).is_gemm());
 }
 
 TEST_CASE("conv2d and conv_transpose2d give the sizes PyTorch gives, and the oracle's values") {
