@@ -107,6 +107,17 @@ std::string node_text(const toml::node& node, const std::filesystem::path& file,
              "the configuration is flat: key = value");
 }
 
+/// Sets what one line of a file says; a mistake is reported with its line.
+void set_from(ConfigBuilder& builder, const std::string& name, const toml::node& node,
+              const std::filesystem::path& file) {
+  const std::string value = node_text(node, file, name);
+  try {
+    builder.set(name, value);
+  } catch (const UserError& error) {
+    throw UserError(fmt::format("{}:{}: {}", file.string(), node.source().begin.line, error.what()));
+  }
+}
+
 /// A text as a TOML string.
 std::string quoted(const std::string& text) {
   std::stringstream out;
@@ -265,11 +276,7 @@ void ConfigBuilder::overlay(const std::filesystem::path& file) {
                              node.source().begin.line, name),
                  "give it as --preset");
     }
-    try {
-      set(name, node_text(node, file, name));
-    } catch (const UserError& error) {
-      throw UserError(fmt::format("{}:{}: {}", file.string(), node.source().begin.line, error.what()));
-    }
+    set_from(*this, name, node, file);
   }
 }
 
@@ -321,7 +328,7 @@ Config read_config(const std::filesystem::path& file, const std::optional<std::s
   ConfigBuilder builder(*preset);
   for (const auto& [key, node] : table) {
     const std::string name(key.str());
-    if (name != "preset") builder.set(name, node_text(node, file, name));
+    if (name != "preset") set_from(builder, name, node, file);
   }
   if (iterations) builder.set("iterations", *iterations);
   return builder.finish();

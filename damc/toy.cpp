@@ -17,7 +17,7 @@ constexpr double kPrecision = 1.0 / (2.0 * kNoise * kNoise);
 constexpr double kStepSize = 0.1;
 constexpr int kUpdates = 6;  // M
 constexpr double kMaskProbability = 0.1;
-constexpr double kRate = 2e-4, kWeightDecay = 1e-2;
+constexpr double kRate = 2e-4, kWeightDecay = 1e-2;  // AdamW with PyTorch's default moments
 constexpr std::int64_t kEmaEvery = 10;
 constexpr double kEmaRho = 0.75;
 

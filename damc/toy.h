@@ -25,7 +25,7 @@ class Toy {
  public:
   explicit Toy(const ToyOptions& options);
 
-  /// One iteration of Algorithm 1 with G and E known. Returns the loss of the last sampler update; throws
+  /// One iteration of Algorithm 1 without lines 4 and 6, for there is no E and g is known. Returns the loss of the last sampler update; throws
   /// Error when it is not finite.
   double iterate();
 
@@ -35,8 +35,8 @@ class Toy {
   Tensor sample(std::int64_t n);
   /// n long chains given the observation from N(0, I), [n, 2]
   Tensor long_run(std::int64_t n);
-  /// The posterior itself, exp(-U(z)) normalised over the view: what the chains would reach in the end. [H,
-  /// W]
+  /// The posterior itself at the view's pixels, exp(-U(z)) normalised over them, [size, size]: where all chains
+  /// end if they are long enough.
   Tensor exact_density(const DensityView& view = {}) const;
   /// E |x - g(z)|^2 over the rows of z for the observation x.
   double reconstruction_error(const Tensor& z) const;

@@ -14,19 +14,22 @@ std::unique_ptr<Backend> make_backend(Device device) {
   return trace_requested() ? make_trace_backend(std::move(made)) : std::move(made);
 }
 
-/// The slot of a device. Never destroyed: tensors with static lifetime return their memory at the very end.
+/// The slot of a device; a GPU's is empty until its first use, and may be filled by an override alone. Never
+/// destroyed: tensors with static lifetime return their memory at the very end.
 std::unique_ptr<Backend>& slot(Device device) {
   static auto& cpu = *new std::unique_ptr<Backend>(make_backend(Device{}));
   if (device.type == DeviceType::cpu) return cpu;
   static auto& cuda = *new std::map<int, std::unique_ptr<Backend>>;
-  auto& found = cuda[device.index];
-  if (!found) found = make_backend(device);
-  return found;
+  return cuda[device.index];
 }
 
 }  // namespace
 
-Backend& backend(Device device) { return *slot(device); }
+Backend& backend(Device device) {
+  auto& found = slot(device);
+  if (!found) found = make_backend(device);
+  return *found;
+}
 
 BackendOverride::BackendOverride(Device device, std::unique_ptr<Backend> replacement)
     : device_(device), previous_(std::exchange(slot(device), std::move(replacement))) {}

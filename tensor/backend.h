@@ -111,7 +111,8 @@ class Backend {
 /// The backend of a device. Throws UserError when this build or machine does not have it.
 Backend& backend(Device device);
 
-/// Puts another backend in the place of a device's while it lives; for tests and traces (tensor/trace.h).
+/// Puts another backend in the place of a device's while it lives; for tests and traces (tensor/trace.h). The
+/// device itself need not exist. Tensors on it must not outlive the override.
 class BackendOverride {
  public:
   BackendOverride(Device device, std::unique_ptr<Backend> replacement);

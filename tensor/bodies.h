@@ -157,22 +157,22 @@ struct UnaryVjpBody {
   }
 };
 
-/// Terms of sums over x [outer, reduced, inner].
-template <class T>
+/// Terms of sums over x [outer, reduced, inner]; `kRun` promises inner = 1, so that neighbours in r are
+/// loaded together.
+template <class T, bool kRun = false>
 struct SumBody {
   const T* x;
   std::int64_t reduced, inner;
   DAMC_HD T load(std::int64_t o, std::int64_t r, std::int64_t i) const {
-    return x[(o * reduced + r) * inner + i];
+    return kRun ? x[o * reduced + r] : x[(o * reduced + r) * inner + i];
   }
 };
 
-template <class T>
+template <class T, bool kRun = false>
 struct SumSquaresBody {
-  const T* x;
-  std::int64_t reduced, inner;
+  SumBody<T, kRun> terms;
   DAMC_HD T load(std::int64_t o, std::int64_t r, std::int64_t i) const {
-    const T value = x[(o * reduced + r) * inner + i];
+    const T value = terms.load(o, r, i);
     return value * value;
   }
 };

@@ -85,16 +85,15 @@ class SharedKernels : public Backend {
   }
 
   void sum(const Tensor& x, const Tensor& out) override {
-    dispatch_float(x.dtype(), [&]<class T>(T) {
-      exec_.template reduce<T>(x.size(0), x.size(1), x.size(2), SumBody<T>{x.data<T>(), x.size(1), x.size(2)},
-                               out.data<T>());
+    with_terms(x, [&]<class T, bool kRun>(SumBody<T, kRun> terms) {
+      exec_.template reduce<T>(x.size(0), x.size(1), x.size(2), terms, out.data<T>());
     });
   }
 
   void sum_squares(const Tensor& x, const Tensor& out) override {
-    dispatch_float(x.dtype(), [&]<class T>(T) {
-      exec_.template reduce<T>(x.size(0), x.size(1), x.size(2),
-                               SumSquaresBody<T>{x.data<T>(), x.size(1), x.size(2)}, out.data<T>());
+    with_terms(x, [&]<class T, bool kRun>(SumBody<T, kRun> terms) {
+      exec_.template reduce<T>(x.size(0), x.size(1), x.size(2), SumSquaresBody<T, kRun>{terms},
+                               out.data<T>());
     });
   }
 
@@ -212,6 +211,18 @@ class SharedKernels : public Backend {
  private:
   static RandomPointer pointer(const RandomSlice& slice) {
     return {slice.state->data<std::int64_t>(), slice.stream, slice.delta};
+  }
+
+  /// Calls f with the terms of a sum over x [outer, reduced, inner].
+  template <class F>
+  static void with_terms(const Tensor& x, const F& f) {
+    dispatch_float(x.dtype(), [&]<class T>(T) {
+      if (x.size(2) == 1) {
+        f(SumBody<T, true>{x.data<T>(), x.size(1), 1});
+      } else {
+        f(SumBody<T>{x.data<T>(), x.size(1), x.size(2)});
+      }
+    });
   }
 
   template <class To, class From, class F>

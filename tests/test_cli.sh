@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The program from outside: exit codes, messages and files.   test_cli.sh DAMC
 set -u
+export LC_ALL=C
 damc=$(realpath "$1")
 root=$(realpath "$(dirname "$0")/..")
 golden=$root/tests/golden/apply
@@ -151,6 +152,7 @@ succeeds '^Q.encoder  *[0-9]+ parameters' info "$golden/weights.safetensors"
 refuses 2 'not a run folder' info .
 refuses 2 'does not exist' info nowhere
 refuses 2 'not a run folder' sample nowhere --out out
+succeeds '2000 images, the first 1024 shown' sample runs/made --from gaussian --count 2000 --out out
 refuses 2 'damcx' sample runs/made --from damcx --out out
 refuses 2 'count' sample runs/made --count 0 --out out
 refuses 2 "cannot create the folder" sample runs/made --out runs/made/config.toml/out
@@ -159,7 +161,7 @@ for source in damc lebm gaussian; do
   exists out/samples-$source.png out/samples-$source.npy out/samples-$source/00000{0,4}.png
 done
 [ "$(stat -c %s out/samples-damc.npy)" = $((128 + 5 * 32 * 32 * 3 * 4)) ] || fail "samples-damc.npy has the wrong size"
-succeeds 'seed 1' sample runs/made --count 5 --out again --npy
+succeeds 'seed 1' sample --count 5 --from gaussian,damc runs/made --out again --npy
 cmp -s out/samples-damc.npy again/samples-damc.npy || fail "the same seed gives other samples"
 succeeds 'seed 2' sample runs/made --count 5 --out again --npy --seed 2
 cmp -s out/samples-damc.npy again/samples-damc.npy && fail "another seed gives the same samples"

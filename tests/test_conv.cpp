@@ -141,6 +141,20 @@ TEST_CASE("batches, channels and filters of other shapes") {
   CHECK_FALSE(conv_geometry({2, 4, 4, 3}, {5, 4, 4, 3}, 3, 1).is_gemm());
 }
 
+TEST_CASE("kernel 4, stride 2 and channels enough for Winograd's form") {
+  const Threads restore;
+  int variant = 0;
+  for (const auto& [h, w] : {std::pair{4, 4}, {8, 8}, {7, 9}, {6, 5}, {2, 3}, {4, 10}}) {
+    for (std::int64_t padding = 0; padding < 4; ++padding) {
+      if (std::min(h, w) + 2 * padding < 4) continue;
+      const std::int64_t in_c = variant % 2 ? 32 : 40, out_c = variant % 2 ? 33 : 32;
+      const ConvGeometry s = conv_geometry({2, h, w, in_c}, {out_c, 4, 4, in_c}, 2, padding);
+      check_geometry(s, Dtype::f64, variant);
+      check_geometry(s, Dtype::f32, variant++);
+    }
+  }
+}
+
 TEST_CASE("conv2d and conv_transpose2d give the sizes PyTorch gives, and the oracle's values") {
   for (const Dtype dtype : {Dtype::f64, Dtype::f32}) {
     const double tolerance = dtype == Dtype::f32 ? 1e-6 : 1e-12;

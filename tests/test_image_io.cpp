@@ -91,7 +91,7 @@ TEST_CASE("PNG files come back as they were written") {
     CHECK((size.height == 7 && size.width == 5));
   }
   const Images gray = read_image(temp.path / "a.png", 1);
-  CHECK((gray.channels == 1 && gray.pixels.size() == 35 && gray.pixels[0] == 81));
+  CHECK((gray.channels == 1 && gray.pixels.size() == 35 && gray.pixels[0] == 82));
   CHECK(count_files(temp.path) == 1);
   CHECK_THROWS_AS(write_png(temp.path / "b.png", Bytes(10), 2, 2, 3), Error);
   CHECK_THROWS_AS(write_png(temp.path / "b.png", Bytes(8), 2, 2, 2), Error);

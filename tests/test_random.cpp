@@ -68,10 +68,11 @@ TEST_CASE("bits become uniform numbers on (0, 1] and normal numbers by Box-Mulle
   CHECK(uniform_from_bits(0) == 0x1p-33f);
   CHECK(uniform_from_bits(0xffffffff) == 1.0f);
   CHECK(uniform_from_bits(0x80000000) == 0.5f);
-  const Philox4f x = normal4({{0x40000000, 0x20000000, 0xffffffff, 0}});  // u, v = 1/4, 1/8 turn; 1, 0
+  const Philox4f x =
+      normal4({{0x40000000, 0x15555555, 0xffffffff, 0}});  // u = 1/4, 1/12 turn; u = 1, 0 turns
   const double radius = std::sqrt(2.0 * std::log(4.0));
-  CHECK(x.v[0] == doctest::Approx(radius * std::sqrt(0.5)));
-  CHECK(x.v[1] == doctest::Approx(radius * std::sqrt(0.5)));
+  CHECK(x.v[0] == doctest::Approx(radius * 0.5));
+  CHECK(x.v[1] == doctest::Approx(radius * std::sqrt(0.75)));
   CHECK(std::fabs(x.v[2]) == 0.0f);
   CHECK(std::fabs(x.v[3]) == 0.0f);
   CHECK(std::isfinite(normal4({{0, 0, 0, 0xffffffff}}).v[0]));

@@ -1,15 +1,13 @@
 /// The amortised sampler as a statistician sees it: fitted to a mixture its samples pass a two-sample test,
 /// and fitted to a linear-Gaussian model they have the exact posterior's mean and covariance.
 ///
-/// Seeds are fixed, but rounding, and so training, differs between processors: tolerances leave room for
-/// that.
+/// Seeds are fixed, but rounding and with it training differs between processors: tolerances leave room.
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <functional>
-#include <numeric>
 #include <random>
 
 #include "autograd/grad.h"
@@ -61,20 +59,20 @@ std::array<double, 3> shares_of(const std::vector<Point>& all) {
   return shares;
 }
 
-std::unique_ptr<Layer> encoder(std::int64_t in, std::int64_t nemb, Init& init) {
+std::unique_ptr<Layer> encoder(std::int64_t nemb, Init& init) {
   auto net = std::make_unique<Sequential>();
-  net->emplace<Linear>(in, 64, init);
+  net->emplace<Linear>(2, 64, init);
   net->push_back(leaky_relu_layer(0.01));
   net->emplace<Linear>(64, nemb, init);
   return net;
 }
 
-/// A sampler of z [N, 2], its training, and the average of its weights, which is the one to sample from.
+/// A sampler of z [N, 2] given x [N, 2], its training, and the average of its weights, the one to sample from.
 struct SmallSampler {
   static constexpr std::int64_t nemb = 16, batch = 256;
 
-  SmallSampler(std::uint64_t seed, Unconditional kind) : random(seed) {
-    options.unconditional = kind;
+  explicit SmallSampler(Unconditional kind)
+      : options{.nz = 2, .nemb = nemb, .width = 0.25, .unconditional = kind, .sampling = {}} {
     average.copy_from(Q);
   }
 
@@ -89,42 +87,40 @@ struct SmallSampler {
     }
   }
 
-  Generator random;
+  Generator random{1};
   Init init{random};
-  AmortizerOptions options{.nz = 2, .nemb = nemb, .width = 0.25, .sampling = {}};
-  Amortizer Q{encoder(2, nemb, init), options, init}, average{encoder(2, nemb, init), options, init};
+  AmortizerOptions options;
+  Amortizer Q{encoder(nemb, init), options, init}, average{encoder(nemb, init), options, init};
 };
 
-/// Energy distance of two samples of n points, 2 E|x - y| - E|x - x'| - E|y - y'|, and the probability that
-/// samples of one distribution differ as much, from random relabellings of all 2n points.
+/// Energy distance of two samples of n points, 2 E|x - y| - E|x - x'| - E|y - y'|, and how often a random
+/// division of all 2n points gives as large a distance.
 struct TwoSampleTest {
   double distance, p_value;
 };
 
-TwoSampleTest two_sample_test(const Tensor& x, const Tensor& y, std::uint64_t seed) {
-  constexpr std::int64_t relabellings = 999;
+TwoSampleTest two_sample_test(const Tensor& x, const Tensor& y) {
+  constexpr std::int64_t divisions = 999;
   const std::int64_t n = x.size(0);
   const std::vector<Point> all = points(cat(std::vector<Tensor>{x, y}, 0));
   std::vector<double> distances;
   for (const Point& a : all) {
     for (const Point& b : all) distances.push_back(std::hypot(a[0] - b[0], a[1] - b[1]));
   }
-  // With the label s = 1 for x and -1 for y the distance is -(1/n^2) sum s_i s_j |p_i - p_j|; row 0 are the
-  // true labels.
-  std::mt19937_64 shuffler(seed);
+  // With labels s = 1 for x and -1 for y it is -(1/n^2) sum s_i s_j |p_i - p_j|. Row 0 are the true labels.
+  std::mt19937_64 shuffler(3);
   std::vector<double> label(all.size(), -1.0), labels;
   std::fill_n(label.begin(), n, 1.0);
-  for (std::int64_t i = 0; i <= relabellings; ++i) {
+  for (std::int64_t i = 0; i <= divisions; ++i) {
     labels.insert(labels.end(), label.begin(), label.end());
     std::shuffle(label.begin(), label.end(), shuffler);
   }
-  const Tensor s = Tensor::from(labels, {relabellings + 1, 2 * n}),
-               d = Tensor::from(distances, {2 * n, 2 * n});
+  const Tensor s = Tensor::from(labels, {divisions + 1, 2 * n}), d = Tensor::from(distances, {2 * n, 2 * n});
   const std::vector<double> statistic =
       mul(sum(mul(matmul(s, d), s), 1), -1.0 / static_cast<double>(n * n)).to_vector<double>();
   const auto as_large =
       std::count_if(statistic.begin(), statistic.end(), [&](double t) { return t >= statistic[0]; });
-  return {statistic[0], static_cast<double>(as_large) / static_cast<double>(relabellings + 1)};
+  return {statistic[0], static_cast<double>(as_large) / static_cast<double>(divisions + 1)};
 }
 
 struct Moments {
@@ -162,7 +158,7 @@ struct LinearGaussian {
   }
 };
 
-/// Means within 0.1 standard deviations, variances within 15 %, correlation within 0.1.
+/// Means within 0.15 standard deviations, variances within 20 %, correlation within 0.1.
 void check_moments(const std::string& what, const Moments& got, const Moments& wanted) {
   const double deviation[2] = {std::sqrt(wanted.variance[0]), std::sqrt(wanted.variance[1])};
   const double covariance_error = (got.covariance - wanted.covariance) / (deviation[0] * deviation[1]);
@@ -171,9 +167,9 @@ void check_moments(const std::string& what, const Moments& got, const Moments& w
     const double mean_error = (got.mean[k] - wanted.mean[k]) / deviation[k];
     const double ratio = got.variance[k] / wanted.variance[k];
     line += fmt::format("  mean off by {:+.3f}, variance times {:.3f}", mean_error, ratio);
-    CHECK_MESSAGE(std::abs(mean_error) < 0.1, what, ": mean ", k, " off by ", mean_error,
+    CHECK_MESSAGE(std::abs(mean_error) < 0.15, what, ": mean ", k, " off by ", mean_error,
                   " standard deviations");
-    CHECK_MESSAGE(std::abs(ratio - 1.0) < 0.15, what, ": variance ", k, " times ", ratio);
+    CHECK_MESSAGE(std::abs(ratio - 1.0) < 0.2, what, ": variance ", k, " times ", ratio);
   }
   CHECK_MESSAGE(std::abs(covariance_error) < 0.1, what, ": correlation off by ", covariance_error);
   fmt::print("{}  correlation off by {:+.3f}\n", line, covariance_error);
@@ -184,7 +180,7 @@ void check_moments(const std::string& what, const Moments& got, const Moments& w
 TEST_CASE("a mixture of three: samples of q(z) pass a two-sample test") {
   constexpr std::int64_t n = 1000;
   constexpr double threshold = 0.002;  // what is right fails once in 500 seeds
-  SmallSampler sampler(1, Unconditional::noise);
+  SmallSampler sampler(Unconditional::noise);
   Amortizer& Q = sampler.Q;
   sampler.fit(1200, [&] {
     const Tensor z = draw_mixture(sampler.batch, sampler.random);
@@ -193,13 +189,13 @@ TEST_CASE("a mixture of three: samples of q(z) pass a two-sample test") {
   Generator random(2);
   const Tensor truth = draw_mixture(n, random), samples = sampler.average.sample_prior(n, random);
   const auto test = [&](const char* what, const Tensor& candidate) {
-    const TwoSampleTest result = two_sample_test(candidate, truth, 3);
+    const TwoSampleTest result = two_sample_test(candidate, truth);
     fmt::print("{:<24} energy distance {:.4f}, p = {:.3f}\n", what, result.distance, result.p_value);
     return result.p_value;
   };
   CHECK(test("sampler", samples) > threshold);
   CHECK(test("second true sample", draw_mixture(n, random)) > threshold);
-  // The test would notice wrong weights, modes ten per cent apart too far, or none at all.
+  // The test notices wrong weights, and the absence of modes.
   CHECK(test("equal weights", draw_mixture(n, random, {1.0 / 3.0, 1.0 / 3.0, 1.0 / 3.0})) < threshold);
   CHECK(test("N(0, I)", random.normal({n, 2})) < threshold);
 
@@ -211,7 +207,7 @@ TEST_CASE("a mixture of three: samples of q(z) pass a two-sample test") {
 TEST_CASE("a linear-Gaussian model: q(z given x) has the posterior's moments, q(z) the prior's") {
   // Pairs of the model are exact posterior samples: z given its x.
   const LinearGaussian model;
-  SmallSampler sampler(1, Unconditional::null);
+  SmallSampler sampler(Unconditional::null);
   Amortizer& Q = sampler.Q;
   sampler.fit(1500, [&] {
     const Tensor z = sampler.random.normal({sampler.batch, 2}), x = model.observe(z, sampler.random);
@@ -228,7 +224,7 @@ TEST_CASE("a linear-Gaussian model: q(z given x) has the posterior's moments, q(
   }
   check_moments("q(z)", moments_of(sampler.average.sample_prior(n, random)), {{0.0, 0.0}, {1.0, 1.0}, 0.0});
 
-  // gamma = 0, the posterior's small variance, spreads less than gamma = 1 and as little wrong.
+  // The other variance of Eq. (5) does as well.
   AncestralOptions small = sampler.average.sampling();
   small.gamma = 0.0;
   const Tensor xemb = sampler.average.embed(Tensor::zeros({n, 2})).value();

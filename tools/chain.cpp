@@ -179,13 +179,14 @@ void add_chain_command(CLI::App& program) {
   auto options = std::make_shared<ChainCommandOptions>(*command);
   command->add_option("--steps", options->steps, "lengths of the chains, with commas")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command->add_option("--chains", options->chains, "chains, one row of images each")
-      ->check(CLI::Range(1, 64))
+      ->check(CLI::Range(1, 32))
       ->capture_default_str();
   command->add_option("--frames", options->frames, "images along each chain")
-      ->check(CLI::Range(1, 64))
+      ->check(CLI::Range(1, 32))
       ->capture_default_str();
   command
       ->add_option("--out", options->out,

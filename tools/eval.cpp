@@ -93,6 +93,7 @@ void add_eval_command(CLI::App& program) {
           "mse (reconstruction), auprc (anomaly detection, needs a held-out digit), fid, kid; several with "
           "commas")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->check(CLI::IsMember({"mse", "auprc", "fid", "kid"}))
       ->capture_default_str();
   command

@@ -17,6 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::int64_t kColumns = 16;       // images beside each other in the picture
+constexpr std::int64_t kShown = 128;        // images in the picture
 constexpr std::size_t kSmallFolder = 1000;  // image files; more make a data set with a test part
 
 struct ReconstructOptions {
@@ -42,22 +43,40 @@ Images load_images(const Config& config, const Architecture& images, const fs::p
   return load_data(config, place.string()).test;
 }
 
+/// Images [N, H, W, C] of the first ones, and errors over all.
 struct Reconstructions {
-  Tensor observed, posterior, sampler;  ///< [N, H, W, C]
+  Tensor observed, posterior, sampler;
+  double mse_posterior, mse_sampler;  ///< per pixel value in [-1, 1]
 };
+
+/// |made - x|^2, summed image by image in f32 and over the images in f64.
+double squared_error(const Tensor& made, const Tensor& x) {
+  const std::vector<double> errors =
+      sum(square(sub(made, x)).reshape({x.size(0), -1}), 1).to_vector<double>();
+  return std::accumulate(errors.begin(), errors.end(), 0.0);
+}
 
 Reconstructions reconstruct_all(const Model& model, const Images& images) {
   Generator random = make_generator(model.config, Stream::evaluation, model.device);
   const std::int64_t batch = evaluation_batch(model.images);
   std::vector<Tensor> observed, posterior, sampler;
+  double posterior_error = 0.0, sampler_error = 0.0;
   for (std::int64_t first = 0; first < images.n; first += batch) {
     const Tensor x = to_tensor(images, first, std::min(batch, images.n - first), model.device);
     const Tensor z0 = model.Q.sample(x, random);
-    observed.push_back(x.to(Device{}));
-    posterior.push_back(model.G.forward(model.refine(z0, x)).value().to(Device{}));
-    sampler.push_back(model.G.forward(z0).value().to(Device{}));
+    const Tensor by_posterior = model.G.forward(model.refine(z0, x)).value();
+    const Tensor by_sampler = model.G.forward(z0).value();
+    posterior_error += squared_error(by_posterior, x);
+    sampler_error += squared_error(by_sampler, x);
+    if (const std::int64_t shown = std::min(kShown - first, x.size(0)); shown > 0) {
+      observed.push_back(x.narrow(0, 0, shown).to(Device{}));
+      posterior.push_back(by_posterior.narrow(0, 0, shown).to(Device{}));
+      sampler.push_back(by_sampler.narrow(0, 0, shown).to(Device{}));
+    }
   }
-  return {cat(observed, 0), cat(posterior, 0), cat(sampler, 0)};
+  const auto values = static_cast<double>(images.n * images.image_size());
+  return {cat(observed, 0), cat(posterior, 0), cat(sampler, 0), posterior_error / values,
+          sampler_error / values};
 }
 
 /// Three rows of up to kColumns images under each other: observed, posterior, sampler; then the next images.
@@ -84,19 +103,14 @@ void reconstruct(const ReconstructOptions& options) {
   const Reconstructions all = reconstruct_all(model, images);
 
   const fs::path file = make_output_folder(options.out) / "reconstructions.png";
-  const std::int64_t columns = std::min(images.n, kColumns);
+  const std::int64_t shown = all.observed.size(0), columns = std::min(shown, kColumns);
   write_grid(file, interleave(all, columns), columns);
-  fmt::print("{}: rows are observed, posterior ({} steps), sampler alone\n", file.string(),
-             model.config.test_posterior_steps);
-  const auto print_mse = [&](const char* name, const Tensor& made) {
-    const Tensor per_image = sum(square(sub(made, all.observed)).reshape({images.n, -1}), 1);
-    const std::vector<double> errors = per_image.to_vector<double>();
-    const double error =
-        std::accumulate(errors.begin(), errors.end(), 0.0) / static_cast<double>(made.numel());
-    fmt::print("mse {:<10} {:.6f}  over {} images (per pixel value in [-1, 1])\n", name, error, images.n);
-  };
-  print_mse("posterior", all.posterior);
-  print_mse("sampler", all.sampler);
+  fmt::print("{}: rows are observed, posterior ({} steps), sampler alone; {} of {} images shown\n",
+             file.string(), model.config.test_posterior_steps, shown, images.n);
+  fmt::print("mse posterior  {:.6f}  over {} images (per pixel value in [-1, 1])\n", all.mse_posterior,
+             images.n);
+  fmt::print("mse sampler    {:.6f}  over {} images (per pixel value in [-1, 1])\n", all.mse_sampler,
+             images.n);
 }
 
 }  // namespace

@@ -16,7 +16,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kGridImages = 1024;  // more would make a picture that nothing can show
+/// Images per side of the largest grid: 32, or as many as 4096 pixels hold.
+std::int64_t most_columns(const Architecture& images) {
+  return std::clamp<std::int64_t>(4096 / (images.size + 2), 1, 32);
+}
 
 struct SampleOptions {
   explicit SampleOptions(CLI::App& command) : run(command) {}
@@ -42,7 +45,8 @@ void sample_from(const Model& model, const std::string& source, const SampleOpti
   Generator random = make_generator(model.config, Stream::sampling, model.device);
   const fs::path singles = out / ("samples-" + source);
   if (options.separate) make_output_folder(singles.string());
-  const std::int64_t in_grid = std::min(options.count, kGridImages);
+  const std::int64_t in_grid =
+      std::min(options.count, most_columns(model.images) * most_columns(model.images));
   const std::int64_t wanted = options.npy ? options.count : in_grid;
   std::vector<Tensor> kept;
   for (std::int64_t done = 0; done < options.count;) {
@@ -80,6 +84,7 @@ void add_sample_command(CLI::App& program) {
           "where z comes from: damc (the sampler's q(z)), lebm (Langevin chains on the energy prior from "
           "N(0, I)), gaussian (N(0, I) itself); several with commas")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->check(CLI::IsMember(latent_sources()))
       ->capture_default_str();
   command->add_option("--count", options->count, "images per source")

@@ -56,14 +56,12 @@ class Comparison {
   std::string summary() const {
     const std::vector<double> x = toy_.observation().to_vector<double>();
     return fmt::format(
-        "observation x = ({:.3f}, {:.3f}); long chains: E|x - g(z)|^2 {:.4f}, energy distance of two sets of "
-        "{} "
-        "{:.4f}",
+        "observation x = ({:.3f}, {:.3f})\n"
+        "long chains: E|x - g(z)|^2 = {:.4f}; two sets of {} are at energy distance {:.4f}, the floor",
         x[0], x[1], chain_error_, kSamples, noise_floor_);
   }
 
-  /// Measures and draws the sampler after `iteration` iterations that took `seconds`; returns a line about
-  /// it.
+  /// Measures and draws the sampler after `iteration` iterations that took `seconds`; returns a table row.
   std::string record(std::int64_t iteration, double seconds) {
     const Tensor samples = toy_.sample(kSamples);
     const double distance = energy_distance(samples, chains_), error = toy_.reconstruction_error(samples);

@@ -6,30 +6,12 @@
 #include "tensor/cpu/executor.h"
 #include "tensor/cpu/gemm.h"
 #include "tensor/cpu/pool.h"
+#include "tensor/cpu/winograd.h"
 #include "tensor/error.h"
 #include "tensor/shared_kernels.h"
 
 namespace damc {
 namespace {
-
-/// Working memory of one kernel call, from the pool.
-template <class T>
-class Scratch {
- public:
-  Scratch(HostPool& pool, std::int64_t count)
-      : pool_(pool), bytes_(static_cast<std::size_t>(count) * sizeof(T)) {
-    data_ = pool_.allocate(bytes_);
-  }
-  ~Scratch() { pool_.release(data_, bytes_); }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  T* data() const { return static_cast<T*>(data_); }
-
- private:
-  HostPool& pool_;
-  std::size_t bytes_;
-  void* data_;
-};
 
 /// A 2-D slice of a tensor with unit stride in one of its two dimensions, as BLAS sees it.
 template <class T>
@@ -68,6 +50,13 @@ class CpuBackend final : public SharedKernels<CpuExecutor> {
   void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Epilogue& epilogue,
               const Tensor& out) override {
     dispatch_float(out.dtype(), [&]<class T>(T) {
+      const T* bias = epilogue.bias ? epilogue.bias->data<T>() : nullptr;
+      if (winograd_fits(s)) {
+        dispatch_activation<T>(epilogue.activation, [&](auto activation) {
+          WinogradConv<T>(s, pool_).forward(x.data<T>(), filter.data<T>(), bias, activation, out.data<T>());
+        });
+        return;
+      }
       const std::int64_t pixels = s.out_h * s.out_w, depth = s.taps() * s.in_c;
       for_image_blocks(s, [&](std::int64_t first, std::int64_t count) {
         const bool direct = s.is_gemm();
@@ -88,6 +77,12 @@ class CpuBackend final : public SharedKernels<CpuExecutor> {
     dispatch_float(out.dtype(), [&]<class T>(T) {
       const std::int64_t pixels = s.out_h * s.out_w, depth = s.taps() * s.in_c;
       const T* bias = epilogue.bias ? epilogue.bias->data<T>() : nullptr;
+      if (winograd_fits(s)) {
+        dispatch_activation<T>(epilogue.activation, [&](auto activation) {
+          WinogradConv<T>(s, pool_).grad_x(g.data<T>(), filter.data<T>(), bias, activation, out.data<T>());
+        });
+        return;
+      }
       for_image_blocks(s, [&](std::int64_t first, std::int64_t count) {
         const T* y = g.data<T>() + first * pixels * s.out_c;
         const bool direct = s.is_gemm();
@@ -110,6 +105,10 @@ class CpuBackend final : public SharedKernels<CpuExecutor> {
   /// threaded.
   void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, const Tensor& out) override {
     dispatch_float(out.dtype(), [&]<class T>(T) {
+      if (winograd_fits(s)) {
+        WinogradConv<T>(s, pool_).grad_w(g.data<T>(), x.data<T>(), out.data<T>());
+        return;
+      }
       const std::int64_t pixels = s.out_h * s.out_w, depth = s.taps() * s.in_c;
       const std::int64_t block = std::clamp<std::int64_t>(
           kColumnBytes / (pixels * depth * std::int64_t{sizeof(T)}), 1, std::max<std::int64_t>(1, s.n));

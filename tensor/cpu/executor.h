@@ -91,10 +91,14 @@ class CpuExecutor {
     double total = 0.0;
     for (std::int64_t r0 = first; r0 < last; r0 += 1024) {
       const std::int64_t r1 = std::min(last, r0 + 1024);
-      T sum = T(0);
-#pragma omp simd reduction(+ : sum)
-      for (std::int64_t r = r0; r < r1; ++r) sum += body.load(o, r, 0);
-      total += static_cast<double>(sum);
+      T lanes[kLanes] = {};
+      std::int64_t r = r0;
+      for (; r + kLanes <= r1; r += kLanes) {
+#pragma omp simd
+        for (std::int64_t i = 0; i < kLanes; ++i) lanes[i] += body.load(o, r + i, 0);
+      }
+      for (; r < r1; ++r) lanes[0] += body.load(o, r, 0);
+      for (const T lane : lanes) total += static_cast<double>(lane);
     }
     return static_cast<T>(total);
   }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <mutex>
 #include <vector>
@@ -29,6 +30,25 @@ class HostPool {
   std::map<std::size_t, std::vector<void*>> free_;
   std::size_t in_use_ = 0;
   std::size_t reserved_ = 0;
+};
+
+/// Uninitialised working memory of one kernel call.
+template <class T>
+class Scratch {
+ public:
+  Scratch(HostPool& pool, std::int64_t count)
+      : pool_(pool), bytes_(static_cast<std::size_t>(count) * sizeof(T)) {
+    data_ = pool_.allocate(bytes_);
+  }
+  ~Scratch() { pool_.release(data_, bytes_); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  T* data() const { return static_cast<T*>(data_); }
+
+ private:
+  HostPool& pool_;
+  std::size_t bytes_;
+  void* data_;
 };
 
 }  // namespace damc

@@ -15,7 +15,7 @@ Blas::Blas(cudaStream_t stream) {
 Blas::~Blas() { cublasDestroy(handle_); }
 
 void Blas::gemm(const Tensor& a, const Tensor& b, const Tensor& out) {
-  const GemmCall call = gemm_call(a, b);
+  const GemmCall call = gemm_call(a, b, out);
   const bool f32 = out.dtype() == Dtype::f32;
   const float one_f = 1.0f, zero_f = 0.0f;
   const double one_d = 1.0, zero_d = 0.0;
@@ -25,10 +25,10 @@ void Blas::gemm(const Tensor& a, const Tensor& b, const Tensor& out) {
   };
   check_cublas(
       cublasGemmStridedBatchedEx_64(
-          handle_, order(call.first), order(call.second), call.n, call.m, call.k,
-          f32 ? static_cast<const void*>(&one_f) : &one_d, b.raw(), type, call.first.ld,
-          call.first.batch_stride, a.raw(), type, call.second.ld, call.second.batch_stride,
-          f32 ? static_cast<const void*>(&zero_f) : &zero_d, out.raw(), type, call.n, call.m * call.n,
+          handle_, order(call.A), order(call.B), call.m, call.n, call.k,
+          f32 ? static_cast<const void*>(&one_f) : &one_d, call.A.data, type, call.A.ld, call.A.batch_stride,
+          call.B.data, type, call.B.ld, call.B.batch_stride,
+          f32 ? static_cast<const void*>(&zero_f) : &zero_d, call.C, type, call.ldc, call.batch_stride_c,
           call.batches, f32 ? CUBLAS_COMPUTE_32F_PEDANTIC : CUBLAS_COMPUTE_64F_PEDANTIC, CUBLAS_GEMM_DEFAULT),
       fmt::format("product of {} and {}", a.shape().str(), b.shape().str()));
 }

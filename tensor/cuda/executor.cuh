@@ -7,73 +7,42 @@
 
 #include "tensor/cuda/check.h"
 #include "tensor/cuda/launch.h"
+#include "tensor/cuda/loops.h"
 
 namespace damc {
 
+__device__ inline ThreadPlace this_thread() {
+  return {{blockIdx.x, blockIdx.y, blockIdx.z},
+          {threadIdx.x, threadIdx.y, threadIdx.z},
+          {gridDim.x, gridDim.y, gridDim.z},
+          {blockDim.x, blockDim.y, blockDim.z}};
+}
+
 template <class Body>
 __global__ void for_each_kernel(std::int64_t n, Body body) {
-  const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
-  for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += step)
-    body(i);
+  for_each_share(this_thread(), n, body);
 }
 
 template <class Body>
 __global__ void for_rows_kernel(std::int64_t rows, std::int64_t cols, Body body) {
-  const std::int64_t total = rows * cols, step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
-  for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < total;
-       i += step) {
-    const std::int64_t r = i / cols;
-    body.row(r)(i - r * cols);
-  }
+  for_rows_share(this_thread(), rows, cols, body);
 }
 
-/// Partial sums [outer, chunks, inner]. Blocks: x = inner block, y = chunk, z strides over outer.
 template <class T, class Body>
 __global__ void reduce_kernel(std::int64_t outer, std::int64_t reduced, std::int64_t inner,
                               std::int64_t chunk, Body body, T* partial) {
-  __shared__ double sums[256];
-  const std::int64_t first = static_cast<std::int64_t>(blockIdx.y) * chunk;
-  const std::int64_t last = first + chunk < reduced ? first + chunk : reduced;
-  const int lane = static_cast<int>(threadIdx.x), lanes = static_cast<int>(blockDim.x);
-  const int thread = static_cast<int>(threadIdx.y) * lanes + lane;
+  __shared__ double sums[kMostSummands];
+  const ReduceShare share(this_thread(), reduced, inner, chunk);
   for (std::int64_t o = blockIdx.z; o < outer; o += gridDim.z) {
-    T sum = T(0);
-    std::int64_t i = 0;
-    if (inner == 1) {
-      for (std::int64_t r = first + lane; r < last; r += lanes) sum += body.load(o, r, 0);
-    } else {
-      i = static_cast<std::int64_t>(blockIdx.x) * lanes + lane;
-      if (i < inner) {
-        for (std::int64_t r = first + threadIdx.y; r < last; r += blockDim.y) sum += body.load(o, r, i);
-      }
-    }
-    sums[thread] = static_cast<double>(sum);
-    // Halves of the block are added up; with inner > 1 only over the rows, each lane for itself.
-    const int least = inner == 1 ? 1 : lanes;
-    for (int half = lanes * static_cast<int>(blockDim.y) / 2; half >= least; half /= 2) {
+    sums[share.slot] = static_cast<double>(share.sum<T>(body, o));
+    for (int left = share.half; left >= share.least; left /= 2) {
       __syncthreads();
-      if (thread < half) sums[thread] += sums[thread + half];
+      share.fold(sums, left);
     }
-    if (thread < least && i < inner)
-      partial[(o * gridDim.y + blockIdx.y) * inner + i] = static_cast<T>(sums[thread]);
-    __syncthreads();
+    if (share.writes()) partial[share.target(o)] = static_cast<T>(sums[share.slot]);
+    __syncthreads();  // the slots are free for the next output only now
   }
 }
-
-/// out [outer, inner] from partial sums [outer, chunks, inner].
-template <class T>
-struct CombineBody {
-  const T* partial;
-  T* out;
-  std::int64_t chunks, inner;
-  __device__ void operator()(std::int64_t j) const {
-    const std::int64_t o = j / inner, i = j - o * inner;
-    double sum = 0.0;
-    for (std::int64_t k = 0; k < chunks; ++k)
-      sum += static_cast<double>(partial[(o * chunks + k) * inner + i]);
-    out[j] = static_cast<T>(sum);
-  }
-};
 
 class CudaExecutor {
  public:
@@ -100,25 +69,25 @@ class CudaExecutor {
   void reduce(std::int64_t outer, std::int64_t reduced, std::int64_t inner, const Body& body, T* out) const {
     if (outer * inner == 0) return;
     const ReduceLaunch launch = reduce_launch(outer, reduced, inner);
+    const std::int64_t chunks = launch.blocks.y;
     T* partial = out;
-    if (launch.chunks > 1) {
-      const std::size_t bytes = static_cast<std::size_t>(outer * launch.chunks * inner) * sizeof(T);
+    if (chunks > 1) {
+      const std::size_t bytes = static_cast<std::size_t>(outer * chunks * inner) * sizeof(T);
       check_cuda(cudaMallocAsync(reinterpret_cast<void**>(&partial), bytes, stream_),
                  "partial sums of a reduction");
     }
-    constexpr std::int64_t most_z = 65535;  // of gridDim.z
-    const dim3 blocks(static_cast<unsigned>(launch.inner_blocks), static_cast<unsigned>(launch.chunks),
-                      static_cast<unsigned>(outer < most_z ? outer : most_z));
-    reduce_kernel<T><<<blocks, dim3(launch.lanes, launch.rows), 0, stream_>>>(outer, reduced, inner,
-                                                                              launch.chunk, body, partial);
+    reduce_kernel<T><<<size(launch.blocks), size(launch.threads), 0, stream_>>>(outer, reduced, inner,
+                                                                                launch.chunk, body, partial);
     check_cuda(cudaGetLastError(), "reduction kernel");
-    if (launch.chunks > 1) {
-      for_each(outer * inner, CombineBody<T>{partial, out, launch.chunks, inner});
+    if (chunks > 1) {
+      for_each(outer * inner, CombineBody<T>{partial, out, chunks, inner});
       check_cuda(cudaFreeAsync(partial, stream_), "partial sums of a reduction");
     }
   }
 
  private:
+  static dim3 size(const GridIndex& index) { return {index.x, index.y, index.z}; }
+
   cudaStream_t stream_ = nullptr;
   int processors_ = 1;
 };

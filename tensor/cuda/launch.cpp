@@ -14,7 +14,7 @@ GemmCall::Operand operand(const Tensor& t) {
   const Shape& strides = t.strides();
   const bool row_major = strides[col] == 1 || t.shape()[col] == 1;
   const std::int64_t least = std::max<std::int64_t>(1, row_major ? t.shape()[col] : t.shape()[row]);
-  return {!row_major, std::max(least, row_major ? strides[row] : strides[col]),
+  return {t.raw(), !row_major, std::max(least, row_major ? strides[row] : strides[col]),
           t.ndim() == 3 ? strides[0] : 0};
 }
 
@@ -34,18 +34,33 @@ LoopLaunch loop_launch(std::int64_t n, int processors) {
 
 ReduceLaunch reduce_launch(std::int64_t outer, std::int64_t reduced, std::int64_t inner) {
   constexpr std::int64_t wanted_tasks = 1024;  // enough blocks to fill any present chip
-  const unsigned lanes = inner == 1 ? 256 : 32, rows = inner == 1 ? 1 : 8;
-  const std::int64_t inner_blocks = inner == 1 ? 1 : divide_up(inner, lanes);
-  const std::int64_t least = inner == 1 ? 1024 : 64;  // terms that make a partial sum worth its block
+  constexpr std::int64_t most_z = 65535;       // of gridDim.z
+  const bool across = inner > 1;
+  const GridIndex threads = across ? GridIndex{32, 8, 1} : GridIndex{256, 1, 1};
+  const std::int64_t inner_blocks = across ? divide_up(inner, threads.x) : 1;
+  const std::int64_t least = across ? 64 : 1024;  // terms that make a partial sum worth its block
   const std::int64_t tasks = std::max<std::int64_t>(1, outer * inner_blocks);
-  const std::int64_t chunks =
+  const std::int64_t wanted =
       std::clamp<std::int64_t>(divide_up(wanted_tasks, tasks), 1, std::max<std::int64_t>(1, reduced / least));
-  const std::int64_t chunk = std::max<std::int64_t>(1, divide_up(reduced, chunks));
-  return {chunk, std::max<std::int64_t>(1, divide_up(reduced, chunk)), inner_blocks, lanes, rows};
+  const std::int64_t chunk = std::max<std::int64_t>(1, divide_up(reduced, wanted));
+  const std::int64_t chunks = std::max<std::int64_t>(1, divide_up(reduced, chunk));
+  return {chunk,
+          {static_cast<unsigned>(inner_blocks), static_cast<unsigned>(chunks),
+           static_cast<unsigned>(std::min(outer, most_z))},
+          threads};
 }
 
-GemmCall gemm_call(const Tensor& a, const Tensor& b) {
-  return {a.size(-2), b.size(-1), a.size(-1), a.ndim() == 3 ? a.size(0) : 1, operand(b), operand(a)};
+GemmCall gemm_call(const Tensor& a, const Tensor& b, const Tensor& out) {
+  const std::int64_t rows = out.size(-2), columns = out.size(-1);
+  return {.m = columns,
+          .n = rows,
+          .k = a.size(-1),
+          .batches = out.ndim() == 3 ? out.size(0) : 1,
+          .A = operand(b),
+          .B = operand(a),
+          .C = out.raw(),
+          .ldc = columns,
+          .batch_stride_c = rows * columns};
 }
 
 ConvDescriptors conv_descriptors(const ConvGeometry& s) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "tensor/conv_geometry.h"
+#include "tensor/cuda/loops.h"
 #include "tensor/tensor.h"
 
 namespace damc {
@@ -17,29 +18,32 @@ struct LoopLaunch {
 };
 LoopLaunch loop_launch(std::int64_t n, int processors);
 
-/// Out [outer, inner] = sum over `reduced` of terms, in two passes: `chunks` partial sums of `chunk` terms
-/// per output, then their sum. A block has `lanes` x `rows` threads: neighbouring lanes take neighbouring
-/// outputs (inner > 1) or neighbouring terms (inner = 1), so that loads coalesce. How a sum is cut depends on
-/// its shape only.
+/// Out [outer, inner] = sum over `reduced` of terms, in two passes: blocks.y partial sums of `chunk` terms per
+/// output, then their sum. Neighbouring threads take neighbouring outputs (inner > 1) or neighbouring terms
+/// (inner = 1), so that loads coalesce; see ReduceShare in loops.h. How a sum is cut depends on its shape only.
 struct ReduceLaunch {
-  std::int64_t chunk, chunks;
-  std::int64_t inner_blocks;  ///< blocks over the inner dimension
-  unsigned lanes, rows;
+  std::int64_t chunk;
+  GridIndex blocks, threads;
 };
 ReduceLaunch reduce_launch(std::int64_t outer, std::int64_t reduced, std::int64_t inner);
 
-/// out = a b, row-major, as one column-major BLAS call (batched by strides): the library sees out^T = b^T
-/// a^T, so its first operand is b. n counts rows of b^T, m columns of a^T.
+/// out = a b, row-major, as one call of a column-major BLAS (batched by strides), in its terms: what it sees is
+/// out^T = b^T a^T, so its first operand is b.
+///
+/// C = op(A) op(B): C is m x n, op(A) m x k, op(B) k x n; element (i, j) of a stored matrix lies at i + ld j.
 struct GemmCall {
   struct Operand {
-    bool transposed;  ///< in the column-major library's sense
+    const void* data;
+    bool transposed;
     std::int64_t ld, batch_stride;
   };
-  std::int64_t m, n, k, batches;  ///< out is [batches, m, n]
-  Operand first, second;          ///< b, a
+  std::int64_t m, n, k, batches;
+  Operand A, B;
+  void* C;
+  std::int64_t ldc, batch_stride_c;
 };
-/// a [.., M, K], b [.., K, N] with unit stride in one of the last two dimensions.
-GemmCall gemm_call(const Tensor& a, const Tensor& b);
+/// a [.., M, K], b [.., K, N] with unit stride in one of the last two dimensions; out [.., M, N] contiguous.
+GemmCall gemm_call(const Tensor& a, const Tensor& b, const Tensor& out);
 
 /// Sizes and strides in the order cuDNN wants them (N,C,H,W and K,C,R,S) of tensors that lie channels-last.
 struct ConvDescriptors {

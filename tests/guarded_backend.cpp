@@ -1,0 +1,188 @@
+#include "tests/guarded_backend.h"
+
+#include <sys/mman.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "tensor/error.h"
+
+namespace damc {
+namespace {
+
+constexpr std::size_t kCapacity = std::size_t{1} << 30;  // address space only, until it is used
+
+/// Rounded up to whole cache lines, as the CPU's pool aligns blocks: same alignment, same arithmetic.
+std::size_t rounded(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+}  // namespace
+
+class GuardedBackend::Access {
+ public:
+  explicit Access(GuardedBackend& owner) : owner_(owner) {
+    if (owner_.open_++ == 0) protect(PROT_READ | PROT_WRITE);
+  }
+  ~Access() {
+    if (--owner_.open_ == 0) protect(PROT_NONE);
+  }
+  Access(const Access&) = delete;
+  Access& operator=(const Access&) = delete;
+
+ private:
+  /// A guard that cannot be set would let tests pass that prove nothing.
+  void protect(int rights) {
+    if (mprotect(owner_.memory_, kCapacity, rights) == 0) return;
+    fmt::print(stderr, "guarded device: mprotect: {}\n", std::strerror(errno));
+    std::abort();
+  }
+
+  GuardedBackend& owner_;
+};
+
+GuardedBackend::GuardedBackend() : cpu_(backend(Device{})) {
+  void* mapped = mmap(nullptr, kCapacity, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  ENSURE(mapped != MAP_FAILED, "guarded device: mmap of {} bytes: {}", kCapacity, std::strerror(errno));
+  memory_ = static_cast<std::byte*>(mapped);
+}
+
+GuardedBackend::~GuardedBackend() { munmap(memory_, kCapacity); }
+
+void* GuardedBackend::allocate(std::size_t bytes) {
+  if (bytes == 0) return nullptr;
+  const std::size_t size = rounded(bytes);
+  auto& blocks = free_[size];
+  void* block = nullptr;
+  if (blocks.empty()) {
+    ENSURE(used_ + size <= kCapacity, "guarded device: full; asked for {} bytes, {} in use", bytes, in_use_);
+    block = memory_ + used_;
+    used_ += size;
+    blocks.reserve(blocks.capacity() + 1);  // so that release, called from destructors, cannot throw
+  } else {
+    block = blocks.back();
+    blocks.pop_back();
+  }
+  in_use_ += size;
+  const Access access(*this);
+  std::memset(block, 0xFF, size);
+  return block;
+}
+
+void GuardedBackend::release(void* block, std::size_t bytes) {
+  if (!block) return;
+  const std::size_t size = rounded(bytes);
+  free_[size].push_back(block);
+  in_use_ -= size;
+}
+
+void GuardedBackend::copy_bytes(void* to, const void* from, std::size_t bytes, CopyKind kind) {
+  if (bytes == 0) return;
+  const bool up = kind == CopyKind::host_to_device;
+  ENSURE(contains(to) == up && contains(from) != up, "guarded device: a copy {} the device with {}",
+         up ? "to" : "from",
+         contains(to) == contains(from) ? "both sides in one place" : "its sides exchanged");
+  const Access access(*this);
+  std::memcpy(to, from, bytes);
+}
+
+bool GuardedBackend::contains(const void* address) const {
+  return address >= memory_ && address < memory_ + kCapacity;
+}
+
+/// `operands` may hold nulls: what a call does without.
+template <class Call>
+void GuardedBackend::run(const char* kernel, std::initializer_list<const Tensor*> operands,
+                         const Call& call) {
+  int number = 0;
+  for (const Tensor* t : operands) {
+    ++number;
+    ENSURE(!t || t->numel() == 0 || (t->device() == GuardedDevice::device && contains(t->raw())),
+           "guarded device: operand {} of {}, shape {}, is on {}", number, kernel, t->shape().str(),
+           t->device().str());
+  }
+  const Access access(*this);
+  call();
+}
+
+void GuardedBackend::fill(double value, const Tensor& out) {
+  run("fill", {&out}, [&] { cpu_.fill(value, out); });
+}
+void GuardedBackend::copy(const Tensor& in, const Tensor& out) {
+  run("copy", {&in, &out}, [&] { cpu_.copy(in, out); });
+}
+void GuardedBackend::unary(const Unary& f, const Tensor& x, const Tensor& out) {
+  run("unary", {&x, &out}, [&] { cpu_.unary(f, x, out); });
+}
+void GuardedBackend::unary_vjp(const Unary& f, const Tensor& g, const Tensor& x, const Tensor& y,
+                               const Tensor& out) {
+  run("unary_vjp", {&g, &x, &y, &out}, [&] { cpu_.unary_vjp(f, g, x, y, out); });
+}
+void GuardedBackend::binary(BinaryOp f, const Tensor& a, const Tensor& b, const Tensor& out) {
+  run("binary", {&a, &b, &out}, [&] { cpu_.binary(f, a, b, out); });
+}
+void GuardedBackend::sum(const Tensor& x, const Tensor& out) {
+  run("sum", {&x, &out}, [&] { cpu_.sum(x, out); });
+}
+void GuardedBackend::sum_squares(const Tensor& x, const Tensor& out) {
+  run("sum_squares", {&x, &out}, [&] { cpu_.sum_squares(x, out); });
+}
+void GuardedBackend::instance_norm_stats(const Tensor& x, double eps, const Tensor& mean,
+                                         const Tensor& rstd) {
+  run("instance_norm_stats", {&x, &mean, &rstd}, [&] { cpu_.instance_norm_stats(x, eps, mean, rstd); });
+}
+void GuardedBackend::instance_norm(const Tensor& x, const Tensor& mean, const Tensor& rstd, const Tensor& w,
+                                   const Tensor& b, const Unary* activation, const Tensor& out) {
+  run("instance_norm", {&x, &mean, &rstd, &w, &b, &out},
+      [&] { cpu_.instance_norm(x, mean, rstd, w, b, activation, out); });
+}
+void GuardedBackend::instance_norm_sums(const Tensor& g, const Tensor& x, const Tensor& mean,
+                                        const Tensor& rstd, const Tensor& sum_g, const Tensor& sum_gx) {
+  run("instance_norm_sums", {&g, &x, &mean, &rstd, &sum_g, &sum_gx},
+      [&] { cpu_.instance_norm_sums(g, x, mean, rstd, sum_g, sum_gx); });
+}
+void GuardedBackend::instance_norm_grad_x(const Tensor& g, const Tensor& x, const Tensor& mean,
+                                          const Tensor& rstd, const Tensor& w, const Tensor& sum_g,
+                                          const Tensor& sum_gx, const Tensor& out) {
+  run("instance_norm_grad_x", {&g, &x, &mean, &rstd, &w, &sum_g, &sum_gx, &out},
+      [&] { cpu_.instance_norm_grad_x(g, x, mean, rstd, w, sum_g, sum_gx, out); });
+}
+void GuardedBackend::gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) {
+  run("gemm", {&a, &b, epilogue.bias, &out}, [&] { cpu_.gemm(a, b, epilogue, out); });
+}
+void GuardedBackend::conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter,
+                            const Epilogue& epilogue, const Tensor& out) {
+  run("conv2d", {&x, &filter, epilogue.bias, &out}, [&] { cpu_.conv2d(s, x, filter, epilogue, out); });
+}
+void GuardedBackend::conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter,
+                                   const Epilogue& epilogue, const Tensor& out) {
+  run("conv2d_grad_x", {&g, &filter, epilogue.bias, &out},
+      [&] { cpu_.conv2d_grad_x(s, g, filter, epilogue, out); });
+}
+void GuardedBackend::conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x,
+                                   const Tensor& out) {
+  run("conv2d_grad_w", {&g, &x, &out}, [&] { cpu_.conv2d_grad_w(s, g, x, out); });
+}
+void GuardedBackend::normal(const RandomSlice& slice, const Tensor& out) {
+  run("normal", {slice.state, &out}, [&] { cpu_.normal(slice, out); });
+}
+void GuardedBackend::uniform(const RandomSlice& slice, const Tensor& out) {
+  run("uniform", {slice.state, &out}, [&] { cpu_.uniform(slice, out); });
+}
+void GuardedBackend::advance(const Tensor& state, std::uint64_t blocks) {
+  run("advance", {&state}, [&] { cpu_.advance(state, blocks); });
+}
+void GuardedBackend::langevin_step(const Tensor& z, const Tensor& grad, double s, const RandomSlice* noise) {
+  run("langevin_step", {&z, &grad, noise ? noise->state : nullptr},
+      [&] { cpu_.langevin_step(z, grad, s, noise); });
+}
+void GuardedBackend::adam(const AdamStep& step) {
+  run("adam", {&step.param, &step.grad, &step.m, &step.v, step.schedule, step.grad_norm},
+      [&] { cpu_.adam(step); });
+}
+void GuardedBackend::adam_tick(const Tensor& schedule, double beta1, double beta2) {
+  run("adam_tick", {&schedule}, [&] { cpu_.adam_tick(schedule, beta1, beta2); });
+}
+void GuardedBackend::lerp(const Tensor& target, const Tensor& source, double rate) {
+  run("lerp", {&target, &source}, [&] { cpu_.lerp(target, source, rate); });
+}
+
+}  // namespace damc

@@ -1,0 +1,89 @@
+/// A device made of host memory that the host cannot reach: what a GPU's memory is, on a machine without one.
+///
+/// Kernels are the CPU's. The device's memory is mapped without any access right except while one of its
+/// kernels or copies runs, so code that reads or writes a device tensor on the host dies with SIGSEGV. A kernel
+/// refuses operands that are not on the device. New blocks hold all ones (floating point: NaN), so what is read
+/// before it is written shows.
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "tensor/backend.h"
+
+namespace damc {
+
+class GuardedBackend final : public Backend {
+ public:
+  /// Throws Error when the system refuses the address space.
+  GuardedBackend();
+  ~GuardedBackend() override;
+
+  /// Throws Error when the device is full.
+  void* allocate(std::size_t bytes) override;
+  void release(void* block, std::size_t bytes) override;
+  /// Throws Error unless exactly the device's side of the copy lies on the device.
+  void copy_bytes(void* to, const void* from, std::size_t bytes, CopyKind kind) override;
+  std::size_t bytes_in_use() const override { return in_use_; }
+  std::size_t bytes_reserved() const override { return used_; }
+
+  void synchronize() override {}
+
+  // Every kernel: checks that all operands are on the device, then runs the CPU's on the open memory.
+  void fill(double value, const Tensor& out) override;
+  void copy(const Tensor& in, const Tensor& out) override;
+  void unary(const Unary& f, const Tensor& x, const Tensor& out) override;
+  void unary_vjp(const Unary& f, const Tensor& g, const Tensor& x, const Tensor& y,
+                 const Tensor& out) override;
+  void binary(BinaryOp f, const Tensor& a, const Tensor& b, const Tensor& out) override;
+  void sum(const Tensor& x, const Tensor& out) override;
+  void sum_squares(const Tensor& x, const Tensor& out) override;
+  void instance_norm_stats(const Tensor& x, double eps, const Tensor& mean, const Tensor& rstd) override;
+  void instance_norm(const Tensor& x, const Tensor& mean, const Tensor& rstd, const Tensor& w,
+                     const Tensor& b, const Unary* activation, const Tensor& out) override;
+  void instance_norm_sums(const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd,
+                          const Tensor& sum_g, const Tensor& sum_gx) override;
+  void instance_norm_grad_x(const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd,
+                            const Tensor& w, const Tensor& sum_g, const Tensor& sum_gx,
+                            const Tensor& out) override;
+  void gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) override;
+  void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Epilogue& epilogue,
+              const Tensor& out) override;
+  void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Epilogue& epilogue,
+                     const Tensor& out) override;
+  void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, const Tensor& out) override;
+  void normal(const RandomSlice& slice, const Tensor& out) override;
+  void uniform(const RandomSlice& slice, const Tensor& out) override;
+  void advance(const Tensor& state, std::uint64_t blocks) override;
+  void langevin_step(const Tensor& z, const Tensor& grad, double s, const RandomSlice* noise) override;
+  void adam(const AdamStep& step) override;
+  void adam_tick(const Tensor& schedule, double beta1, double beta2) override;
+  void lerp(const Tensor& target, const Tensor& source, double rate) override;
+
+ private:
+  class Access;  // the right to touch the memory while it lives
+
+  bool contains(const void* address) const;
+  template <class Call>
+  void run(const char* kernel, std::initializer_list<const Tensor*> operands, const Call& call);
+
+  Backend& cpu_;
+  std::byte* memory_;
+  std::size_t used_ = 0;  // bytes of memory_ that were ever handed out
+  std::size_t in_use_ = 0;
+  std::map<std::size_t, std::vector<void*>> free_;  // released blocks by size
+  int open_ = 0;                                    // kernels may call others
+};
+
+/// The fake device in the place of cuda:0 while it lives. Tensors on it must be gone before.
+class GuardedDevice {
+ public:
+  static constexpr Device device{DeviceType::cuda, 0};
+
+  GuardedDevice() : override_(device, std::make_unique<GuardedBackend>()) {}
+
+ private:
+  BackendOverride override_;
+};
+
+}  // namespace damc

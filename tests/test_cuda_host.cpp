@@ -1,0 +1,290 @@
+/// What the CUDA backend asks of the libraries, against what their documentation defines: the arguments of
+/// matrix products, the descriptors of convolutions. The library's side is played by the plainest program that
+/// follows its documentation. Numbers are small integers, so that sums are exact in any order.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+
+#include "tensor/cuda/launch.h"
+#include "tensor/ops.h"
+#include "tensor/random.h"
+#include "tensor/trace.h"
+#include "tests/conv_oracle.h"
+
+using namespace damc;
+
+namespace {
+
+using Values = std::vector<double>;
+
+/// Whole numbers -8 .. 8.
+Tensor integers(const Shape& shape, Dtype dtype, std::uint64_t seed) {
+  Values values = Generator(seed).uniform(shape, Dtype::f64).to_vector<double>();
+  for (double& value : values) value = std::floor(17.0 * value) - 8.0;
+  return Tensor::from(values, shape).to(dtype);
+}
+
+/// ?gemm by its definition: C = op(A) op(B), column-major, with the conditions that its documentation puts on
+/// leading dimensions; once per batch, operands moving by their strides.
+template <class T>
+void blas_gemm(const GemmCall& call) {
+  REQUIRE(call.m >= 1);
+  REQUIRE(call.n >= 1);
+  REQUIRE(call.k >= 1);
+  REQUIRE(call.A.ld >= std::max<std::int64_t>(1, call.A.transposed ? call.k : call.m));
+  REQUIRE(call.B.ld >= std::max<std::int64_t>(1, call.B.transposed ? call.n : call.k));
+  REQUIRE(call.ldc >= std::max<std::int64_t>(1, call.m));
+  const auto element = [](const GemmCall::Operand& X, std::int64_t batch, std::int64_t i, std::int64_t j) {
+    const T* data = static_cast<const T*>(X.data) + batch * X.batch_stride;
+    return X.transposed ? data[j + X.ld * i] : data[i + X.ld * j];
+  };
+  for (std::int64_t batch = 0; batch < call.batches; ++batch) {
+    T* C = static_cast<T*>(call.C) + batch * call.batch_stride_c;
+    for (std::int64_t j = 0; j < call.n; ++j) {
+      for (std::int64_t i = 0; i < call.m; ++i) {
+        T sum = T(0);
+        for (std::int64_t p = 0; p < call.k; ++p)
+          sum += element(call.A, batch, i, p) * element(call.B, batch, p, j);
+        C[i + call.ldc * j] = sum;
+      }
+    }
+  }
+}
+
+/// Stands for the CPU and multiplies by the calls that the CUDA backend makes of a product: so the products
+/// that come here are just those that tensor/ops.cpp passes to a backend.
+class BlasCalls final : public ObservedBackend {
+ public:
+  explicit BlasCalls(int& count)
+      : ObservedBackend(backend(Device{}), [](const char*, const Tensor&, const auto& call) { call(); }),
+        count_(count) {}
+  void gemm(const Tensor& a, const Tensor& b, const Epilogue&, const Tensor& out) override {
+    ++count_;
+    out.fill(99.0);
+    const GemmCall call = gemm_call(a, b, out);
+    out.dtype() == Dtype::f32 ? blas_gemm<float>(call) : blas_gemm<double>(call);
+  }
+
+ private:
+  int& count_;
+};
+
+/// a b by its definition; [B, M, K] and [B, K, N].
+Values product(const Tensor& a, const Tensor& b) {
+  const std::int64_t rows = a.size(-2), inner = a.size(-1), cols = b.size(-1);
+  const std::int64_t batches = a.ndim() == 3 ? a.size(0) : 1;
+  const Values x = a.to_vector<double>(), y = b.to_vector<double>();
+  Values out(static_cast<std::size_t>(batches * rows * cols));
+  for (std::int64_t batch = 0; batch < batches; ++batch)
+    for (std::int64_t i = 0; i < rows; ++i)
+      for (std::int64_t j = 0; j < cols; ++j)
+        for (std::int64_t p = 0; p < inner; ++p)
+          out[static_cast<std::size_t>((batch * rows + i) * cols + j)] +=
+              x[static_cast<std::size_t>((batch * rows + i) * inner + p)] *
+              y[static_cast<std::size_t>((batch * inner + p) * cols + j)];
+  return out;
+}
+
+/// Tensors of one shape [rows, cols] or [batches, rows, cols] that lie in memory in every way that views can
+/// bring about; around them lie other numbers.
+std::vector<Tensor> layouts(const Shape& shape, Dtype dtype) {
+  const int n = shape.ndim(), row = n - 2, col = n - 1;
+  std::uint64_t seed = 1;
+  const auto fresh = [&](const Shape& s) { return integers(s, dtype, seed++); };
+  const auto swapped = [](Shape s, int a, int b) {
+    std::swap(s[a], s[b]);
+    return s;
+  };
+  /// Cut out of a larger tensor, from the middle.
+  const auto cut = [&](const Shape& s, const std::vector<int>& dims) {
+    Shape larger = s;
+    for (const int d : dims) larger[d] += 3;
+    Tensor t = fresh(larger);
+    for (const int d : dims) t = t.narrow(d, 1, s[d]);
+    return t;
+  };
+  const auto repeated = [&](const std::vector<int>& dims) {
+    Shape once = shape;
+    for (const int d : dims) once[d] = 1;
+    return fresh(once).expand(shape);
+  };
+  const Shape turned = swapped(shape, row, col);
+  std::vector<Tensor> all{fresh(shape),
+                          cut(shape, {row}),
+                          cut(shape, {col}),
+                          cut(shape, {row, col}),
+                          fresh(turned).transpose(row, col),
+                          cut(turned, {row, col}).transpose(row, col),
+                          repeated({row}),
+                          repeated({col}),
+                          repeated({row, col})};
+  if (n == 2) {
+    all.push_back(fresh({shape[0], shape[1], 2}).narrow(2, 1, 1).reshape(shape));
+    all.push_back(fresh({2, shape[0], shape[1]}).narrow(0, 1, 1).reshape(shape));
+    return all;
+  }
+  all.push_back(repeated({0}));
+  all.push_back(cut(shape, {0}));
+  all.push_back(fresh(swapped(shape, 0, row)).transpose(0, row));  // batches lie between the rows
+  all.push_back(fresh(swapped(shape, 0, col)).transpose(0, col));  // no unit stride in the last two
+  all.push_back(fresh({shape[1], shape[2], shape[0]}).permute({2, 0, 1}));
+  all.push_back(fresh({shape[2], shape[0], shape[1]}).permute({1, 2, 0}));  // columns outermost
+  all.push_back(cut(swapped(turned, 0, row), {0, row, col}).transpose(0, row).transpose(row, col));
+  return all;
+}
+
+constexpr std::int64_t product_sizes[] = {1, 2, 3, 5};
+
+void check_products(const std::vector<std::int64_t>& batch, Dtype dtype) {
+  const auto with_batch = [&](std::int64_t rows, std::int64_t cols) {
+    Shape shape;
+    for (const std::int64_t size : batch) shape.push_back(size);
+    shape.push_back(rows);
+    shape.push_back(cols);
+    return shape;
+  };
+  for (const std::int64_t m : product_sizes) {
+    for (const std::int64_t k : product_sizes) {
+      for (const std::int64_t n : product_sizes) {
+        for (const Tensor& a : layouts(with_batch(m, k), dtype)) {
+          for (const Tensor& b : layouts(with_batch(k, n), dtype)) {
+            int calls = 0;
+            const BackendOverride blas(Device{}, std::make_unique<BlasCalls>(calls));
+            const Values got = matmul(a, b).to_vector<double>();
+            if (got == product(a, b) && calls == 1) continue;
+            FAIL_CHECK("a ", a.shape().str(), " strides ", a.strides().str(), ", b ", b.shape().str(),
+                       " strides ", b.strides().str(), ", ", calls, " calls");
+          }
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("matrix products of all layouts, as one BLAS call each") {
+  check_products({}, Dtype::f32);
+  check_products({}, Dtype::f64);
+}
+
+TEST_CASE("batched matrix products of all layouts, as one BLAS call each") {
+  check_products({1}, Dtype::f32);
+  check_products({3}, Dtype::f32);
+}
+
+TEST_CASE("linear layers of all layouts: x w^T") {
+  for (const std::int64_t rows : product_sizes) {
+    for (const std::int64_t in : product_sizes) {
+      for (const std::int64_t out : product_sizes) {
+        for (const Tensor& x : layouts({rows, in}, Dtype::f32)) {
+          for (const Tensor& w : layouts({out, in}, Dtype::f32)) {
+            int calls = 0;
+            const BackendOverride blas(Device{}, std::make_unique<BlasCalls>(calls));
+            const Values got = linear(x, w, {}).to_vector<double>();
+            if (got == product(x, w.transpose(0, 1)) && calls == 1) continue;
+            FAIL_CHECK("x ", x.shape().str(), " strides ", x.strides().str(), ", w ", w.shape().str(),
+                       " strides ", w.strides().str(), ", ", calls, " calls");
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("products without elements or without terms reach no library") {
+  int calls = 0;
+  const BackendOverride blas(Device{}, std::make_unique<BlasCalls>(calls));
+  for (const auto& [m, k, n] : {std::array{0, 3, 2}, std::array{2, 0, 3}, std::array{2, 3, 0}}) {
+    const Tensor out = matmul(Tensor::zeros({m, k}), Tensor::zeros({k, n}));
+    CHECK(out.to_vector<double>() == Values(static_cast<std::size_t>(m * n)));
+  }
+  CHECK(linear(Tensor::zeros({0, 3}), Tensor::zeros({2, 3}), {}).shape() == Shape{0, 2});
+  CHECK(calls == 0);
+}
+
+// Convolutions --------------------------------------------------------------------------------------------
+
+namespace {
+
+/// The three passes as cuDNN's documentation defines them for a cross-correlation, memory addressed through
+/// dims and strides alone:  y[n,k,p,q] = sum over c,r,s of x[n, c, p u + r l - pad, q v + s l - pad] w[k,c,r,s]
+ConvOracle by_descriptors(const ConvDescriptors& d, const Values& x, const Values& w, const Values& g) {
+  ConvOracle found({}, {}, {}, {});
+  found.out.values.resize(g.size());
+  found.grad_x.values.resize(x.size());
+  found.grad_w.values.resize(w.size());
+  const auto at = [](const std::array<std::int64_t, 4>& strides, std::int64_t a, std::int64_t b,
+                     std::int64_t c, std::int64_t e) {
+    return static_cast<std::size_t>(a * strides[0] + b * strides[1] + c * strides[2] + e * strides[3]);
+  };
+  for (std::int64_t n = 0; n < d.y_dims[0]; ++n)
+    for (std::int64_t k = 0; k < d.y_dims[1]; ++k)
+      for (std::int64_t p = 0; p < d.y_dims[2]; ++p)
+        for (std::int64_t q = 0; q < d.y_dims[3]; ++q)
+          for (std::int64_t c = 0; c < d.w_dims[1]; ++c)
+            for (std::int64_t r = 0; r < d.w_dims[2]; ++r)
+              for (std::int64_t s = 0; s < d.w_dims[3]; ++s) {
+                const std::int64_t h = p * d.stride[0] + r * d.dilation[0] - d.padding[0];
+                const std::int64_t v = q * d.stride[1] + s * d.dilation[1] - d.padding[1];
+                if (h < 0 || h >= d.x_dims[2] || v < 0 || v >= d.x_dims[3]) continue;
+                const std::size_t ix = at(d.x_strides, n, c, h, v), iw = at(d.w_strides, k, c, r, s),
+                                  iy = at(d.y_strides, n, k, p, q);
+                found.out.values.at(iy) += x.at(ix) * w.at(iw);
+                found.grad_x.values.at(ix) += g.at(iy) * w.at(iw);
+                found.grad_w.values.at(iw) += g.at(iy) * x.at(ix);
+              }
+  return found;
+}
+
+void check_convolution(const ConvGeometry& s) {
+  CAPTURE(s.in_shape().str());
+  CAPTURE(s.filter_shape().str());
+  CAPTURE(s.stride);
+  CAPTURE(s.padding);
+  const ConvDescriptors d = conv_descriptors(s);
+  CHECK(d.x_dims[0] == d.y_dims[0]);
+  CHECK(d.x_dims[1] == d.w_dims[1]);
+  CHECK(d.w_dims[0] == d.y_dims[1]);
+  const Values x = integers(s.in_shape(), Dtype::f64, 1).to_vector<double>(),
+               w = integers(s.filter_shape(), Dtype::f64, 2).to_vector<double>(),
+               g = integers(s.out_shape(), Dtype::f64, 3).to_vector<double>();
+  const ConvOracle expected(s, x, w, g), found = by_descriptors(d, x, w, g);
+  CHECK(found.out.values == expected.out.values);
+  CHECK(found.grad_x.values == expected.grad_x.values);
+  CHECK(found.grad_w.values == expected.grad_w.values);
+}
+
+}  // namespace
+
+TEST_CASE("convolution descriptors describe channels-last memory and the sizes that cuDNN expects") {
+  for (const std::int64_t kernel : {1, 3, 4}) {
+    for (const std::int64_t stride : {1, 2, 3}) {
+      for (const std::int64_t padding : {0, 1, 2}) {
+        for (const auto& [in_c, out_c] : {std::array{1, 1}, std::array{3, 2}, std::array{1, 4}}) {
+          const ConvGeometry s =
+              conv_geometry({2, 6, 5, in_c}, {out_c, kernel, kernel, in_c}, stride, padding);
+          const ConvDescriptors d = conv_descriptors(s);
+          for (const std::size_t side : {std::size_t{0}, std::size_t{1}}) {
+            // outputDim = 1 + (inputDim + 2 pad - ((filterDim - 1) dilation + 1)) / stride
+            CHECK(d.y_dims[2 + side] == 1 + (d.x_dims[2 + side] + 2 * d.padding[side] -
+                                             ((d.w_dims[2 + side] - 1) * d.dilation[side] + 1)) /
+                                                d.stride[side]);
+          }
+          check_convolution(s);
+        }
+      }
+    }
+  }
+  check_convolution(conv_geometry({3, 4, 7, 2}, {5, 4, 3, 2}, 1, 1));  // neither image nor filter is square
+  check_convolution(conv_geometry({1, 4, 4, 3}, {2, 4, 4, 3}, 1, 0));  // a filter as large as the image
+}
+
+TEST_CASE("descriptors of transposed convolutions: their input gradient pass is the forward pass") {
+  check_convolution(conv_transpose_geometry({2, 1, 1, 3}, {3, 4, 4, 2}, 1, 0));
+  check_convolution(conv_transpose_geometry({2, 3, 4, 3}, {3, 4, 4, 2}, 2, 1));
+  check_convolution(
+      conv_transpose_geometry({1, 3, 3, 2}, {2, 2, 3, 3}, 3, 1));  // rim pixels that no tap reaches
+  check_convolution(conv_transpose_geometry({1, 3, 2, 3}, {3, 1, 1, 2}, 2, 0));  // gaps between the taps
+}

@@ -1,0 +1,363 @@
+/// Training at tiny widths: runs repeat and resume to the last bit, memory stays flat, numbers that are not finite stop
+/// a run without harm, and every setting of Algorithm 1 does what it says.
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "damc/trainer.h"
+#include "tensor/error.h"
+#include "tensor/ops.h"
+#include "tensor/safetensors.h"
+#include "tests/op_cases.h"
+
+using namespace damc;
+
+namespace {
+
+Config tiny(const std::string& preset = "mnist-quick") {
+  Config c = preset_config(preset);
+  c.nz = 6;
+  c.ngf = c.nif = preset == "celebahq" ? 1 : 4;
+  c.nemb = c.ndf = 16;
+  c.width = 0.1;
+  c.batch = 8;
+  c.diffusion_steps = 6;
+  c.posterior_steps = 3;
+  c.prior_steps = 4;
+  c.q_updates = 2;
+  c.ema_every = 2;
+  return c;
+}
+
+/// Images of uniform noise; the same for the same k.
+Tensor images(const Config& c, std::int64_t k) {
+  const Architecture& kind = architecture(c.architecture);
+  Generator random(100, static_cast<std::uint64_t>(k));
+  return affine(random.uniform({c.batch, kind.size, kind.size, kind.channels}), 2.0, -1.0);
+}
+
+/// A model in training.
+struct Session {
+  explicit Session(const Config& config) : model(config) {}
+
+  IterationStats iterate(std::int64_t k) { return trainer.iterate(k, images(model.config, k)); }
+  void run(std::int64_t first, std::int64_t end) {
+    for (std::int64_t k = first; k < end; ++k) iterate(k);
+  }
+  StateDict state() const {
+    StateDict all = model.state_dict();
+    all.merge(trainer.state_dict());
+    return all;
+  }
+
+  Model model;
+  Trainer trainer{model};
+};
+
+/// The bytes of every tensor, so that equal means equal to the last bit, NaN included.
+std::map<std::string, std::string> bytes(const StateDict& state) {
+  std::map<std::string, std::string> all;
+  for (const auto& [name, t] : state) {
+    const Tensor whole = t.contiguous();
+    all[name].assign(static_cast<const char*>(whole.raw()),
+                     static_cast<std::size_t>(whole.numel()) * size_of(whole.dtype()));
+  }
+  return all;
+}
+std::map<std::string, std::string> bytes(const Module& module) { return bytes(module.state_dict()); }
+
+/// Whether a parameter of Q whose name starts so was moved by one iteration.
+bool moves(const Config& c, const std::string& start) {
+  Session session(c);
+  const auto before = bytes(session.model.Q);
+  session.iterate(0);
+  for (const auto& [name, after] : bytes(session.model.Q)) {
+    if (name.starts_with(start) && after != before.at(name)) return true;
+  }
+  return false;
+}
+
+/// The message of the Error that iteration k ends with; empty when it ends well.
+std::string failure(Session& session, std::int64_t k, const Tensor& x) {
+  try {
+    session.trainer.iterate(k, x);
+  } catch (const UserError&) {
+    return "a UserError";
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+/// Makes one weight of a network NaN.
+void spoil(const Module& module) {
+  module.parameters()[0].value().reshape({-1}).narrow(0, 0, 1).fill(std::nan(""));
+}
+
+/// Notes the masks that are drawn.
+class MaskLog final : public ObservedBackend {
+ public:
+  MaskLog(Backend& inner, std::vector<double>& masks)
+      : ObservedBackend(inner, [](const char*, const Tensor&, const auto& call) { call(); }), masks_(masks) {}
+  void unary(const Unary& f, const Tensor& x, const Tensor& out) override {
+    ObservedBackend::unary(f, x, out);
+    if (f.op != UnaryOp::greater) return;
+    const std::vector<double> mask = out.to_vector<double>();
+    masks_.insert(masks_.end(), mask.begin(), mask.end());
+  }
+
+ private:
+  std::vector<double>& masks_;
+};
+
+/// A file that goes with the test.
+struct TempFile {
+  ~TempFile() { std::filesystem::remove(path); }
+  std::filesystem::path path =
+      std::filesystem::temp_directory_path() / fmt::format("damc-test-trainer-{}.safetensors", ::getpid());
+};
+
+}  // namespace
+
+TEST_CASE("the same seed gives the same run to the last bit, another seed another") {
+  Session one(tiny()), two(tiny());
+  for (int k = 0; k < 5; ++k) {
+    const IterationStats a = one.iterate(k), b = two.iterate(k);
+    CHECK(a.loss_q.item() == b.loss_q.item());
+    CHECK(a.loss_g.item() == b.loss_g.item());
+    CHECK(a.energy_plus.item() == b.energy_plus.item());
+    CHECK(a.energy_minus.item() == b.energy_minus.item());
+  }
+  CHECK(bytes(one.state()) == bytes(two.state()));
+  Config other = tiny();
+  other.seed = 2;
+  Session three(other);
+  CHECK(three.iterate(0).loss_g.item() != Session(tiny()).iterate(0).loss_g.item());
+}
+
+TEST_CASE("a run that stops, is saved and loaded into another history continues to the last bit") {
+  Session uninterrupted(tiny());
+  uninterrupted.run(0, 7);
+  const TempFile file;
+  {
+    Session stopped(tiny());
+    stopped.run(0, 4);
+    write_safetensors(file.path, stopped.state());
+  }
+  Session resumed(tiny());
+  resumed.run(20, 23);  // a past of its own that loading must wipe out
+  const StateDict saved = read_safetensors(file.path).tensors;
+  resumed.model.load_state_dict(saved);
+  resumed.trainer.load_state_dict(saved);
+  resumed.run(4, 7);
+  CHECK(bytes(resumed.state()) == bytes(uninterrupted.state()));
+}
+
+TEST_CASE("a state that lacks something names it") {
+  Session session(tiny());
+  for (const std::string name : {"G.gen.0.weight", "E.ebm.4.bias", "Q.p.B", "Q_dummy.xemb"}) {
+    StateDict state = session.state();
+    state.erase(name);
+    CHECK_THROWS_WITH_AS(session.model.load_state_dict(state), doctest::Contains(name.c_str()), UserError);
+  }
+  for (const std::string name : {"adam_q.v.p.B", "adam_g.m.gen.0.weight", "adam_e.schedule"}) {
+    StateDict state = session.state();
+    state.erase(name);
+    CHECK_THROWS_WITH_AS(session.trainer.load_state_dict(state), doctest::Contains(name.c_str()), UserError);
+  }
+  StateDict state = session.state();
+  state.erase("noise.position");
+  CHECK_THROWS_AS(session.trainer.load_state_dict(state), UserError);
+}
+
+TEST_CASE("weights without a target sampler: it becomes the sampler") {
+  Session session(tiny());
+  session.run(0, 1);  // before the target's first move
+  StateDict state = session.model.state_dict();
+  std::erase_if(state, [](const auto& entry) { return entry.first.starts_with("Q_dummy."); });
+  Model model(tiny());
+  model.load_state_dict(state);
+  CHECK(bytes(model.Q_dummy) == bytes(session.model.Q));
+  CHECK(bytes(model.Q_dummy) != bytes(session.model.Q_dummy));
+}
+
+TEST_CASE("memory stays flat") {
+  Session session(tiny());
+  session.run(0, 20);
+  const std::size_t in_use = backend(Device{}).bytes_in_use(), reserved = backend(Device{}).bytes_reserved();
+  session.run(20, 200);
+  CHECK(backend(Device{}).bytes_in_use() == in_use);
+  CHECK(backend(Device{}).bytes_reserved() == reserved);
+}
+
+TEST_CASE("images with a NaN stop the run and leave all networks as they were") {
+  Session session(tiny());
+  session.run(0, 2);
+  const auto before = bytes(session.model.state_dict());
+  const Tensor x = images(session.model.config, 2);
+  x.narrow(0, 3, 1).narrow(1, 5, 1).fill(std::nan(""));
+  const std::string message = failure(session, 2, x);
+  CHECK_MESSAGE(message.find("iteration 2: sampler loss is") != std::string::npos, message);
+  CHECK(bytes(session.model.state_dict()) == before);
+}
+
+TEST_CASE("weights with a NaN stop the run at the term that they spoil") {
+  Config c = tiny();
+  c.posterior_steps = c.prior_steps = 0;  // chains would carry the NaN into z and so into the sampler
+  const Tensor x = images(c, 7);
+  {
+    Session session(c);
+    spoil(session.model.Q);
+    const auto before = bytes(session.model.state_dict());
+    const std::string message = failure(session, 7, x);
+    CHECK_MESSAGE(message.find("iteration 7: sampler loss is") != std::string::npos, message);
+    CHECK(bytes(session.model.state_dict()) == before);
+  }
+  {
+    Session session(c);
+    spoil(session.model.G);
+    const auto g = bytes(session.model.G), e = bytes(session.model.E);
+    const std::string message = failure(session, 7, x);
+    CHECK_MESSAGE(message.find("iteration 7: generator loss is") != std::string::npos, message);
+    CHECK(bytes(session.model.G) == g);
+    CHECK(bytes(session.model.E) == e);
+  }
+  {
+    Session session(c);
+    spoil(session.model.E);
+    const auto e = bytes(session.model.E);
+    const std::string message = failure(session, 7, x);
+    CHECK_MESSAGE(message.find("iteration 7: energy loss is") != std::string::npos, message);
+    CHECK(bytes(session.model.E) == e);
+  }
+}
+
+TEST_CASE("learning rates decay, but not below the least, and the optimisers use them") {
+  Config c = tiny();
+  c.lr_q = 8e-4;
+  c.lr_g = 4e-4;
+  c.lr_e = 5e-5;
+  c.lr_decay = 0.5;
+  c.lr_decay_every = 2;
+  c.lr_min = 1e-4;
+  Session session(c);
+  const double expected_q[] = {8e-4, 8e-4, 4e-4, 4e-4, 2e-4, 2e-4, 1e-4, 1e-4, 1e-4};
+  const double expected_g[] = {4e-4, 4e-4, 2e-4, 2e-4, 1e-4, 1e-4, 1e-4, 1e-4, 1e-4};
+  for (int k = 0; k < 9; ++k) {
+    const IterationStats stats = session.iterate(k);
+    CHECK(stats.lr_q == doctest::Approx(expected_q[k]));
+    CHECK(stats.lr_g == doctest::Approx(expected_g[k]));
+    CHECK(stats.lr_e == doctest::Approx(5e-5));  // starts below the least and stays
+    CHECK(session.trainer.state_dict().at("adam_q.schedule").to_vector<double>()[0] == stats.lr_q);
+  }
+}
+
+TEST_CASE("the target sampler moves every ema_every iterations, by ema_rho") {
+  Config c = tiny();
+  c.ema_every = 3;
+  c.ema_rho = 0.25;
+  Session session(c);
+  for (int k = 0; k < 7; ++k) {
+    const StateDict before = session.model.Q_dummy.state_dict();
+    session.iterate(k);
+    const StateDict after = session.model.Q_dummy.state_dict(), source = session.model.Q.state_dict();
+    if (k % 3 != 2) {
+      CHECK(bytes(after) == bytes(before));
+      continue;
+    }
+    for (const auto& [name, value] : after) {
+      CHECK(relative_error(value, add(mul(before.at(name), 0.75), mul(source.at(name), 0.25))) < 1e-6);
+    }
+  }
+}
+
+TEST_CASE("an iteration updates the sampler q_updates times, the others once") {
+  Config c = tiny();
+  c.q_updates = 5;
+  Session session(c);
+  const auto parameters = [](const Module& module) {
+    return static_cast<std::int64_t>(module.parameters().size());
+  };
+  const KernelLog log;
+  session.iterate(0);
+  CHECK(log.count("adam_tick") == 5 + 1 + 1);
+  CHECK(log.count("adam") ==
+        5 * parameters(session.model.Q) + parameters(session.model.G) + parameters(session.model.E));
+  CHECK(log.count("langevin_step") == c.posterior_steps + c.prior_steps);
+}
+
+TEST_CASE("the mask is drawn once per iteration and leaves images out with p_uncond") {
+  Config c = tiny();
+  c.split_losses = false;
+  c.p_uncond = 0.2;
+  c.batch = 100;
+  c.diffusion_steps = 2;
+  c.posterior_steps = c.prior_steps = 0;
+  std::vector<double> masks;
+  Session session(c);
+  const BackendOverride watch(Device{}, std::make_unique<MaskLog>(backend(Device{}), masks));
+  session.run(0, 20);
+  REQUIRE(masks.size() == 20 * 100);
+  double kept = 0.0;
+  for (const double value : masks) kept += value;
+  const double standard_error = std::sqrt(0.8 * 0.2 * 2000.0);
+  CHECK(std::abs(kept - 0.8 * 2000.0) < 4.5 * standard_error);
+}
+
+TEST_CASE("which parts of the sampler learn") {
+  Config c = tiny();
+  c.weight_decay = 0.0;  // without it only a gradient moves a weight
+  for (const std::string uncond : {"noise", "null"}) {
+    c.uncond = uncond;
+    const std::string used = uncond == "noise" ? "prior_emb." : "xemb";
+    const std::string idle = uncond == "noise" ? "xemb" : "prior_emb.";
+    c.split_losses = true;
+    CHECK(moves(c, "encoder."));
+    CHECK(moves(c, used));
+    CHECK_FALSE(moves(c, idle));
+    c.split_losses = false;
+    c.p_uncond = 0.0;
+    CHECK(moves(c, "encoder."));
+    CHECK_FALSE(moves(c, used));
+    c.p_uncond = 1.0;
+    CHECK_FALSE(moves(c, "encoder."));
+    CHECK(moves(c, used));
+    CHECK(moves(c, "p."));
+  }
+}
+
+TEST_CASE("prior chains also start from noise, or not") {
+  Config c = tiny();
+  for (const bool noise_starts : {false, true}) {
+    c.prior_noise_starts = noise_starts;
+    Session session(c);
+    const KernelLog log;
+    session.iterate(0);
+    const Shape both{2 * c.batch, c.nz};
+    const auto long_steps = std::count_if(
+        log.calls.begin(), log.calls.end(),
+        [&](const KernelLog::Call& call) { return call.kernel == "langevin_step" && call.out == both; });
+    CHECK(long_steps == (noise_starts ? c.prior_steps : 0));
+  }
+}
+
+TEST_CASE("every preset iterates") {
+  for (const std::string& preset : preset_names()) {
+    CAPTURE(preset);
+    Config c = tiny(preset);
+    c.batch = 2;
+    c.sigma = 1.0;  // untrained networks at 256 x 256 pixels are far from any image
+    Session session(c);
+    const IterationStats stats = session.iterate(0);
+    for (const Tensor& number :
+         {stats.loss_q, stats.loss_g, stats.energy_plus, stats.energy_minus, stats.grad_norm_q,
+          stats.grad_norm_g, stats.grad_norm_e, stats.z_norm, stats.displacement}) {
+      CHECK(std::isfinite(number.item()));
+    }
+    CHECK(stats.grad_norm_q.item() > 0.0);
+    CHECK(stats.grad_norm_g.item() > 0.0);
+    CHECK(stats.displacement.item() > 0.0);
+  }
+}
