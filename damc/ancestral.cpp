@@ -9,12 +9,13 @@
 namespace damc {
 namespace {
 
-/// One block, prepared: W and W_s stacked, b (b_s is part of the shift), W_c cut into its time and image
-/// columns.
+/// One block, prepared: W and W_s stacked, b (b_s is part of the shift); W_g and W_b stacked, b_g and b_s; W_c
+/// cut into its time and image columns.
 struct PreparedBlock {
   Tensor joint, joint_bias;
+  Tensor context, context_bias;
   Tensor per_image;    // W_cx SiLU(xemb) + b_c, [N, out]; N is 1 when all z share one embedding
-  Tensor gate, shift;  // of the steps in hand, [steps, N, out]
+  Tensor gate, shift;  // of the steps in hand, [steps N, out]
   std::int64_t out;
 };
 
@@ -28,12 +29,15 @@ class PreparedDenoiser {
       const Tensor& w = block->layer.weight.value();
       const Tensor& b = block->layer.bias.value();
       const Tensor& w_c = block->layer_ctx.weight.value();
-      blocks_.push_back({cat(std::vector<Tensor>{w, block->skip.weight.value()}, 0),
-                         cat(std::vector<Tensor>{b, Tensor::zeros(b.shape(), b.dtype(), b.device())}, 0),
-                         linear(image, w_c.narrow(1, kTimeEmbedding, nemb_), block->layer_ctx.bias.value()),
-                         {},
-                         {},
-                         w.size(0)});
+      blocks_.push_back(
+          {cat(std::vector<Tensor>{w, block->skip.weight.value()}, 0),
+           cat(std::vector<Tensor>{b, Tensor::zeros(b.shape(), b.dtype(), b.device())}, 0),
+           cat(std::vector<Tensor>{block->hyper_gate.weight.value(), block->hyper_bias.weight.value()}, 0),
+           cat(std::vector<Tensor>{block->hyper_gate.bias.value(), block->skip.bias.value()}, 0),
+           linear(image, w_c.narrow(1, kTimeEmbedding, nemb_), block->layer_ctx.bias.value()),
+           {},
+           {},
+           w.size(0)});
     }
   }
 
@@ -45,9 +49,7 @@ class PreparedDenoiser {
     return add(z, denoiser_u_net(features, [&](int k, const Tensor& x) {
                  const PreparedBlock& block = blocks_[static_cast<std::size_t>(k)];
                  const Tensor both = linear(x, block.joint, block.joint_bias);
-                 const auto now = [&](const Tensor& t) {
-                   return t.narrow(0, i - first_, 1).reshape({n_, block.out});
-                 };
+                 const auto now = [&](const Tensor& t) { return t.narrow(0, (i - first_) * n_, n_); };
                  return add(add(mul(both.narrow(1, 0, block.out), now(block.gate)), now(block.shift)),
                             both.narrow(1, block.out, block.out));
                }));
@@ -71,10 +73,9 @@ class PreparedDenoiser {
       const Tensor per_time = linear(time, source.layer_ctx.weight.value().narrow(1, 0, kTimeEmbedding), {});
       const Tensor c = silu(add(per_time.reshape({count_, 1, block.out}), block.per_image))
                            .reshape({count_ * n_, block.out});
-      const Shape shape{count_, n_, block.out};
-      block.gate =
-          sigmoid(linear(c, source.hyper_gate.weight.value(), source.hyper_gate.bias.value())).reshape(shape);
-      block.shift = linear(c, source.hyper_bias.weight.value(), source.skip.bias.value()).reshape(shape);
+      const Tensor both = linear(c, block.context, block.context_bias);
+      block.gate = sigmoid(both.narrow(1, 0, block.out));
+      block.shift = both.narrow(1, block.out, block.out);
     }
   }
 

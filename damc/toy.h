@@ -25,8 +25,8 @@ class Toy {
  public:
   explicit Toy(const ToyOptions& options);
 
-  /// One iteration of Algorithm 1 without lines 4 and 6, for there is no E and g is known. Returns the loss of the last sampler update; throws
-  /// Error when it is not finite.
+  /// One iteration of Algorithm 1 without lines 4 and 6, for there is no E and g is known. Returns the loss of
+  /// the last sampler update; throws Error when it is not finite.
   double iterate();
 
   /// The one observation that samples are compared for, [1, 2]; drawn by the seed.
@@ -35,8 +35,8 @@ class Toy {
   Tensor sample(std::int64_t n);
   /// n long chains given the observation from N(0, I), [n, 2]
   Tensor long_run(std::int64_t n);
-  /// The posterior itself at the view's pixels, exp(-U(z)) normalised over them, [size, size]: where all chains
-  /// end if they are long enough.
+  /// The posterior itself at the view's pixels, exp(-U(z)) normalised over them, [size, size]: where all
+  /// chains end if they are long enough.
   Tensor exact_density(const DensityView& view = {}) const;
   /// E |x - g(z)|^2 over the rows of z for the observation x.
   double reconstruction_error(const Tensor& z) const;

@@ -15,8 +15,8 @@ struct ImageSize {
   int64_t height, width;
 };
 
-/// The size of the PNG or JPEG file at `path`, without decoding it. Throws UserError as `read_image` does, except
-/// for damage that only decoding shows.
+/// The size of the PNG or JPEG file at `path`, without decoding it. Throws UserError as `read_image` does,
+/// except for damage that only decoding shows.
 ImageSize read_image_size(const std::filesystem::path& path);
 
 /// Decodes a PNG or JPEG file to one image. `channels` is 1 or 3, or 0 for what the file has; an alpha

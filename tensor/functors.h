@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "tensor/elementary.h"
 #include "tensor/host_device.h"
 
 namespace damc {
@@ -55,7 +56,7 @@ struct affine {
 template <class T>
 struct exp {
   T p0, p1;
-  DAMC_HD T f(T x) const { return std::exp(x); }
+  DAMC_HD T f(T x) const { return elementary_exp(x); }
   DAMC_HD T df(T, T y) const { return y; }
 };
 
@@ -111,14 +112,14 @@ struct atan {
 template <class T>
 struct tanh {
   T p0, p1;
-  DAMC_HD T f(T x) const { return std::tanh(x); }
+  DAMC_HD T f(T x) const { return elementary_tanh(x); }
   DAMC_HD T df(T, T y) const { return T(1) - y * y; }
 };
 
 template <class T>
 struct sigmoid {
   T p0, p1;
-  DAMC_HD T f(T x) const { return T(1) / (T(1) + std::exp(-x)); }
+  DAMC_HD T f(T x) const { return T(1) / (T(1) + elementary_exp(-x)); }
   DAMC_HD T df(T, T y) const { return y * (T(1) - y); }
 };
 
@@ -126,17 +127,17 @@ struct sigmoid {
 template <class T>
 struct softplus {
   T p0, p1;
-  DAMC_HD T f(T x) const { return (x > T(0) ? x : T(0)) + std::log1p(std::exp(x > T(0) ? -x : x)); }
-  DAMC_HD T df(T x, T) const { return T(1) / (T(1) + std::exp(-x)); }
+  DAMC_HD T f(T x) const { return (x > T(0) ? x : T(0)) + std::log1p(elementary_exp(x > T(0) ? -x : x)); }
+  DAMC_HD T df(T x, T) const { return T(1) / (T(1) + elementary_exp(-x)); }
 };
 
 /// x sigmoid(x); also known as swish
 template <class T>
 struct silu {
   T p0, p1;
-  DAMC_HD T f(T x) const { return x / (T(1) + std::exp(-x)); }
+  DAMC_HD T f(T x) const { return x / (T(1) + elementary_exp(-x)); }
   DAMC_HD T df(T x, T) const {
-    const T s = T(1) / (T(1) + std::exp(-x));
+    const T s = T(1) / (T(1) + elementary_exp(-x));
     return s * (T(1) + x * (T(1) - s));
   }
 };

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "autograd/grad.h"
 #include "autograd/ops.h"
 #include "nn/layers.h"
 #include "tensor/error.h"
@@ -245,6 +246,21 @@ inline std::vector<Tensor> make_inputs(const OpCase& row, Dtype dtype, Device de
     inputs.push_back(Tensor::from(values, draw.shape).to(dtype).to(device));
   }
   return inputs;
+}
+
+/// What a row gives: its value, and the gradients of sum(value c) for all inputs, c random and the same on
+/// every device.
+struct OpResult {
+  Tensor value;
+  std::vector<Tensor> gradients;
+};
+
+inline OpResult evaluate(const OpCase& row, const std::vector<Tensor>& inputs) {
+  Variables leaves;
+  for (const Tensor& input : inputs) leaves.emplace_back(input, true);
+  const Variable y = row.f(leaves);
+  const Tensor c = Generator(5).normal(y.shape(), y.dtype()).to(y.device());
+  return {y.value(), grad(y, leaves, c)};
 }
 
 /// |got - wanted| / |wanted| in the Euclidean norm; |got| where all that is wanted is 0.
