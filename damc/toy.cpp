@@ -40,8 +40,10 @@ std::unique_ptr<Layer> make_encoder(Init& init) {
 Amortizer make_amortizer(const ToyOptions& options) {
   Generator random = make_generator(options, Stream::init);
   Init init(random);
-  return Amortizer(make_encoder(init),
-                   {.nz = 2, .nemb = kEmbedding, .sampling = {.steps = options.diffusion_steps}}, init);
+  return Amortizer(
+      make_encoder(init),
+      {.nz = 2, .nemb = kEmbedding, .width = options.width, .sampling = {.steps = options.diffusion_steps}},
+      init);
 }
 
 }  // namespace

@@ -19,6 +19,7 @@ struct ToyOptions {
   int posterior_steps = 50;  ///< of a training chain
   int long_run_steps = 1000;
   int diffusion_steps = 100;
+  double width = 0.5;  ///< of the denoiser (Table S6's f); two dimensions need less than images do
 };
 
 class Toy {

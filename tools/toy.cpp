@@ -25,6 +25,7 @@ constexpr std::int64_t kStripColumns = 12;  // pictures in a row of the evolutio
 struct ToyCommandOptions {
   std::uint64_t seed = ToyOptions{}.seed;
   std::int64_t iterations = 1000, every = 100;
+  double width = ToyOptions{}.width;
   std::string out;
 };
 
@@ -92,7 +93,7 @@ class Comparison {
 
 void run_toy(const ToyCommandOptions& options) {
   const fs::path out = make_toy_folder(options.out);
-  Toy toy({.seed = options.seed});
+  Toy toy({.seed = options.seed, .width = options.width});
   StatusLine status(0, options.iterations);
   Comparison comparison(toy, out);
   status.print(comparison.summary());
@@ -121,6 +122,9 @@ void add_toy_command(CLI::App& program) {
   command->add_option("--iterations", options->iterations, "of learning, 500 observations each")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  command->add_option("--width", options->width, "factor on the denoiser's widths (Table S6's f)")
+      ->capture_default_str()
+      ->check(CLI::Range(0.05, 4.0));
   command->add_option("--every", options->every, "iterations between comparisons")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
