@@ -40,8 +40,9 @@ Tensor initial_gradient(const Variable& y, const Tensor& seed) {
     ENSURE(y.value().numel() == 1, "grad: y has shape {}; only a scalar needs no seed", y.shape().str());
     return Tensor::full(y.shape(), 1.0, y.dtype(), y.device());
   }
-  ENSURE(seed.shape() == y.shape() && seed.dtype() == y.dtype(), "grad: seed {} {} for y {} {}",
-         seed.shape().str(), name(seed.dtype()), y.shape().str(), name(y.dtype()));
+  ENSURE(seed.shape() == y.shape() && seed.dtype() == y.dtype() && seed.device() == y.device(),
+         "grad: seed {} {} on {} for y {} {} on {}", seed.shape().str(), name(seed.dtype()),
+         seed.device().str(), y.shape().str(), name(y.dtype()), y.device().str());
   return seed;
 }
 

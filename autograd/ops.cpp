@@ -149,8 +149,11 @@ Variable instance_norm(const Variable& x, const Variable& w, const Variable& b, 
   ENSURE(x.value().ndim() == 4 && w.shape() == Shape{x.size(3)} && b.shape() == w.shape(),
          "instance_norm: image {} (N,H,W,C), weight {}, bias {}", x.shape().str(), w.shape().str(),
          b.shape().str());
-  ENSURE(w.dtype() == x.dtype() && b.dtype() == x.dtype(), "instance_norm: types {}, {} and {}",
-         name(x.dtype()), name(w.dtype()), name(b.dtype()));
+  for (const Variable* parameter : {&w, &b}) {
+    ENSURE(parameter->dtype() == x.dtype() && parameter->device() == x.device(),
+           "instance_norm: image {} on {}, a parameter {} on {}", name(x.dtype()), x.device().str(),
+           name(parameter->dtype()), parameter->device().str());
+  }
   ENSURE(!activation || activation->op == UnaryOp::leaky_relu || activation->op == UnaryOp::tanh,
          "instance_norm: only leaky_relu and tanh ride on it");
   const Shape shape = x.shape();

@@ -48,12 +48,6 @@ Tensor Amortizer::sample_prior(std::int64_t n, Generator& random) const {
   return ancestral_sample(p_, zT, xemb, {}, options, &random);
 }
 
-Tensor Amortizer::sample_noiseless(const Tensor& x, const Tensor& zT) const {
-  AncestralOptions options = options_.sampling;
-  options.guidance = 0.0;  // the unconditional embedding may be noise
-  return ancestral_sample(p_, zT, embed(x).value(), {}, options, nullptr);
-}
-
 void Amortizer::visit(const std::string& prefix, const Visitor& visitor) const {
   encoder_->visit(prefix + "encoder.", visitor);
   p_.visit(prefix + "p.", visitor);

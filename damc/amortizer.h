@@ -45,8 +45,6 @@ class Amortizer final : public Module {
   Tensor sample(const Tensor& x, std::int64_t n, Generator& random) const;
   /// n samples z ~ q(z)
   Tensor sample_prior(std::int64_t n, Generator& random) const;
-  /// q(z given x) from zT without any noise term: a deterministic map, for comparisons.
-  Tensor sample_noiseless(const Tensor& x, const Tensor& zT) const;
 
   const Denoiser& denoiser() const { return p_; }
   const AncestralOptions& sampling() const { return options_.sampling; }

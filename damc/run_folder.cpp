@@ -3,10 +3,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <map>
 
 #include "tensor/error.h"
 #include "tensor/safetensors.h"
@@ -16,9 +16,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The numbers N of files PREFIX-N.safetensors in a folder, in ascending order.
-std::vector<std::int64_t> numbered_files(const fs::path& folder, const std::string& prefix) {
-  std::vector<std::int64_t> numbers;
+/// The files PREFIX-N.safetensors of a folder by their N.
+std::map<std::int64_t, fs::path> numbered_files(const fs::path& folder, const std::string& prefix) {
+  std::map<std::int64_t, fs::path> files;
   std::error_code failure;
   for (const auto& entry : fs::directory_iterator(folder, failure)) {
     const std::string name = entry.path().filename().string();
@@ -27,10 +27,9 @@ std::vector<std::int64_t> numbered_files(const fs::path& folder, const std::stri
     const char* first = name.data() + prefix.size() + 1;
     const char* last = name.data() + name.size() - std::strlen(".safetensors");
     const auto [stop, error] = std::from_chars(first, last, number);
-    if (error == std::errc{} && stop == last && number >= 0) numbers.push_back(number);
+    if (error == std::errc{} && stop == last && number >= 0) files[number] = entry.path();
   }
-  std::sort(numbers.begin(), numbers.end());
-  return numbers;
+  return files;
 }
 
 fs::path numbered(const fs::path& folder, const char* prefix, std::int64_t number) {
@@ -70,13 +69,13 @@ Run open_run(const fs::path& folder) {
     user_error(fmt::format("{} is not a run folder: it has no config.toml", folder.string()),
                "give a folder that 'damc train' made, such as runs/00000-mnist-quick");
   }
-  const std::vector<std::int64_t> models = numbered_files(folder, "model");
+  const auto models = numbered_files(folder, "model");
   if (models.empty()) {
     user_error(fmt::format("{} holds no weights (model-N.safetensors) yet", folder.string()),
                "let it train to its first save, or continue it with 'damc train --resume'");
   }
-  return {folder, read_config(folder / "config.toml"), models.back(),
-          numbered(folder, "model", models.back())};
+  const auto& [iteration, weights] = *models.rbegin();
+  return {folder, read_config(folder / "config.toml"), iteration, weights};
 }
 
 std::unique_ptr<Model> load_model(const Run& run, const std::string& device) {
@@ -100,17 +99,17 @@ void save_state(const fs::path& folder, const Model& model, const Trainer& train
   state.merge(trainer.state_dict());
   write_safetensors(numbered(folder, "state", iterations), state, metadata(model, iterations));
   // One older state stays, to go back to should the newest turn out to have diverged.
-  const std::vector<std::int64_t> states = numbered_files(folder, "state");
-  for (std::size_t i = 0; i + 2 < states.size(); ++i) fs::remove(numbered(folder, "state", states[i]));
+  auto states = numbered_files(folder, "state");
+  for (; states.size() > 2; states.erase(states.begin())) fs::remove(states.begin()->second);
 }
 
 std::int64_t newest_state(const fs::path& folder) {
-  const std::vector<std::int64_t> states = numbered_files(folder, "state");
-  return states.empty() ? -1 : states.back();
+  const auto states = numbered_files(folder, "state");
+  return states.empty() ? -1 : states.rbegin()->first;
 }
 
 void load_state(const fs::path& folder, std::int64_t iterations, Model& model, Trainer& trainer) {
-  const fs::path file = numbered(folder, "state", iterations);
+  const fs::path file = numbered_files(folder, "state").at(iterations);
   const StateDict state = read_safetensors(file).tensors;
   try {
     model.load_state_dict(state);

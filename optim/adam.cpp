@@ -19,14 +19,21 @@ Adam::Adam(const Module& module, const AdamOptions& options) : options_(options)
 
 void Adam::step(const std::vector<Tensor>& grads, const Tensor& norm, double lr, double max_norm) {
   ENSURE(grads.size() == slots_.size(), "adam: {} gradients for {} parameters", grads.size(), slots_.size());
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    const Slot& slot = slots_[i];
+    ENSURE(grads[i].shape() == slot.parameter.shape() && grads[i].dtype() == slot.parameter.dtype() &&
+               grads[i].device() == slot.parameter.device(),
+           "adam: gradient {} {} on {} for parameter '{}' {} {} on {}", grads[i].shape().str(),
+           name(grads[i].dtype()), grads[i].device().str(), slot.name, slot.parameter.shape().str(),
+           name(slot.parameter.dtype()), slot.parameter.device().str());
+  }
+  ENSURE(max_norm <= 0.0 || norm.device() == schedule_.device(),
+         "adam: the norm is on {}, the parameters on {}", norm.device().str(), schedule_.device().str());
   Backend& on = backend(schedule_.device());
   schedule_.narrow(0, 0, 1).fill(lr);
   on.adam_tick(schedule_, options_.beta1, options_.beta2);
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     const Slot& slot = slots_[i];
-    ENSURE(grads[i].shape() == slot.parameter.shape() && grads[i].dtype() == slot.parameter.dtype(),
-           "adam: gradient {} {} for parameter '{}' {} {}", grads[i].shape().str(), name(grads[i].dtype()),
-           slot.name, slot.parameter.shape().str(), name(slot.parameter.dtype()));
     on.adam({slot.parameter.value(), grads[i].contiguous(), slot.m, slot.v, &schedule_,
              max_norm > 0.0 ? &norm : nullptr, max_norm, options_.beta1, options_.beta2, options_.eps,
              options_.weight_decay});

@@ -137,7 +137,8 @@ Tensor Tensor::expand(const Shape& shape) const {
   for (int i = 0; i < shape.ndim(); ++i) {
     const int source = i - (shape.ndim() - ndim());
     const bool repeat = source < 0 || (shape_[source] == 1 && shape[i] != 1);
-    ENSURE(shape[i] >= 0 && (repeat || shape_[source] == shape[i]), "expand: {} to {}", shape_.str(), shape.str());
+    ENSURE(shape[i] >= 0 && (repeat || shape_[source] == shape[i]), "expand: {} to {}", shape_.str(),
+           shape.str());
     out.strides_[i] = repeat ? 0 : strides_[source];
   }
   return out;
@@ -170,6 +171,10 @@ void Tensor::copy_from(const Tensor& source) const {
     ENSURE(source.dtype_ == dtype_ || (source.dtype_ != Dtype::i64 && dtype_ != Dtype::i64),
            "copy: no conversion from {} to {}", name(source.dtype_), name(dtype_));
     backend(device()).copy(source.expand(shape_), *this);
+    return;
+  }
+  if (source.device().type != DeviceType::cpu && device().type != DeviceType::cpu) {
+    copy_from(source.to(Device{}));  // from one GPU to another through the host
     return;
   }
   // Between devices only whole contiguous blocks travel; layout and type change on the source's side.

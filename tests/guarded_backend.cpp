@@ -1,6 +1,7 @@
 #include "tests/guarded_backend.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -10,32 +11,52 @@
 namespace damc {
 namespace {
 
-constexpr std::size_t kCapacity = std::size_t{1} << 30;  // address space only, until it is used
+constexpr std::size_t kCapacity = std::size_t{1} << 32;  // address space only, until it is used
 
-/// Rounded up to whole cache lines, as the CPU's pool aligns blocks: same alignment, same arithmetic.
-std::size_t rounded(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
+std::size_t page_size() {
+  static const auto size = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  return size;
+}
+
+/// Every block has pages of its own, so that opening one opens no other.
+std::size_t whole_pages(std::size_t bytes) { return (bytes + page_size() - 1) / page_size() * page_size(); }
+
+/// A guard that cannot be set would let tests pass that prove nothing.
+void protect(void* first, std::size_t bytes, int rights) {
+  if (mprotect(first, bytes, rights) == 0) return;
+  fmt::print(stderr, "guarded device: mprotect of {} bytes: {}\n", bytes, std::strerror(errno));
+  std::abort();
+}
 
 }  // namespace
 
+/// A kernel or copy while it runs, and the memory it may touch; what it opens is closed when the outermost
+/// one ends.
 class GuardedBackend::Access {
  public:
-  explicit Access(GuardedBackend& owner) : owner_(owner) {
-    if (owner_.open_++ == 0) protect(PROT_READ | PROT_WRITE);
-  }
+  explicit Access(GuardedBackend& owner) : owner_(owner) { ++owner_.running_; }
   ~Access() {
-    if (--owner_.open_ == 0) protect(PROT_NONE);
+    if (--owner_.running_ > 0) return;
+    for (const auto& [first, bytes] : owner_.open_) protect(first, bytes, PROT_NONE);
+    owner_.open_.clear();
   }
   Access(const Access&) = delete;
   Access& operator=(const Access&) = delete;
 
- private:
-  /// A guard that cannot be set would let tests pass that prove nothing.
-  void protect(int rights) {
-    if (mprotect(owner_.memory_, kCapacity, rights) == 0) return;
-    fmt::print(stderr, "guarded device: mprotect: {}\n", std::strerror(errno));
-    std::abort();
+  void open(const void* data, std::size_t bytes) {
+    const std::size_t before = static_cast<std::size_t>(static_cast<const std::byte*>(data) - owner_.memory_);
+    const std::size_t start = before / page_size() * page_size();
+    owner_.open_.emplace_back(owner_.memory_ + start, whole_pages(before + bytes - start));
+    protect(owner_.open_.back().first, owner_.open_.back().second, PROT_READ | PROT_WRITE);
+  }
+  /// The memory from a tensor's first element to its last.
+  void open(const Tensor& t) {
+    std::int64_t last = 0;
+    for (int d = 0; d < t.ndim(); ++d) last += (t.shape()[d] - 1) * t.strides()[d];
+    open(t.raw(), static_cast<std::size_t>(last + 1) * size_of(t.dtype()));
   }
 
+ private:
   GuardedBackend& owner_;
 };
 
@@ -49,7 +70,7 @@ GuardedBackend::~GuardedBackend() { munmap(memory_, kCapacity); }
 
 void* GuardedBackend::allocate(std::size_t bytes) {
   if (bytes == 0) return nullptr;
-  const std::size_t size = rounded(bytes);
+  const std::size_t size = whole_pages(bytes);
   auto& blocks = free_[size];
   void* block = nullptr;
   if (blocks.empty()) {
@@ -62,14 +83,15 @@ void* GuardedBackend::allocate(std::size_t bytes) {
     blocks.pop_back();
   }
   in_use_ += size;
-  const Access access(*this);
+  Access access(*this);
+  access.open(block, size);
   std::memset(block, 0xFF, size);
   return block;
 }
 
 void GuardedBackend::release(void* block, std::size_t bytes) {
   if (!block) return;
-  const std::size_t size = rounded(bytes);
+  const std::size_t size = whole_pages(bytes);
   free_[size].push_back(block);
   in_use_ -= size;
 }
@@ -80,7 +102,8 @@ void GuardedBackend::copy_bytes(void* to, const void* from, std::size_t bytes, C
   ENSURE(contains(to) == up && contains(from) != up, "guarded device: a copy {} the device with {}",
          up ? "to" : "from",
          contains(to) == contains(from) ? "both sides in one place" : "its sides exchanged");
-  const Access access(*this);
+  Access access(*this);
+  access.open(up ? to : from, bytes);
   std::memcpy(to, from, bytes);
 }
 
@@ -92,14 +115,16 @@ bool GuardedBackend::contains(const void* address) const {
 template <class Call>
 void GuardedBackend::run(const char* kernel, std::initializer_list<const Tensor*> operands,
                          const Call& call) {
+  Access access(*this);
   int number = 0;
   for (const Tensor* t : operands) {
     ++number;
-    ENSURE(!t || t->numel() == 0 || (t->device() == GuardedDevice::device && contains(t->raw())),
+    if (!t || t->numel() == 0) continue;
+    ENSURE(t->device() == GuardedDevice::device && contains(t->raw()),
            "guarded device: operand {} of {}, shape {}, is on {}", number, kernel, t->shape().str(),
            t->device().str());
+    access.open(*t);
   }
-  const Access access(*this);
   call();
 }
 

@@ -1,9 +1,9 @@
 /// A device made of host memory that the host cannot reach: what a GPU's memory is, on a machine without one.
 ///
-/// Kernels are the CPU's. The device's memory is mapped without any access right except while one of its
-/// kernels or copies runs, so code that reads or writes a device tensor on the host dies with SIGSEGV. A kernel
-/// refuses operands that are not on the device. New blocks hold all ones (floating point: NaN), so what is read
-/// before it is written shows.
+/// Kernels are the CPU's. The device's memory is mapped without any access right; while one of its kernels or
+/// copies runs, the pages of that call's operands are open. So code that reads or writes a device tensor on the
+/// host dies with SIGSEGV, and so does a kernel that strays. A kernel refuses operands that are not on the
+/// device. New blocks hold all ones (floating point: NaN), so what is read before it is written shows.
 #pragma once
 
 #include <map>
@@ -29,7 +29,7 @@ class GuardedBackend final : public Backend {
 
   void synchronize() override {}
 
-  // Every kernel: checks that all operands are on the device, then runs the CPU's on the open memory.
+  // Every kernel: checks that all operands are on the device, then runs the CPU's kernel.
   void fill(double value, const Tensor& out) override;
   void copy(const Tensor& in, const Tensor& out) override;
   void unary(const Unary& f, const Tensor& x, const Tensor& out) override;
@@ -61,7 +61,7 @@ class GuardedBackend final : public Backend {
   void lerp(const Tensor& target, const Tensor& source, double rate) override;
 
  private:
-  class Access;  // the right to touch the memory while it lives
+  class Access;
 
   bool contains(const void* address) const;
   template <class Call>
@@ -71,8 +71,9 @@ class GuardedBackend final : public Backend {
   std::byte* memory_;
   std::size_t used_ = 0;  // bytes of memory_ that were ever handed out
   std::size_t in_use_ = 0;
-  std::map<std::size_t, std::vector<void*>> free_;  // released blocks by size
-  int open_ = 0;                                    // kernels may call others
+  std::map<std::size_t, std::vector<void*>> free_;   // released blocks by size
+  int running_ = 0;                                  // calls; a kernel may run another
+  std::vector<std::pair<void*, std::size_t>> open_;  // pages that they may touch
 };
 
 /// The fake device in the place of cuda:0 while it lives. Tensors on it must be gone before.
