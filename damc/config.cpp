@@ -321,7 +321,7 @@ std::string to_toml(const Config& config) {
   return text;
 }
 
-Config read_config(const std::filesystem::path& file, const std::optional<std::string>& iterations) {
+Config read_config(const std::filesystem::path& file, const KeyValues& changes) {
   const toml::table table = parse_file(file);
   const auto preset = table["preset"].value<std::string>();
   if (!preset) user_error(fmt::format("{}: no preset", file.string()), "is this the config.toml of a run?");
@@ -330,7 +330,7 @@ Config read_config(const std::filesystem::path& file, const std::optional<std::s
     const std::string name(key.str());
     if (name != "preset") set_from(builder, name, node, file);
   }
-  if (iterations) builder.set("iterations", *iterations);
+  for (const auto& [key, value] : changes) builder.set(key, value);
   return builder.finish();
 }
 

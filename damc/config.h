@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <limits>
-#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -64,6 +63,9 @@ struct Config {
   std::string precision = "fp32", device = "cpu";
 };
 
+/// Keys and their values as text.
+using KeyValues = std::vector<std::pair<std::string, std::string>>;
+
 /// One key: what it is, its unit, and the values it may take.
 struct ConfigKey {
   using Member =
@@ -107,9 +109,8 @@ class ConfigBuilder {
 /// The configuration as TOML, grouped and commented; reading it back gives the same values.
 std::string to_toml(const Config& config);
 
-/// Reads what to_toml wrote; `iterations`, where given, replaces that key. Throws UserError for a damaged
-/// file.
-Config read_config(const std::filesystem::path& file, const std::optional<std::string>& iterations = {});
+/// Reads what to_toml wrote, with some keys changed. Throws UserError for a damaged file.
+Config read_config(const std::filesystem::path& file, const KeyValues& changes = {});
 
 /// One key's value as text, as in TOML.
 std::string value_text(const Config& config, const ConfigKey& key);

@@ -46,15 +46,13 @@ void ConfigOptions::add_flag(const std::string& key) {
       flag, [this, key](const std::string& text) { flags_.emplace_back(key, text); }, known->help);
 }
 
-bool ConfigOptions::given_besides(const std::string& key) const {
-  return !preset_.empty() || !file_.empty() || !settings_.empty() ||
-         std::any_of(flags_.begin(), flags_.end(), [&](const auto& flag) { return flag.first != key; });
-}
-
-std::optional<std::string> ConfigOptions::flag(const std::string& key) const {
-  const auto found =
-      std::find_if(flags_.begin(), flags_.end(), [&](const auto& given) { return given.first == key; });
-  return found == flags_.end() ? std::nullopt : std::optional(found->second);
+std::optional<KeyValues> ConfigOptions::only(std::initializer_list<std::string_view> keys) const {
+  const auto listed = [&](const auto& flag) {
+    return std::find(keys.begin(), keys.end(), flag.first) != keys.end();
+  };
+  if (!preset_.empty() || !file_.empty() || !settings_.empty()) return {};
+  if (!std::all_of(flags_.begin(), flags_.end(), listed)) return {};
+  return flags_;
 }
 
 Config ConfigOptions::build() const {

@@ -31,18 +31,16 @@ class ConfigOptions {
 
   /// Adds a flag for one key: "prior_steps" becomes --prior-steps. The help is the key's.
   void add_flag(const std::string& key);
-  /// Whether any of these options was given, `key`'s flag aside.
-  bool given_besides(const std::string& key) const;
-  /// The text of a key's flag, where it was given.
-  std::optional<std::string> flag(const std::string& key) const;
+  /// What was given, unless that is anything but flags of the keys listed.
+  std::optional<KeyValues> only(std::initializer_list<std::string_view> keys) const;
   /// The configuration. Throws UserError when there is no preset, or as ConfigBuilder does.
   Config build() const;
 
  private:
   CLI::App& command_;
   std::string preset_, file_;
-  std::vector<std::string> settings_;                       // KEY=VALUE
-  std::vector<std::pair<std::string, std::string>> flags_;  // key, value
+  std::vector<std::string> settings_;  // KEY=VALUE
+  KeyValues flags_;
 };
 
 /// A run with its newest weights loaded.

@@ -37,10 +37,12 @@ void print_plan(const Config& config) {
 
 void train(const TrainOptions& options) {
   if (!options.resume.empty()) {
-    if (options.config.given_besides("iterations")) {
-      user_error("--resume continues a run as it was configured; only --iterations may go with it");
+    const auto changes = options.config.only({"iterations", "device"});
+    if (!changes) {
+      user_error(
+          "--resume continues a run as it was configured; only --iterations and --device may go with it");
     }
-    TrainingRun::resume(options.resume, options.config.flag("iterations")).run();
+    TrainingRun::resume(options.resume, *changes).run();
     return;
   }
   const Config config = options.config.build();
@@ -65,7 +67,8 @@ void add_train_command(CLI::App& program) {
   }
   command.add_option("--out", options->out, "folder in which the run's own folder is made")
       ->capture_default_str();
-  command.add_option("--resume", options->resume, "continue this run exactly where it stood");
+  command.add_option("--resume", options->resume,
+                     "continue this run exactly where it stood; --iterations and --device may change");
   command.add_flag("--dry-run", options->dry_run,
                    "print the effective configuration, sizes and device, and stop");
   command.callback([options] { train(*options); });

@@ -64,12 +64,12 @@ TrainingRun TrainingRun::start(const Config& config, const fs::path& parent) {
   return TrainingRun(c, folder, std::move(split), 0);
 }
 
-TrainingRun TrainingRun::resume(const fs::path& folder, const std::optional<std::string>& iterations) {
+TrainingRun TrainingRun::resume(const fs::path& folder, const KeyValues& changes) {
   if (!fs::is_regular_file(folder / "config.toml")) {
     user_error(fmt::format("{} is not a run folder: it has no config.toml", folder.string()),
                "give a folder that 'damc train' made");
   }
-  const Config config = read_config(folder / "config.toml", iterations);
+  const Config config = read_config(folder / "config.toml", changes);
   const std::int64_t done = std::max<std::int64_t>(0, newest_state(folder));
   if (config.iterations < done) {
     user_error(fmt::format("{} has {} iterations behind it, {} were asked for", folder.string(), done,

@@ -3,7 +3,6 @@
 
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "damc/run_folder.h"
@@ -17,9 +16,8 @@ class TrainingRun {
   /// A new run in `parent`/00000-PRESET. The data set is read first, so that nothing is left behind when it
   /// is missing.
   static TrainingRun start(const Config& config, const std::filesystem::path& parent);
-  /// Continues the run in `folder` from its newest state. With `iterations` the run's goal becomes that.
-  static TrainingRun resume(const std::filesystem::path& folder,
-                            const std::optional<std::string>& iterations);
+  /// Continues the run in `folder` from its newest state, with some keys changed: its goal, its device.
+  static TrainingRun resume(const std::filesystem::path& folder, const KeyValues& changes);
 
   /// Trains to the end. SIGINT and SIGTERM save a state and end the program with 130 or 143 (Exit). Throws
   /// Error when a loss is not finite; the states saved before stay.
