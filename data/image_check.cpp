@@ -94,8 +94,7 @@ ImageHeader check_png(std::span<const std::byte> bytes, const std::string& name)
 
 /// A JPEG file is a row of segments: a marker (ff and a code), a length, data. A scan has entropy-coded data
 /// behind its segment, up to the next marker. What is refused here that stb_image 2.27 would take:
-/// - a Huffman table of more codes than there are bytes or than fit in their lengths: it writes past its
-/// tables;
+/// - a Huffman table of more codes than there are bytes, or than fit in their lengths: it writes past the end;
 /// - the use of tables that were never defined, a colour component that no scan brings: it goes on with what
 ///   happens to be in memory;
 /// - too few restart markers: it leaves the rest of the image as it is, without a word;

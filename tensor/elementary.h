@@ -27,7 +27,8 @@ inline float exp_polynomial(float x) {
   p = p * r * r + r + 1.0f;
   const std::uint32_t exponent = std::bit_cast<std::uint32_t>(shifted) << 23;
   const float scaled = std::bit_cast<float>(std::bit_cast<std::uint32_t>(p) + exponent);
-  return x > 88.7228f ? std::numeric_limits<float>::infinity() : x < -87.3365f ? 0.0f : scaled;
+  const float bounded = x > 88.7228f ? std::numeric_limits<float>::infinity() : x < -87.3365f ? 0.0f : scaled;
+  return x == x ? bounded : x;  // the integer arithmetic above can turn a NaN into a number
 }
 
 inline float tanh_polynomial(float x) {

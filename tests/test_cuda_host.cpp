@@ -238,34 +238,46 @@ ConvOracle by_descriptors(const ConvDescriptors& d, const Values& x, const Value
   return found;
 }
 
+/// Values of N,H,W,C in the order N,C,H,W.
+Values channels_second(const Values& values, const Shape& shape) {
+  return Tensor::from(values, shape).permute({0, 3, 1, 2}).to_vector<double>();
+}
+
 void check_convolution(const ConvGeometry& s) {
   CAPTURE(s.in_shape().str());
   CAPTURE(s.filter_shape().str());
   CAPTURE(s.stride);
   CAPTURE(s.padding);
-  const ConvDescriptors d = conv_descriptors(s);
-  CHECK(d.x_dims[0] == d.y_dims[0]);
-  CHECK(d.x_dims[1] == d.w_dims[1]);
-  CHECK(d.w_dims[0] == d.y_dims[1]);
   const Values x = integers(s.in_shape(), Dtype::f64, 1).to_vector<double>(),
                w = integers(s.filter_shape(), Dtype::f64, 2).to_vector<double>(),
                g = integers(s.out_shape(), Dtype::f64, 3).to_vector<double>();
-  const ConvOracle expected(s, x, w, g), found = by_descriptors(d, x, w, g);
-  CHECK(found.out.values == expected.out.values);
-  CHECK(found.grad_x.values == expected.grad_x.values);
-  CHECK(found.grad_w.values == expected.grad_w.values);
+  const ConvOracle expected(s, x, w, g);
+  for (const Channels channels : {Channels::last, Channels::second}) {
+    const ConvDescriptors d = conv_descriptors(s, channels);
+    CHECK(d.x_dims[0] == d.y_dims[0]);
+    CHECK(d.x_dims[1] == d.w_dims[1]);
+    CHECK(d.w_dims[0] == d.y_dims[1]);
+    const auto lie = [&](const Values& values, const Shape& shape) {
+      return channels == Channels::last ? values : channels_second(values, shape);
+    };
+    const ConvOracle found =
+        by_descriptors(d, lie(x, s.in_shape()), lie(w, s.filter_shape()), lie(g, s.out_shape()));
+    CHECK(found.out.values == lie(expected.out.values, s.out_shape()));
+    CHECK(found.grad_x.values == lie(expected.grad_x.values, s.in_shape()));
+    CHECK(found.grad_w.values == lie(expected.grad_w.values, s.filter_shape()));
+  }
 }
 
 }  // namespace
 
-TEST_CASE("convolution descriptors describe channels-last memory and the sizes that cuDNN expects") {
+TEST_CASE("convolution descriptors describe memory of both orders and the sizes that cuDNN expects") {
   for (const std::int64_t kernel : {1, 3, 4}) {
     for (const std::int64_t stride : {1, 2, 3}) {
       for (const std::int64_t padding : {0, 1, 2}) {
         for (const auto& [in_c, out_c] : {std::array{1, 1}, std::array{3, 2}, std::array{1, 4}}) {
           const ConvGeometry s =
               conv_geometry({2, 6, 5, in_c}, {out_c, kernel, kernel, in_c}, stride, padding);
-          const ConvDescriptors d = conv_descriptors(s);
+          const ConvDescriptors d = conv_descriptors(s, Channels::last);
           for (const std::size_t side : {std::size_t{0}, std::size_t{1}}) {
             // outputDim = 1 + (inputDim + 2 pad - ((filterDim - 1) dilation + 1)) / stride
             CHECK(d.y_dims[2 + side] == 1 + (d.x_dims[2 + side] + 2 * d.padding[side] -

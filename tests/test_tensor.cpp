@@ -314,6 +314,27 @@ TEST_CASE("unary operations at special points") {
   }
 }
 
+TEST_CASE("f32 exp and tanh are exact to 2 units in the last place, and keep NaN") {
+  const std::int64_t n = 200'001;
+  Values grid(static_cast<std::size_t>(n));
+  for (std::size_t i = 0; i < grid.size(); ++i) grid[i] = -87.3 + 176.0 * static_cast<double>(i) / n;
+  const Tensor x = Tensor::from(grid, {n}).to(Dtype::f32);
+  const Values points = x.to_vector<double>(), e = exp(x).to_vector<double>(),
+               t = tanh(x).to_vector<double>();
+  double worst_exp = 0.0, worst_tanh = 0.0;
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    const double exact_exp = std::exp(points[i]), exact_tanh = std::tanh(points[i]);
+    worst_exp = std::fmax(worst_exp, std::fabs(e[i] / exact_exp - 1.0));
+    if (points[i] != 0.0) worst_tanh = std::fmax(worst_tanh, std::fabs(t[i] / exact_tanh - 1.0));
+  }
+  CHECK(worst_exp < 0x1p-22);
+  CHECK(worst_tanh < 0x1p-22);
+  for (const UnaryOp op : {UnaryOp::exp, UnaryOp::tanh, UnaryOp::sigmoid, UnaryOp::softplus, UnaryOp::silu}) {
+    for (const float payload : {std::nanf(""), std::nanf("1"), -std::nanf("511")})
+      CHECK(std::isnan(unary({op}, Tensor::from<float>({payload}, {})).item()));
+  }
+}
+
 TEST_CASE("sums over everything and over one dimension") {
   // At every length and direction an f32 sum is within 1e-6 of the sum of magnitudes.
   const Shape shapes[] = {{},           {0},        {1},        {7},         {100003},          {3, 5, 7},

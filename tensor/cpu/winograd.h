@@ -84,7 +84,7 @@ class WinogradConv {
   }
 
  private:
-  static constexpr std::int64_t kBlockBytes = 32ll << 20;  // of the planes in work at one time
+  static constexpr std::int64_t kBlockBytes = 16ll << 20;  // of the planes in work at one time
 
   struct Images {
     std::int64_t first, count;

@@ -116,7 +116,7 @@ struct Graph {
 
 Graph make_graph(cudnnHandle_t handle, ConvPass pass, const ConvGeometry& s, Dtype dtype,
                  const std::string& what) {
-  const ConvDescriptors d = conv_descriptors(s);
+  const ConvDescriptors d = conv_descriptors(s, conv_channels(dtype));
   const PassAttributes a = attributes(pass);
   Graph graph;
   auto& parts = graph.parts;
@@ -292,7 +292,13 @@ std::unique_ptr<ConvolutionPlans::Plan> ConvolutionPlans::choose(ConvPass pass, 
                                            CUDNN_TYPE_INT64, 1, &count, &bytes),
                   what);
       auto candidate = std::make_unique<Plan>(Plan{graph, std::move(config), std::move(plan), bytes, what});
-      const float time = candidate->time(handle_, stream_, operands);
+      float time = 0.0f;
+      try {
+        time = candidate->time(handle_, stream_, operands);
+      } catch (const Error&) {
+        cudaGetLastError();  // an engine that has not the memory for its workspace is no candidate
+        continue;
+      }
       ++timed;
       if (!best || time < best_time) {
         best = std::move(candidate);

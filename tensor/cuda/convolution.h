@@ -1,5 +1,5 @@
 /// cuDNN's convolutions through its graph API: one plan per shape, chosen by timing the library's candidates
-/// once and kept. Layouts are channels-last throughout (see launch.h).
+/// once and kept. Layouts are those of launch.h.
 #pragma once
 
 #include <cudnn.h>
@@ -23,7 +23,8 @@ struct ConvPolicy {
   bool deterministic = true;
 };
 
-/// Device pointers of one call: input-sized, filter-sized and output-sized operand. One of them is written.
+/// Device pointers of one call: input-sized, filter-sized and output-sized operand, their channels where
+/// conv_channels(dtype) says. One of them is written.
 struct ConvOperands {
   const void* x;
   const void* filter;

@@ -35,22 +35,41 @@ class CudaBackend final : public SharedKernels<CudaExecutor> {
 
   void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Epilogue& epilogue,
               const Tensor& out) override {
-    convolutions_.run(ConvPass::forward, s, out.dtype(), {x.raw(), filter.raw(), out.raw()});
+    convolve(ConvPass::forward, s, x, filter, out, out);
     finish(epilogue, out);
   }
 
   void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Epilogue& epilogue,
                      const Tensor& out) override {
-    convolutions_.run(ConvPass::grad_x, s, out.dtype(), {out.raw(), filter.raw(), g.raw()});
+    convolve(ConvPass::grad_x, s, out, filter, g, out);
     finish(epilogue, out);
   }
 
   void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, const Tensor& out) override {
-    convolutions_.run(ConvPass::grad_w, s, out.dtype(), {x.raw(), out.raw(), g.raw()});
+    convolve(ConvPass::grad_w, s, x, out, g, out);
   }
 
  private:
+  /// One pass over input x, filter and output y; `out` is the one of them that it writes.
+  void convolve(ConvPass pass, const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Tensor& y,
+                const Tensor& out) {
+    if (s.n == 0) {  // which the library refuses; a weight gradient sums over no images
+      out.fill(0.0);
+      return;
+    }
+    if (conv_channels(out.dtype()) == Channels::last) {
+      convolutions_.run(pass, s, out.dtype(), {x.raw(), filter.raw(), y.raw()});
+      return;
+    }
+    const auto second = [](const Tensor& t) { return t.permute({0, 3, 1, 2}).clone(); };
+    const Tensor x2 = second(x), filter2 = second(filter), y2 = second(y);
+    convolutions_.run(pass, s, out.dtype(), {x2.raw(), filter2.raw(), y2.raw()});
+    const Tensor& written = pass == ConvPass::forward ? y2 : pass == ConvPass::grad_x ? x2 : filter2;
+    out.copy_from(written.permute({0, 2, 3, 1}));
+  }
+
   void finish(const Epilogue& epilogue, const Tensor& out) {
+    if (out.numel() == 0) return;
     dispatch_float(out.dtype(), [&]<class T>(T) {
       apply_epilogue<T>(epilogue, out.data<T>(), out.numel() / out.size(-1), out.size(-1));
     });

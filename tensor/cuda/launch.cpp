@@ -18,9 +18,10 @@ GemmCall::Operand operand(const Tensor& t) {
           t.ndim() == 3 ? strides[0] : 0};
 }
 
-/// Strides of channels-last memory [n, h, w, c] in the order n, c, h, w.
-std::array<std::int64_t, 4> channels_last(std::int64_t c, std::int64_t h, std::int64_t w) {
-  return {h * w * c, 1, w * c, c};
+/// Strides in the order n, c, h, w.
+std::array<std::int64_t, 4> image_strides(std::int64_t c, std::int64_t h, std::int64_t w, Channels channels) {
+  if (channels == Channels::last) return {h * w * c, 1, w * c, c};
+  return {c * h * w, h * w, w, 1};
 }
 
 }  // namespace
@@ -63,16 +64,16 @@ GemmCall gemm_call(const Tensor& a, const Tensor& b, const Tensor& out) {
           .batch_stride_c = rows * columns};
 }
 
-ConvDescriptors conv_descriptors(const ConvGeometry& s) {
-  return {{s.n, s.in_c, s.in_h, s.in_w},
-          channels_last(s.in_c, s.in_h, s.in_w),
-          {s.out_c, s.in_c, s.kernel_h, s.kernel_w},
-          channels_last(s.in_c, s.kernel_h, s.kernel_w),
-          {s.n, s.out_c, s.out_h, s.out_w},
-          channels_last(s.out_c, s.out_h, s.out_w),
-          {s.padding, s.padding},
-          {s.stride, s.stride},
-          {1, 1}};
+ConvDescriptors conv_descriptors(const ConvGeometry& s, Channels channels) {
+  return {.x_dims = {s.n, s.in_c, s.in_h, s.in_w},
+          .x_strides = image_strides(s.in_c, s.in_h, s.in_w, channels),
+          .w_dims = {s.out_c, s.in_c, s.kernel_h, s.kernel_w},
+          .w_strides = image_strides(s.in_c, s.kernel_h, s.kernel_w, channels),
+          .y_dims = {s.n, s.out_c, s.out_h, s.out_w},
+          .y_strides = image_strides(s.out_c, s.out_h, s.out_w, channels),
+          .padding = {s.padding, s.padding},
+          .stride = {s.stride, s.stride},
+          .dilation = {1, 1}};
 }
 
 }  // namespace damc

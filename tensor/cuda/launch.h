@@ -45,11 +45,17 @@ struct GemmCall {
 /// a [.., M, K], b [.., K, N] with unit stride in one of the last two dimensions; out [.., M, N] contiguous.
 GemmCall gemm_call(const Tensor& a, const Tensor& b, const Tensor& out);
 
-/// Sizes and strides in the order cuDNN wants them (N,C,H,W and K,C,R,S) of tensors that lie channels-last.
+/// Where the channels lie in memory: last, as everywhere in this engine (N,H,W,C), or second (N,C,H,W).
+enum class Channels { last, second };
+
+/// cuDNN convolves doubles with the channels second only.
+inline Channels conv_channels(Dtype dtype) { return dtype == Dtype::f64 ? Channels::second : Channels::last; }
+
+/// Sizes and strides in the order cuDNN wants them: N,C,H,W and K,C,R,S, wherever the channels lie.
 struct ConvDescriptors {
   std::array<std::int64_t, 4> x_dims, x_strides, w_dims, w_strides, y_dims, y_strides;
   std::array<std::int64_t, 2> padding, stride, dilation;
 };
-ConvDescriptors conv_descriptors(const ConvGeometry& s);
+ConvDescriptors conv_descriptors(const ConvGeometry& s, Channels channels);
 
 }  // namespace damc
