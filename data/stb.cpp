@@ -17,6 +17,19 @@
 #define STB_IMAGE_IMPLEMENTATION
 #include <stb/stb_image.h>
 
+/// zlib's compressor for stb_image_write, whose own makes files half as large again. Null when memory runs out.
+static unsigned char* compress_with_zlib(unsigned char* data, int size, int* compressed_size, int level) {
+  uLongf bytes = compressBound(static_cast<uLong>(size));
+  auto* out = static_cast<unsigned char*>(std::malloc(bytes));
+  if (!out || compress2(out, &bytes, data, static_cast<uLong>(size), level) != Z_OK) {
+    std::free(out);
+    return nullptr;
+  }
+  *compressed_size = static_cast<int>(bytes);
+  return out;
+}
+
+#define STBIW_ZLIB_COMPRESS compress_with_zlib
 #define STBI_WRITE_NO_STDIO
 #define STB_IMAGE_WRITE_IMPLEMENTATION
 #include <stb/stb_image_write.h>
