@@ -11,11 +11,11 @@
 
 namespace damc {
 
-// clang-format off: it cannot decide how to break the list
-#define DAMC_UNARY_OPS(X)                                                                                    \
-  X(affine)                                                                                                  \
-  X(exp) X(log) X(sqrt) X(square) X(reciprocal) X(sin) X(cos) X(atan) X(tanh) X(sigmoid) X(softplus) X(silu) \
-      X(leaky_relu) X(clamp) X(greater)
+// clang-format off
+#define DAMC_UNARY_OPS(X)                                                     \
+  X(affine) X(exp) X(log) X(sqrt) X(square) X(reciprocal) X(sin) X(cos)       \
+  X(atan) X(tanh) X(sigmoid) X(softplus) X(silu) X(leaky_relu) X(clamp)       \
+  X(greater)
 // clang-format on
 
 #define DAMC_BINARY_OPS(X) X(add) X(sub) X(mul) X(div)
