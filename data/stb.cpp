@@ -17,7 +17,7 @@
 #define STB_IMAGE_IMPLEMENTATION
 #include <stb/stb_image.h>
 
-/// zlib's compressor for stb_image_write, whose own makes files half as large again. Null when memory runs out.
+/// zlib for stb_image_write, whose own compressor makes files half as large again. Null without memory.
 static unsigned char* compress_with_zlib(unsigned char* data, int size, int* compressed_size, int level) {
   uLongf bytes = compressBound(static_cast<uLong>(size));
   auto* out = static_cast<unsigned char*>(std::malloc(bytes));

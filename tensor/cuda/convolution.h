@@ -14,6 +14,9 @@
 
 namespace damc {
 
+/// Bytes that the address of every operand is a multiple of.
+inline constexpr std::int64_t kConvAlignment = 16;
+
 enum class ConvPass { forward, grad_x, grad_w };
 
 /// What the library may do: `tensor_cores` allows TF32 products of f32 operands; `deterministic` asks for the

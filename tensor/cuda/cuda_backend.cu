@@ -57,15 +57,19 @@ class CudaBackend final : public SharedKernels<CudaExecutor> {
       out.fill(0.0);
       return;
     }
-    if (conv_channels(out.dtype()) == Channels::last) {
-      convolutions_.run(pass, s, out.dtype(), {x.raw(), filter.raw(), y.raw()});
-      return;
+    const Channels channels = conv_channels(out.dtype());
+    // What the library cannot read where it lies is copied. `out` is never cut out of another tensor, so that
+    // it is aligned.
+    const auto readable = [&](const Tensor& t) {
+      if (channels == Channels::second) return t.permute({0, 3, 1, 2}).clone();
+      return reinterpret_cast<std::uintptr_t>(t.raw()) % kConvAlignment == 0 ? t : t.clone();
+    };
+    const Tensor x1 = readable(x), filter1 = readable(filter), y1 = readable(y);
+    convolutions_.run(pass, s, out.dtype(), {x1.raw(), filter1.raw(), y1.raw()});
+    if (channels == Channels::second) {
+      const Tensor& written = pass == ConvPass::forward ? y1 : pass == ConvPass::grad_x ? x1 : filter1;
+      out.copy_from(written.permute({0, 2, 3, 1}));
     }
-    const auto second = [](const Tensor& t) { return t.permute({0, 3, 1, 2}).clone(); };
-    const Tensor x2 = second(x), filter2 = second(filter), y2 = second(y);
-    convolutions_.run(pass, s, out.dtype(), {x2.raw(), filter2.raw(), y2.raw()});
-    const Tensor& written = pass == ConvPass::forward ? y2 : pass == ConvPass::grad_x ? x2 : filter2;
-    out.copy_from(written.permute({0, 2, 3, 1}));
   }
 
   void finish(const Epilogue& epilogue, const Tensor& out) {
