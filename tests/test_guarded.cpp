@@ -104,6 +104,10 @@ TEST_CASE("the guard works: the host can neither read nor write the device's mem
   CHECK(fate([&] { backend(Device{}).fill(1.0, t); }) == SIGSEGV);  // the CPU's kernels are no better
   CHECK(fate([&] { static_cast<void>(t.to_vector<float>()); }) == 0);
   CHECK(fate([&] { static_cast<void>(*const_cast<volatile float*>(t.to(Device{}).data<float>())); }) == 0);
+  // A kernel is no freer: one that takes a repeated element for 4096 of them leaves its operand's page.
+  const Tensor one = Tensor::zeros({1, 1, 1}, Dtype::f32, gpu), out = Tensor::empty({1, 1}, Dtype::f32, gpu);
+  CHECK(fate([&] { backend(gpu).sum(one, out); }) == 0);
+  CHECK(fate([&] { backend(gpu).sum(one.expand({1, 4096, 1}), out); }) == SIGSEGV);
   CHECK(add(t, t).to_vector<float>() == std::vector<float>{4.0f, 4.0f, 4.0f});
   CHECK(fate([&] { static_cast<void>(*const_cast<volatile float*>(data)); }) == SIGSEGV);
 }
@@ -142,6 +146,10 @@ TEST_CASE("a device that only an override supplies disappears with it") {
   const Device other{DeviceType::cuda, 7};
   const BackendOverride made(other, std::make_unique<GuardedBackend>());
   CHECK(backend(other).bytes_in_use() == 0);
+
+  const GuardedDevice first;  // and from one device to another the way is through the host
+  const Tensor x = Generator(1).normal({3, 4});
+  CHECK(same(x.to(gpu).transpose(0, 1).to(other), x.transpose(0, 1)));
 }
 
 TEST_CASE("copies of any type and layout, there and back") {

@@ -46,8 +46,9 @@ void train(const TrainOptions& options) {
     return;
   }
   const Config config = options.config.build();
-  if (parse_device(config.device).type == DeviceType::cpu && config.precision != "fp32") {
-    user_error(fmt::format("precision {} on the CPU", config.precision), "the CPU computes in fp32");
+  if (config.precision != "fp32") {
+    user_error(fmt::format("precision {} is not built yet", config.precision),
+               "every device computes in fp32");
   }
   if (options.dry_run) {
     print_plan(config);

@@ -108,18 +108,12 @@ PassAttributes attributes(ConvPass pass) {
   throw Error("convolution: unknown pass");
 }
 
-/// The one-operation graph of a pass, with the descriptors it consists of.
-struct Graph {
-  std::vector<Descriptor> parts;
-  cudnnBackendDescriptor_t raw() const { return parts.back().raw(); }
-};
-
-Graph make_graph(cudnnHandle_t handle, ConvPass pass, const ConvGeometry& s, Dtype dtype,
-                 const std::string& what) {
+/// A pass as the library's operation, with the descriptors it consists of; the operation is the last.
+std::vector<Descriptor> make_operation(ConvPass pass, const ConvGeometry& s, Dtype dtype,
+                                       const std::string& what) {
   const ConvDescriptors d = conv_descriptors(s, conv_channels(dtype));
   const PassAttributes a = attributes(pass);
-  Graph graph;
-  auto& parts = graph.parts;
+  std::vector<Descriptor> parts;
   parts.push_back(tensor_descriptor(kX, dtype, d.x_dims, d.x_strides, what));
   parts.push_back(tensor_descriptor(kFilter, dtype, d.w_dims, d.w_strides, what));
   parts.push_back(tensor_descriptor(kY, dtype, d.y_dims, d.y_strides, what));
@@ -140,13 +134,25 @@ Graph make_graph(cudnnHandle_t handle, ConvPass pass, const ConvGeometry& s, Dty
       .set(a.filter, CUDNN_TYPE_BACKEND_DESCRIPTOR, parts[1].raw())
       .set(a.y, CUDNN_TYPE_BACKEND_DESCRIPTOR, parts[2].raw())
       .finalize();
-  Descriptor whole(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, what);
-  whole.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, handle)
-      .set(CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, operation.raw())
-      .finalize();
   parts.push_back(std::move(convolution));
   parts.push_back(std::move(operation));
-  parts.push_back(std::move(whole));
+  return parts;
+}
+
+/// The one-operation graph of a pass, with the descriptors it consists of.
+struct Graph {
+  std::vector<Descriptor> parts;
+  cudnnBackendDescriptor_t raw() const { return parts.back().raw(); }
+};
+
+Graph make_graph(cudnnHandle_t handle, ConvPass pass, const ConvGeometry& s, Dtype dtype,
+                 const std::string& what) {
+  Graph graph{make_operation(pass, s, dtype, what)};
+  Descriptor whole(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, what);
+  whole.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, handle)
+      .set(CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, graph.raw())
+      .finalize();
+  graph.parts.push_back(std::move(whole));
   return graph;
 }
 
@@ -254,6 +260,10 @@ struct ConvolutionPlans::Plan {
     return milliseconds / 3.0f;
   }
 };
+
+void check_convolution(ConvPass pass, const ConvGeometry& s, Dtype dtype) {
+  make_operation(pass, s, dtype, describe(pass, s, dtype));
+}
 
 ConvolutionPlans::ConvolutionPlans(cudaStream_t stream, ConvPolicy policy)
     : stream_(stream), policy_(policy) {

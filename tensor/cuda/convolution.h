@@ -34,6 +34,9 @@ struct ConvOperands {
   const void* y;
 };
 
+/// Has the library check the descriptors of a pass, which needs no GPU. Throws Error where it refuses them.
+void check_convolution(ConvPass pass, const ConvGeometry& s, Dtype dtype);
+
 class ConvolutionPlans {
  public:
   ConvolutionPlans(cudaStream_t stream, ConvPolicy policy);

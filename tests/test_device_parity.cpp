@@ -1,0 +1,289 @@
+/// A GPU against the CPU: every operation in f32 on the device and in f64 on the CPU, gradients by finite
+/// differences on the device, the same noise, the same bits at every run, and learning and resuming across
+/// devices. Needs a build with CUDA and a machine with a GPU; without them every case is skipped, and the first
+/// line of the output says why.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "autograd/gradcheck.h"
+#include "damc/trainer.h"
+#include "optim/adam.h"
+#include "tensor/error.h"
+#include "tensor/ops.h"
+#include "tests/op_cases.h"
+
+using namespace damc;
+
+namespace {
+
+constexpr Device gpu{DeviceType::cuda, 0};
+
+/// Whether the device answers. tests/CMakeLists.txt knows the words by which a test counts as skipped.
+bool device_missing() {
+  static const bool missing = [] {
+    try {
+      return Tensor::zeros({1}, Dtype::f32, gpu).item() != 0.0;
+    } catch (const std::exception& error) {
+      const std::string what = error.what();
+      fmt::print("skipped, nothing was tested: {}\n", what.substr(0, what.find('\n')));
+      return true;
+    }
+  }();
+  return missing;
+}
+
+/// |got - wanted|^2 / |wanted|^2, not a number if got is not.
+double nmse(const Tensor& got, const Tensor& wanted) {
+  const double error = relative_error(got, wanted);
+  return error * error;
+}
+
+/// Bit for bit.
+bool same(const Tensor& a, const Tensor& b) {
+  return a.shape() == b.shape() && a.to_vector<double>() == b.to_vector<double>();
+}
+
+bool same(const OpResult& a, const OpResult& b) {
+  return same(a.value, b.value) &&
+         std::equal(a.gradients.begin(), a.gradients.end(), b.gradients.begin(), b.gradients.end(),
+                    [](const Tensor& x, const Tensor& y) { return same(x, y); });
+}
+
+/// Layers of a trained network's kind, sized so that large kernels are chosen: the table's rows are small.
+std::vector<OpCase> large_cases() {
+  static const Unary leaky{UnaryOp::leaky_relu, 0.2}, tanh{UnaryOp::tanh};
+  const auto conv = [](std::int64_t stride, std::int64_t padding) {
+    return [=](const Variables& v) { return conv2d(v[0], v[1], v[2], stride, padding, &leaky); };
+  };
+  const auto transposed = [](std::int64_t stride, std::int64_t padding, const Unary* activation) {
+    return
+        [=](const Variables& v) { return conv_transpose2d(v[0], v[1], v[2], stride, padding, activation); };
+  };
+  const auto draw = [](const Shape& shape, double size) { return Draw{shape, size / 3.0, size, 0}; };
+  const Draw image{{16, 16, 16, 64}, 0.5, 1.5};
+  return {
+      {"conv2d", "large", {image, draw({128, 4, 4, 64}, 2e-3), draw({128}, 0.5)}, conv(2, 1)},
+      {"conv2d", "large 3x3", {image, draw({64, 3, 3, 64}, 3e-3), draw({64}, 0.5)}, conv(1, 1)},
+      {"conv2d",
+       "from colours",
+       {{{16, 32, 32, 3}, 0.5, 1.5}, draw({64, 3, 3, 3}, 0.05), draw({64}, 0.5)},
+       conv(1, 1)},
+      {"conv_transpose2d",
+       "large",
+       {image, draw({64, 4, 4, 32}, 5e-3), {{32}, 0.1, 0.5}},
+       transposed(2, 1, nullptr)},
+      {"conv_transpose2d",
+       "to colours",
+       {image, draw({64, 4, 4, 3}, 5e-3), {{3}, 0.1, 0.5}},
+       transposed(2, 1, &tanh)},
+      {"conv_transpose2d",
+       "from one pixel",
+       {{{64, 1, 1, 100}}, draw({100, 4, 4, 128}, 0.05), {{128}}},
+       transposed(1, 0, nullptr)},
+      {"linear",
+       "large",
+       {{{200, 1000}, 0.5, 1.5}, draw({300, 1000}, 2e-3), draw({300}, 0.5)},
+       [](const Variables& v) { return linear(v[0], v[1], v[2], &leaky); }},
+      {"instance_norm",
+       "large",
+       {{{8, 32, 32, 64}}, {{64}, 0.5, 1.0}, {{64}, -0.5, 0.5}},
+       [](const Variables& v) { return instance_norm(v[0], v[1], v[2]); }},
+      {"sum", "long", {{{3, 200000}, 0.5, 1.0}}, [](const Variables& v) { return sum(v[0], 1); }},
+      {"sum", "wide", {{{300, 3000}, 0.5, 1.0}}, [](const Variables& v) { return sum(v[0], 0); }},
+      {"mean", "all", {{{1000, 1000}, 0.5, 1.0}}, [](const Variables& v) { return mean(square(v[0])); }},
+  };
+}
+
+std::vector<OpCase> all_cases() {
+  std::vector<OpCase> rows = op_cases();
+  for (OpCase& row : large_cases()) rows.push_back(std::move(row));
+  return rows;
+}
+
+Config tiny(const std::string& device) {
+  ConfigBuilder builder("mnist-quick");
+  for (const auto& [key, value] : {std::pair{"ngf", "2"},
+                                   {"nif", "2"},
+                                   {"batch", "4"},
+                                   {"q_updates", "2"},
+                                   {"posterior_steps", "3"},
+                                   {"prior_steps", "3"},
+                                   {"diffusion_steps", "5"},
+                                   {"ema_every", "1"},
+                                   {"device", device.c_str()}})
+    builder.set(key, value);
+  return builder.finish();
+}
+
+/// A few iterations of Algorithm 1: what it read of each, and all state afterwards.
+struct Session {
+  explicit Session(const std::string& device) : model(tiny(device)), trainer(model) {}
+
+  void iterate(std::int64_t first, std::int64_t count) {
+    for (std::int64_t k = first; k < first + count; ++k) {
+      const Tensor x = affine(Generator(9, static_cast<std::uint64_t>(k)).uniform({4, 28, 28, 1}), 2.0, -1.0);
+      const IterationStats s = trainer.iterate(k, x.to(model.device));
+      for (const Tensor& t : {s.loss_q, s.loss_g, s.energy_plus, s.energy_minus, s.grad_norm_q, s.grad_norm_g,
+                              s.grad_norm_e, s.z_norm, s.displacement})
+        numbers.push_back(t.item());
+    }
+  }
+  StateDict state() const {
+    StateDict all = model.state_dict();
+    all.merge(trainer.state_dict());
+    return all;
+  }
+  void load(const StateDict& state) {
+    model.load_state_dict(state);
+    trainer.load_state_dict(state);
+  }
+
+  Model model;
+  Trainer trainer;
+  std::vector<double> numbers;
+};
+
+/// The largest difference, relative to the larger of the two numbers.
+double largest_difference(const std::vector<double>& a, const std::vector<double>& b) {
+  REQUIRE(a.size() == b.size());
+  double largest = 0.0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const double difference = std::abs(a[i] - b[i]) / std::max({std::abs(a[i]), std::abs(b[i]), 1e-3});
+    if (!(difference <= largest)) largest = difference;
+  }
+  return largest;
+}
+
+}  // namespace
+
+TEST_SUITE_BEGIN("device" * doctest::skip(device_missing()));
+
+TEST_CASE("parity: f32 on the device, f64 on the CPU") {
+  double worst = 0.0;
+  for (const OpCase& row : all_cases()) {
+    CAPTURE(row.name());
+    const OpResult got = evaluate(row, make_inputs(row, Dtype::f32, gpu)),
+                   wanted = evaluate(row, make_inputs(row, Dtype::f64));
+    CHECK(got.value.device() == gpu);
+    CHECK(got.value.dtype() == Dtype::f32);
+    const auto check = [&](const Tensor& a, const Tensor& b) {
+      const double error = nmse(a, b);
+      CHECK(error < 1e-10);
+      worst = std::max(worst, error);
+    };
+    check(got.value, wanted.value);
+    for (std::size_t k = 0; k < wanted.gradients.size(); ++k) check(got.gradients[k], wanted.gradients[k]);
+  }
+  MESSAGE("largest NMSE: ", worst);
+}
+
+TEST_CASE("parity: f64 on both") {
+  for (const OpCase& row : op_cases()) {
+    CAPTURE(row.name());
+    const OpResult got = evaluate(row, make_inputs(row, Dtype::f64, gpu)),
+                   wanted = evaluate(row, make_inputs(row, Dtype::f64));
+    CHECK(nmse(got.value, wanted.value) < 1e-24);
+    for (std::size_t k = 0; k < wanted.gradients.size(); ++k)
+      CHECK(nmse(got.gradients[k], wanted.gradients[k]) < 1e-24);
+  }
+}
+
+TEST_CASE("gradients against finite differences on the device, in f64") {
+  for (const OpCase& row : op_cases()) {
+    const GradcheckResult result = gradcheck(row.f, make_inputs(row, Dtype::f64, gpu));
+    CHECK_MESSAGE(result.ok, row.name(), ": ", result.message);
+  }
+}
+
+TEST_CASE("determinism: a second run gives the same bits") {
+  for (const OpCase& row : all_cases()) {
+    CAPTURE(row.name());
+    CHECK(same(evaluate(row, make_inputs(row, Dtype::f32, gpu)),
+               evaluate(row, make_inputs(row, Dtype::f32, gpu))));
+  }
+  Session first("cuda:0"), second("cuda:0");
+  first.iterate(0, 3);
+  second.iterate(0, 3);
+  CHECK(first.numbers == second.numbers);
+}
+
+TEST_CASE("images and filters cut out of others, at any address, and batches of none") {
+  const Tensor stack = Generator(1).normal({4, 5, 5, 1}), w = Generator(2).normal({5, 3, 3, 1});
+  const Tensor there = stack.to(gpu), filter = w.to(gpu);  // an image is 100 bytes: addresses of every kind
+  for (std::int64_t i = 0; i < 4; ++i) {
+    const Tensor one = stack.narrow(0, i, 1), wanted = conv2d(one.to(Dtype::f64), w.to(Dtype::f64), {}, 1, 1);
+    CHECK(nmse(conv2d(there.narrow(0, i, 1), filter, {}, 1, 1), wanted) < 1e-10);
+  }
+  CHECK(nmse(conv2d(there, filter.narrow(0, 1, 3), {}, 1, 1),
+             conv2d(stack.to(Dtype::f64), w.narrow(0, 1, 3).to(Dtype::f64), {}, 1, 1)) < 1e-10);
+  const ConvGeometry none = conv_geometry({0, 5, 5, 1}, w.shape(), 1, 1);
+  const Tensor no_image = Tensor::empty(none.in_shape(), Dtype::f32, gpu);
+  const Tensor no_output = conv2d_forward(none, no_image, filter);
+  CHECK(no_output.shape() == none.out_shape());
+  CHECK(sum_squares(conv2d_grad_w(none, no_output, no_image)).item() == 0.0);
+}
+
+TEST_CASE("noise: the same numbers on both devices, to rounding") {
+  for (const std::int64_t n : {1, 6, 1023, 1 << 20}) {
+    Generator here(7, 3), there(7, 3, gpu);
+    const auto u = here.uniform({n}).to_vector<double>(), u_there = there.uniform({n}).to_vector<double>();
+    const auto w = here.normal({n}).to_vector<double>(), w_there = there.normal({n}).to_vector<double>();
+    double worst_uniform = 0.0, worst_normal = 0.0;
+    for (std::size_t i = 0; i < u.size(); ++i) {
+      worst_uniform = std::max(worst_uniform, std::abs(u_there[i] - u[i]) / u[i]);
+      // A pair of normal numbers is a radius and an angle; the angle's rounding moves both by its share of it.
+      const std::size_t other = std::min(i ^ 1, w.size() - 1);
+      const double radius = std::max(1.0, std::hypot(w[i], w[other]));
+      worst_normal = std::max(worst_normal, std::abs(w_there[i] - w[i]) / radius);
+    }
+    CHECK(worst_uniform <= 1e-6);
+    CHECK(worst_normal <= 1e-6);
+    CHECK(there.position() == here.position());
+  }
+}
+
+TEST_CASE("an optimiser's steps follow the CPU's") {
+  const auto net = [](Device where) {
+    Generator random(1, 0, Device{});
+    Init init(random);
+    auto layer = std::make_unique<Linear>(300, 70, init);
+    for (Variable* v : {&layer->weight, &layer->bias}) *v = Variable(v->value().to(where), true);
+    return layer;
+  };
+  const auto here = net(Device{}), there = net(gpu);
+  Adam adam(*here, {.weight_decay = 0.01}), adam_there(*there, {.weight_decay = 0.01});
+  for (std::uint64_t step = 0; step < 5; ++step) {
+    const std::vector<Tensor> g{Generator(10 + step).normal({70, 300}), Generator(20 + step).normal({70})};
+    const std::vector<Tensor> g_there{g[0].to(gpu), g[1].to(gpu)};
+    adam.step(g, global_norm(g), 1e-2, 5.0);
+    adam_there.step(g_there, global_norm(g_there), 1e-2, 5.0);
+  }
+  CHECK(nmse(there->weight.value(), here->weight.value()) < 1e-10);
+  CHECK(nmse(there->bias.value(), here->bias.value()) < 1e-10);
+}
+
+TEST_CASE("iterations of Algorithm 1 follow the CPU's, and go on from its state, in both directions") {
+  for (const bool to_gpu : {true, false}) {
+    const std::string first = to_gpu ? "cpu" : "cuda:0", second = to_gpu ? "cuda:0" : "cpu";
+    Session whole(first), resumed(second);
+    whole.iterate(0, 2);
+    resumed.load(whole.state());
+    const StateDict moved = resumed.state();
+    for (const auto& [name, value] : whole.state()) {
+      CAPTURE(name);
+      CHECK((value.dtype() == Dtype::i64
+                 ? value.to_vector<std::int64_t>() == moved.at(name).to_vector<std::int64_t>()
+                 : same(value, moved.at(name))));
+    }
+    whole.numbers.clear();
+    whole.iterate(2, 2);
+    resumed.iterate(2, 2);
+    const double difference = largest_difference(resumed.numbers, whole.numbers);
+    CHECK(difference < 1e-2);
+    MESSAGE(second, " after ", first, ": largest relative difference of a logged number ", difference);
+  }
+}
+
+TEST_SUITE_END();

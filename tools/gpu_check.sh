@@ -1,0 +1,122 @@
+#!/usr/bin/env bash
+# Everything that only a machine with a GPU can show, in at most ten minutes: build, parity of every operation with the
+# CPU, the same losses as the CPU, resuming across devices, training on real images, benchmarks beside PyTorch, memory
+# checks. Each part has a time limit; when one fails it is recorded and the rest still runs.
+#   tools/gpu_check.sh                 builds in build-cuda/
+#   tools/gpu_check.sh --build DIR     uses what is built in DIR
+# Writes tools/bench/results/DATE-GPU.json and .md. Exit: 0 all passed, 1 something failed, 2 no GPU.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+readonly total=600
+deadline=$((SECONDS + total - 10)) # the report takes its share
+build=build-cuda built=no
+if [ "${1:-}" = --build ]; then build=${2:?--build needs a folder} built=yes; fi
+
+if ! gpu=$(nvidia-smi -i 0 --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>/dev/null) || [ -z "$gpu" ]; then
+  echo "gpu_check: this machine has no GPU that nvidia-smi finds; nothing was checked" >&2
+  exit 2
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+name=$(cut -d, -f1 <<<"$gpu" | tr '[:upper:]' '[:lower:]' | tr -cs 'a-z0-9\n' - | sed 's/^-//; s/-$//')
+results=tools/bench/results/$(date +%Y-%m-%d)-$name
+export build work damc=$build/bin/damc report=tools/bench/gpu_report.py
+# cuDNN from pip, where the toolkit has none.
+toolkit=$(dirname "$(dirname "$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)")")
+if [ -z "${CUDNN_ROOT:-}" ] && [ ! -e "$toolkit/include/cudnn.h" ]; then
+  CUDNN_ROOT=$(python3 -c 'import nvidia.cudnn as c; print(list(c.__path__)[0])' 2>/dev/null) && export CUDNN_ROOT
+fi
+echo "gpu_check: $gpu"
+
+# part NAME SECONDS SCRIPT: runs a script under a time limit and notes how it went. Exit code 77 means skipped.
+part() {
+  local name=$1 limit=$2 start=$SECONDS left=$((deadline - SECONDS)) status
+  if [ "$limit" -gt "$left" ]; then limit=$left; fi
+  if [ "$built" = no ] && [ "$name" != packages ] && [ "$name" != build ]; then
+    echo "the build failed" >"$work/$name.log"
+    status="not run"
+  elif [ "$limit" -lt 3 ]; then
+    echo "the $total seconds were used up" >"$work/$name.log"
+    status="not run"
+  else
+    printf 'gpu_check: %-16s' "$name"
+    timeout -k 5 "$limit" bash -euo pipefail -c "$3" >"$work/$name.log" 2>&1
+    case $? in
+      0) status=passed ;;
+      77) status=skipped ;;
+      124 | 137) status="over $limit s" ;;
+      *) status=failed ;;
+    esac
+    echo " $status, $((SECONDS - start)) s"
+  fi
+  printf '%s\t%s\t%s\n' "$name" "$status" "$((SECONDS - start))" >>"$work/parts.tsv"
+  [ "$status" = passed ]
+}
+
+if [ "$built" = no ]; then
+  part packages 60 'tools/setup.sh'
+  part build 240 '
+    cmake --preset cuda -G Ninja -DCMAKE_CUDA_ARCHITECTURES=native
+    cmake --build "$build" -j "$(nproc)"' && built=yes
+fi
+
+part host_tests 60 'ctest --test-dir "$build" --no-tests=error --output-on-failure -R "^(cuda_host|cuda_grids|cudnn|guarded)$"'
+
+part device_tests 180 '
+  "$build/tests/test_device_parity" -d | tee "$work/device.txt"
+  ! grep -q "skipped, nothing was tested" "$work/device.txt"'
+
+part losses 90 '
+  for device in cuda cpu; do
+    "$damc" train --preset mnist-quick --data data/mnist --device $device --iterations 50 --set log_every=1 --set grid_every=0 \
+      --set state_every=25 --out "$work/losses-$device" | tail -n 1
+  done
+  python3 $report losses "$work"/losses-{cpu,cuda}/00000-mnist-quick | tee "$work/losses.txt"'
+
+# From iteration 25 of each run above, on the other device, to 50.
+part resume 60 '
+  bad=0
+  for pair in cpu:cuda cuda:cpu; do
+    from=${pair%:*} to=${pair#*:}
+    run=$work/resume-$from-$to
+    cp -r "$work/losses-$from/00000-mnist-quick" "$run"
+    rm "$run"/*-000050.safetensors
+    "$damc" train --resume "$run" --device $to | tail -n 1
+    echo "from $from to $to, beside the run that stayed:" | tee -a "$work/resume.txt"
+    python3 $report losses "$work/losses-$from/00000-mnist-quick" "$run" 25 | tee -a "$work/resume.txt" || bad=1
+  done
+  exit $bad'
+
+part training 120 '
+  "$damc" train --preset mnist-quick --data data/mnist --device cuda --out "$work/training" | tail -n 1
+  run=$work/training/00000-mnist-quick
+  tail -n 1 "$run/stats.jsonl" | tee "$work/training.json"
+  "$damc" sample "$run" --from damc,lebm --count 64 --out "$work/training"
+  "$damc" eval "$run" --metric mse | tee "$work/training.txt"'
+
+part bench 60 '
+  for suite in iteration:128 sampling:64; do
+    "$damc" bench --device cuda --preset svhn --suite ${suite%:*} --batch ${suite#*:} --json "$work/bench-${suite%:*}.json"
+  done'
+
+pytorch='
+  python3 -c "import torch, sys; sys.exit(not torch.cuda.is_available())" || { echo "no PyTorch that finds the GPU"; exit 77; }
+  for suite in iteration:128 sampling:64; do
+    python3 tools/bench/pytorch_bench.py --device cuda --preset svhn --suite ${suite%:*} --batch ${suite#*:} $how \
+      --json "$work/$out-${suite%:*}.json"
+    python3 tools/bench/compare.py "$work/bench-${suite%:*}.json" "$work/$out-${suite%:*}.json"
+  done'
+part pytorch 60 "how= out=pytorch; $pytorch"
+part pytorch_compile 120 "how=--compile out=pytorch_compile; $pytorch"
+
+part memcheck 90 '
+  tool=$(command -v compute-sanitizer || echo /usr/local/cuda/bin/compute-sanitizer)
+  [ -x "$tool" ] || { echo "no compute-sanitizer"; exit 77; }
+  "$tool" --tool memcheck --error-exitcode 1 "$damc" train --preset mnist-quick --data data/mnist --device cuda --iterations 2 \
+    --batch 4 --set ngf=2 --set nif=2 --set diffusion_steps=4 --set posterior_steps=2 --set prior_steps=2 --set q_updates=1 \
+    --out "$work/memcheck"'
+
+python3 $report write "$work" "$results" "$gpu" || exit 1
+echo "gpu_check: $results.md"
+! cut -f2 "$work/parts.tsv" | grep -qv '^passed$\|^skipped$'
