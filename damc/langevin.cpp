@@ -6,6 +6,7 @@ namespace damc {
 
 Tensor langevin(const Potential& potential, const Tensor& start, const ChainOptions& options,
                 Generator* noise) {
+  const HeldFilters held(start.device());
   const Tensor z = start.clone();
   for (int step = 0; step < options.steps; ++step) {
     const Variable leaf(z, true);

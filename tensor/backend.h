@@ -91,6 +91,9 @@ class Backend {
   virtual void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter,
                              const Epilogue& epilogue, const Tensor& out) = 0;
   virtual void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, const Tensor& out) = 0;
+  /// Between the two no filter given to a convolution changes; calls nest. See HeldFilters.
+  virtual void hold_filters() {}
+  virtual void release_filters() {}
 
   // Shared, random: Philox4x32-10 (tensor/philox.h); out contiguous. Block k gives elements 4k .. 4k+3.
   virtual void normal(const RandomSlice& slice, const Tensor& out) = 0;
@@ -110,6 +113,19 @@ class Backend {
 
 /// The backend of a device. Throws UserError when this build or machine does not have it.
 Backend& backend(Device device);
+
+/// A promise that while it lives no filter of a convolution on the device changes, as in a chain or from a
+/// loss to its gradient: a backend may then prepare each filter once, not at every use.
+class HeldFilters {
+ public:
+  explicit HeldFilters(Device device) : backend_(backend(device)) { backend_.hold_filters(); }
+  ~HeldFilters() { backend_.release_filters(); }
+  HeldFilters(const HeldFilters&) = delete;
+  HeldFilters& operator=(const HeldFilters&) = delete;
+
+ private:
+  Backend& backend_;
+};
 
 /// Puts another backend in the place of a device's while it lives; for tests and traces (tensor/trace.h). The
 /// device itself need not exist. Tensors on it must not outlive the override.

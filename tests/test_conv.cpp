@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "tensor/backend.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
@@ -144,7 +145,8 @@ TEST_CASE("batches, channels and filters of other shapes") {
 TEST_CASE("kernel 4, stride 2 and channels enough for Winograd's form") {
   const Threads restore;
   int variant = 0;
-  for (const auto& [h, w] : {std::pair{4, 4}, {8, 8}, {7, 9}, {6, 5}, {2, 3}, {4, 10}}) {
+  for (const auto& [h, w] :
+       {std::pair{4, 4}, {8, 8}, {7, 9}, {6, 5}, {2, 3}, {4, 10}, {16, 16}, {15, 13}, {9, 22}}) {
     for (std::int64_t padding = 0; padding < 4; ++padding) {
       if (std::min(h, w) + 2 * padding < 4) continue;
       const std::int64_t in_c = variant % 2 ? 32 : 40, out_c = variant % 2 ? 33 : 32;
@@ -152,6 +154,34 @@ TEST_CASE("kernel 4, stride 2 and channels enough for Winograd's form") {
       check_geometry(s, Dtype::f64, variant);
       check_geometry(s, Dtype::f32, variant++);
     }
+  }
+}
+
+TEST_CASE("held filters change no value, and are forgotten at the release") {
+  for (const std::int64_t size : {8, 16}) {  // both tiles
+    const ConvGeometry s = conv_geometry({2, size, size, 32}, {48, 4, 4, 32}, 2, 1);
+    const Tensor x = normal(s.in_shape(), Dtype::f32), g = normal(s.out_shape(), Dtype::f32);
+    const Tensor w = normal(s.filter_shape(), Dtype::f32), other = normal(s.filter_shape(), Dtype::f32);
+    const auto both = [&](const Tensor& filter) {
+      std::vector<float> values = conv2d_forward(s, x, filter, {}, nullptr).to_vector<float>();
+      const std::vector<float> more = conv2d_grad_x(s, g, filter, {}, nullptr).to_vector<float>();
+      values.insert(values.end(), more.begin(), more.end());
+      return values;
+    };
+    const std::vector<float> first = both(w), second = both(other);
+    {
+      const HeldFilters held{Device{}};
+      {
+        const HeldFilters inner{Device{}};
+        CHECK(both(w) == first);
+      }
+      CHECK(both(w) == first);
+      for (int i = 0; i < 3; ++i) CHECK(both(i % 2 ? w.clone() : other.clone()) == (i % 2 ? first : second));
+    }
+    w.copy_from(other);
+    CHECK(both(w) == second);
+    const HeldFilters held{Device{}};
+    CHECK(both(w) == second);
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include "tensor/cpu/conv.h"
 #include "tensor/cpu/executor.h"
+#include "tensor/cpu/filter_cache.h"
 #include "tensor/cpu/gemm.h"
 #include "tensor/cpu/pool.h"
 #include "tensor/cpu/winograd.h"
@@ -34,6 +35,8 @@ class CpuBackend final : public SharedKernels<CpuExecutor> {
   void synchronize() override {}
   std::size_t bytes_in_use() const override { return pool_.bytes_in_use(); }
   std::size_t bytes_reserved() const override { return pool_.bytes_reserved(); }
+  void hold_filters() override { filters_.hold(); }
+  void release_filters() override { filters_.release(); }
 
   void gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) override {
     dispatch_float(out.dtype(), [&]<class T>(T) {
@@ -52,8 +55,11 @@ class CpuBackend final : public SharedKernels<CpuExecutor> {
     dispatch_float(out.dtype(), [&]<class T>(T) {
       const T* bias = epilogue.bias ? epilogue.bias->data<T>() : nullptr;
       if (winograd_fits(s)) {
-        dispatch_activation<T>(epilogue.activation, [&](auto activation) {
-          WinogradConv<T>(s, pool_).forward(x.data<T>(), filter.data<T>(), bias, activation, out.data<T>());
+        with_winograd<T>(s, [&](const auto& conv) {
+          const auto u = prepared(conv, filter);
+          dispatch_activation<T>(epilogue.activation, [&](auto activation) {
+            conv.forward(x.data<T>(), *u, bias, activation, out.data<T>());
+          });
         });
         return;
       }
@@ -78,8 +84,11 @@ class CpuBackend final : public SharedKernels<CpuExecutor> {
       const std::int64_t pixels = s.out_h * s.out_w, depth = s.taps() * s.in_c;
       const T* bias = epilogue.bias ? epilogue.bias->data<T>() : nullptr;
       if (winograd_fits(s)) {
-        dispatch_activation<T>(epilogue.activation, [&](auto activation) {
-          WinogradConv<T>(s, pool_).grad_x(g.data<T>(), filter.data<T>(), bias, activation, out.data<T>());
+        with_winograd<T>(s, [&](const auto& conv) {
+          const auto u = prepared(conv, filter);
+          dispatch_activation<T>(epilogue.activation, [&](auto activation) {
+            conv.grad_x(g.data<T>(), *u, bias, activation, out.data<T>());
+          });
         });
         return;
       }
@@ -101,26 +110,29 @@ class CpuBackend final : public SharedKernels<CpuExecutor> {
     });
   }
 
-  /// out [Cout, kH kW Cin] = sum over pixels of g^T columns(x); the blocks add up, so only the product is
-  /// threaded.
+  /// out [Cout, kH kW Cin] = sum over pixels of g^T columns(x). Blocks of images add up; a small filter gives
+  /// products too small for threads, so there the batch is cut in parts whose sums add up in the end.
   void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, const Tensor& out) override {
     dispatch_float(out.dtype(), [&]<class T>(T) {
       if (winograd_fits(s)) {
-        WinogradConv<T>(s, pool_).grad_w(g.data<T>(), x.data<T>(), out.data<T>());
+        with_winograd<T>(s, [&](const auto& conv) { conv.grad_w(g.data<T>(), x.data<T>(), out.data<T>()); });
         return;
       }
-      const std::int64_t pixels = s.out_h * s.out_w, depth = s.taps() * s.in_c;
-      const std::int64_t block = std::clamp<std::int64_t>(
-          kColumnBytes / (pixels * depth * std::int64_t{sizeof(T)}), 1, std::max<std::int64_t>(1, s.n));
-      if (s.n == 0) out.fill(0.0);
-      for (std::int64_t first = 0; first < s.n; first += block) {
-        const std::int64_t count = std::min(block, s.n - first);
-        const bool direct = s.is_gemm();
-        const Scratch<T> columns(pool_, direct ? 0 : count * pixels * depth);
-        if (!direct) im2col(s, x.data<T>(), first, count, columns.data());
-        damc::gemm<T>(s.out_c, depth, count * pixels, {g.data<T>() + first * pixels * s.out_c, s.out_c, true},
-                      {direct ? x.data<T>() + first * depth : columns.data(), depth},
-                      first == 0 ? T(0) : T(1), out.data<T>(), depth);
+      const std::int64_t size = out.numel(), parts = size <= kSmallFilter ? std::min(s.n, kParts) : 1;
+      if (parts <= 1) {
+        grad_w_of_images(s, g.data<T>(), x.data<T>(), 0, s.n, out.data<T>());
+        return;
+      }
+      const Scratch<T> sums(pool_, parts * size);
+#pragma omp parallel for schedule(static)
+      for (std::int64_t part = 0; part < parts; ++part) {
+        grad_w_of_images(s, g.data<T>(), x.data<T>(), s.n * part / parts, s.n * (part + 1) / parts,
+                         sums.data() + part * size);
+      }
+      for (std::int64_t i = 0; i < size; ++i) {
+        T sum = 0;
+        for (std::int64_t part = 0; part < parts; ++part) sum += sums.data()[part * size + i];
+        out.data<T>()[i] = sum;
       }
     });
   }
@@ -128,22 +140,60 @@ class CpuBackend final : public SharedKernels<CpuExecutor> {
  private:
   static constexpr std::int64_t kBlockRows = 512;  // rows of a product that make packing the filter cheap
   static constexpr std::int64_t kColumnBytes = 16ll << 20;  // columns of one weight-gradient product
+  static constexpr std::int64_t kSmallFilter = 1ll << 14, kParts = 16;
+
+  /// The weight gradient of images [begin, end).
+  template <class T>
+  void grad_w_of_images(const ConvGeometry& s, const T* g, const T* x, std::int64_t begin, std::int64_t end,
+                        T* out) {
+    const std::int64_t pixels = s.out_h * s.out_w, depth = s.taps() * s.in_c;
+    const std::int64_t block =
+        std::max<std::int64_t>(1, kColumnBytes / (pixels * depth * std::int64_t{sizeof(T)}));
+    if (begin == end) std::fill_n(out, s.out_c * depth, T(0));
+    for (std::int64_t first = begin; first < end; first += block) {
+      const std::int64_t count = std::min(block, end - first);
+      const bool direct = s.is_gemm();
+      const Scratch<T> columns(pool_, direct ? 0 : count * pixels * depth);
+      if (!direct) im2col(s, x, first, count, columns.data());
+      damc::gemm<T>(s.out_c, depth, count * pixels, {g + first * pixels * s.out_c, s.out_c, true},
+                    {direct ? x + first * depth : columns.data(), depth}, first == begin ? T(0) : T(1), out,
+                    depth);
+    }
+  }
 
   /// Cuts the batch into blocks of images, each thread taking whole blocks; with fewer blocks than threads
-  /// the threads work inside the blocks instead (OpenMP and OpenBLAS run a nested region on one thread).
+  /// the threads work inside the blocks instead (OpenMP and OpenBLAS run a nested region on one thread), and
+  /// so they do where the convolution is one product, or every thread would read the whole filter.
   template <class F>
   static void for_image_blocks(const ConvGeometry& s, F&& f) {
     const std::int64_t pixels = s.out_h * s.out_w;
     const std::int64_t threads = omp_in_parallel() ? 1 : omp_get_max_threads();
     const std::int64_t most = (s.n + threads - 1) / threads;
     const std::int64_t block =
-        std::clamp<std::int64_t>(kBlockRows / pixels, 1, std::max<std::int64_t>(1, most));
+        s.is_gemm() ? std::max<std::int64_t>(1, s.n)
+                    : std::clamp<std::int64_t>(kBlockRows / pixels, 1, std::max<std::int64_t>(1, most));
     const std::int64_t blocks = (s.n + block - 1) / block;
-#pragma omp parallel for schedule(dynamic, 1) if (blocks >= threads && threads > 1)
-    for (std::int64_t i = 0; i < blocks; ++i) f(i * block, std::min(block, s.n - i * block));
+    const auto work = [&](std::int64_t i) { f(i * block, std::min(block, s.n - i * block)); };
+    if (blocks < threads || threads == 1) {  // not by an if clause: in a region of one thread the threads
+      for (std::int64_t i = 0; i < blocks; ++i) work(i);  // inside would be started anew for every product
+      return;
+    }
+#pragma omp parallel for schedule(dynamic, 1)
+    for (std::int64_t i = 0; i < blocks; ++i) work(i);
+  }
+
+  template <class T, class F>
+  void with_winograd(const ConvGeometry& s, const F& f) {
+    dispatch_tile(s, [&]<class Tile>(Tile) { f(WinogradConv<T, Tile>(s, pool_)); });
+  }
+
+  template <class Conv>
+  auto prepared(const Conv& conv, const Tensor& filter) {
+    return filters_.get(filter, Conv::m, [&] { return conv.prepare_filter(filter); });
   }
 
   HostPool pool_;
+  FilterCache filters_;
 };
 
 }  // namespace

@@ -1,85 +1,141 @@
-/// The four maps around Winograd's products, for one tile; see winograd.h. Each is applied along both
-/// dimensions, to rows of `length` channels.
+/// The linear maps around Winograd's products: constant matrices, applied along both dimensions of a tile to
+/// rows of `length` channels; see winograd.h.
 #pragma once
 
 #include <cstdint>
+#include <cstring>
+#include <utility>
 
 namespace damc::winograd {
 
-/// (g0, g1) -> (g0, g0 + g1, g1)
+template <int R, int C>
+struct Matrix {
+  static constexpr int rows = R, cols = C;
+  double at[R][C];
+
+  constexpr Matrix<C, R> transposed() const {
+    Matrix<C, R> t{};
+    for (int i = 0; i < R; ++i) {
+      for (int j = 0; j < C; ++j) t.at[j][i] = at[i][j];
+    }
+    return t;
+  }
+  /// The column of the row's first entry that is not 0.
+  constexpr int first_in(int row) const {
+    int j = 0;
+    while (at[row][j] == 0) ++j;
+    return j;
+  }
+};
+
+/// F(2, 2): two outputs of a filter with two taps by three products, from the points 0, 1 and infinity (up
+/// to signs). Only additions, so the rounding errors are those of the direct form.
+///   m0 = (d0 - d1) g0,  m1 = d1 (g0 + g1),  m2 = (d2 - d1) g1;   y0 = m0 + m1,  y1 = m1 + m2
+struct TwoOutputs {
+  static constexpr int outputs = 2, products = 3;
+  static constexpr Matrix<3, 2> filter{{{1, 0}, {1, 1}, {0, 1}}};
+  static constexpr Matrix<3, 3> input{{{1, -1, 0}, {0, 1, 0}, {0, -1, 1}}};
+  static constexpr Matrix<2, 3> output{{{1, 1, 0}, {0, 1, 1}}};
+};
+
+/// F(4, 2): four outputs by five products, from the points 0, 1, -1/2, -2 and infinity, which of the small
+/// ones round best: about twice the error of the direct form.
+struct FourOutputs {
+  static constexpr int outputs = 4, products = 5;
+  static constexpr Matrix<5, 2> filter{
+      {{-1, 0}, {2 / 9., 2 / 9.}, {8 / 9., -4 / 9.}, {-1 / 9., 2 / 9.}, {0, 1}}};
+  static constexpr Matrix<5, 5> input{{{-1, -1.5, 1.5, 1, 0},
+                                       {0, 1, 2.5, 1, 0},
+                                       {0, -2, 1, 1, 0},
+                                       {0, -0.5, -0.5, 1, 0},
+                                       {0, -1, -1.5, 1.5, 1}}};
+  static constexpr Matrix<4, 5> output{
+      {{1, 1, 1, 1, 0}, {0, 1, -0.5, -2, 0}, {0, 1, 0.25, 4, 0}, {0, 1, -0.125, -8, 1}}};
+};
+
+/// The adjoint of `input` where tiles overlap by one input, which the next tile owns as its first: each tile
+/// sums what belongs to the inputs of its own, from its products and, as last column, the last product of
+/// the tile before (the only one that holds a tile's last input).
+template <class Tile>
+constexpr Matrix<Tile::outputs, Tile::products + 1> gathering() {
+  constexpr int last = Tile::products - 1;
+  Matrix<Tile::outputs, Tile::products + 1> g{};
+  for (int i = 0; i < Tile::products; ++i) {
+    for (int j = 0; j < Tile::outputs; ++j) g.at[j][i] = Tile::input.at[i][j];
+  }
+  g.at[0][Tile::products] = Tile::input.at[last][last];
+  return g;
+}
+
+/// f(0), .., f(N - 1) with the numbers as types.
+template <int N, class F>
+inline void unrolled(const F& f) {
+  [&]<int... i>(std::integer_sequence<int, i...>) { (f(std::integral_constant<int, i>{}), ...); }
+  (std::make_integer_sequence<int, N>{});
+}
+
+/// Row `row` of m times the column x[0], x[step], ..; zeros cost nothing.
+template <auto m, int row, int step, class T, class V>
+inline V product(const V* x) {
+  V sum{};
+  unrolled<m.cols>([&](auto k) {
+    constexpr T factor = static_cast<T>(m.at[row][k]);
+    if constexpr (k == m.first_in(row)) {
+      sum = factor * x[k * step];
+    } else if constexpr (factor != 0) {
+      sum += factor * x[k * step];
+    }
+  });
+  return sum;
+}
+
+/// Several neighbouring channels at once; the compiler cuts them to the width of the machine.
 template <class T>
-void spread(const T* const (&in)[2][2], T* const (&out)[3][3], std::int64_t length) {
-#pragma omp simd
-  for (std::int64_t c = 0; c < length; ++c) {
-    T s[3][2];
-    for (int k = 0; k < 2; ++k) {
-      s[0][k] = in[0][k][c];
-      s[2][k] = in[1][k][c];
-      s[1][k] = s[0][k] + s[2][k];
-    }
-    for (int j = 0; j < 3; ++j) {
-      out[j][0][c] = s[j][0];
-      out[j][1][c] = s[j][0] + s[j][1];
-      out[j][2][c] = s[j][1];
-    }
+struct Lanes {
+  static constexpr std::int64_t count = 64 / sizeof(T);
+  using Vector [[gnu::vector_size(64)]] = T;
+};
+
+/// `transform` of the channels from c on that fill one V.
+template <auto m, class V, class T, class F>
+inline void transform_lanes(const T* const (&in)[m.cols][m.cols], T* const (&out)[m.rows][m.rows],
+                            std::int64_t c, const F& finish) {
+  V d[m.cols * m.cols], s[m.rows * m.cols];
+  for (int j = 0; j < m.cols; ++j) {
+    for (int k = 0; k < m.cols; ++k) std::memcpy(&d[j * m.cols + k], in[j][k] + c, sizeof(V));
   }
+  unrolled<m.cols>([&](auto k) {
+    unrolled<m.rows>([&](auto j) { s[j * m.cols + k] = product<m, j, m.cols, T>(d + k); });
+  });
+  unrolled<m.rows>([&](auto j) {
+    unrolled<m.rows>([&](auto i) {
+      T result[sizeof(V) / sizeof(T)];
+      const V r = product<m, i, 1, T>(s + j * m.cols);
+      std::memcpy(result, &r, sizeof(V));
+      T* to = out[j][i] + c;
+#pragma omp simd
+      for (std::size_t lane = 0; lane < sizeof(V) / sizeof(T); ++lane) {
+        to[lane] = finish(result[lane], c + static_cast<std::int64_t>(lane));
+      }
+    });
+  });
 }
 
-/// (m0, m1, m2) -> (m0 + m1, m1 + m2), the adjoint of spread; then out = act(that + bias).
-template <class T, class F>
-void fold(const T* const (&in)[3][3], const T* bias, F activation, T* const (&out)[2][2],
-          std::int64_t length) {
-#pragma omp simd
-  for (std::int64_t c = 0; c < length; ++c) {
-    T s[2][3];
-    for (int k = 0; k < 3; ++k) {
-      s[0][k] = in[0][k][c] + in[1][k][c];
-      s[1][k] = in[1][k][c] + in[2][k][c];
-    }
-    for (int j = 0; j < 2; ++j) {
-      out[j][0][c] = activation.f(s[j][0] + s[j][1] + bias[c]);
-      out[j][1][c] = activation.f(s[j][1] + s[j][2] + bias[c]);
-    }
+/// out = finish(m in m^T, channel) for every channel.
+template <auto m, class T, class F>
+void transform(const T* const (&in)[m.cols][m.cols], T* const (&out)[m.rows][m.rows], std::int64_t length,
+               const F& finish) {
+  constexpr std::int64_t lanes = Lanes<T>::count;
+  std::int64_t c = 0;
+  for (; c + lanes <= length; c += lanes) {
+    transform_lanes<m, typename Lanes<T>::Vector>(in, out, c, finish);
   }
+  for (; c < length; ++c) transform_lanes<m, T>(in, out, c, finish);
 }
 
-/// (d0, d1, d2) -> (d0 - d1, d1, d2 - d1)
-template <class T>
-void differences(const T* const (&in)[3][3], T* const (&out)[3][3], std::int64_t length) {
-#pragma omp simd
-  for (std::int64_t c = 0; c < length; ++c) {
-    T s[3][3];
-    for (int k = 0; k < 3; ++k) {
-      s[1][k] = in[1][k][c];
-      s[0][k] = in[0][k][c] - s[1][k];
-      s[2][k] = in[2][k][c] - s[1][k];
-    }
-    for (int j = 0; j < 3; ++j) {
-      out[j][0][c] = s[j][0] - s[j][1];
-      out[j][1][c] = s[j][1];
-      out[j][2][c] = s[j][2] - s[j][1];
-    }
-  }
-}
-
-/// The adjoint of differences. Neighbouring tiles share an input, d2 of one and d0 of the next; each tile
-/// sums its d0 and d1, from its own planes 0, 1, 2 and, as in[3], plane 2 of the tile before:
-///   d0 = v0 + v3,  d1 = v1 - v0 - v2;  then out = act(that + bias).
-template <class T, class F>
-void gather(const T* const (&in)[4][4], const T* bias, F activation, T* const (&out)[2][2],
-            std::int64_t length) {
-#pragma omp simd
-  for (std::int64_t c = 0; c < length; ++c) {
-    T s[2][4];
-    for (int k = 0; k < 4; ++k) {
-      s[0][k] = in[0][k][c] + in[3][k][c];
-      s[1][k] = in[1][k][c] - in[0][k][c] - in[2][k][c];
-    }
-    for (int j = 0; j < 2; ++j) {
-      out[j][0][c] = activation.f(s[j][0] + s[j][3] + bias[c]);
-      out[j][1][c] = activation.f(s[j][1] - s[j][0] - s[j][2] + bias[c]);
-    }
-  }
+template <auto m, class T>
+void transform(const T* const (&in)[m.cols][m.cols], T* const (&out)[m.rows][m.rows], std::int64_t length) {
+  transform<m>(in, out, length, [](T value, std::int64_t) { return value; });
 }
 
 }  // namespace damc::winograd
