@@ -25,6 +25,7 @@ StateDict Module::state_dict(const std::string& prefix) const {
 }
 
 void Module::load_state_dict(const StateDict& state, const std::string& prefix) {
+  std::vector<std::pair<Tensor, Tensor>> copies;  // made when all have been found
   visit(prefix, [&](const std::string& name, const Variable& parameter) {
     const auto found = state.find(name);
     if (found == state.end())
@@ -35,8 +36,9 @@ void Module::load_state_dict(const StateDict& state, const std::string& prefix) 
                              found->second.shape().str(), expected.str()),
                  "check the preset and its widths (nz, ngf, nif, nemb, ndf, width)");
     }
-    parameter.value().copy_from(from_torch_layout(found->second).to(parameter.dtype()));
+    copies.emplace_back(parameter.value(), from_torch_layout(found->second).to(parameter.dtype()));
   });
+  for (const auto& [parameter, weight] : copies) parameter.copy_from(weight);
 }
 
 void Module::copy_from(const Module& other) {

@@ -1,8 +1,9 @@
 /// Tensors and their operations on the CPU against naive loops in double: views, pointwise operations in
-/// every combination of strides, sums, products, what goes wrong and how it says so, the memory pool, the
+/// every combination of strides, sums, what goes wrong and how it says so, the memory pool, the
 /// observer.
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <cmath>
 #include <cstdlib>
 #include <functional>
@@ -12,78 +13,22 @@
 #include <string>
 #include <vector>
 
+#include "tensor/cpu/parallel.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
 #include "tensor/trace.h"
+#include "tests/naive.h"
 
 using namespace damc;
 
 namespace {
-
-using Values = std::vector<double>;
-
-const Dtype float_types[] = {Dtype::f32, Dtype::f64};
-
-Tensor normal(const Shape& shape, Dtype dtype = Dtype::f32) {
-  static Generator generator(1);
-  return generator.normal(shape, dtype);
-}
 
 /// 0, 1, 2, ... in row-major order.
 Tensor counting(const Shape& shape) {
   Values values(static_cast<std::size_t>(shape.numel()));
   std::iota(values.begin(), values.end(), 0.0);
   return Tensor::from(values, shape);
-}
-
-/// Calls f with every index of a shape, in row-major order.
-template <class F>
-void for_each_index(const Shape& shape, F&& f) {
-  Shape index = shape;
-  for (std::int64_t n = 0; n < shape.numel(); ++n) {
-    std::int64_t rest = n;
-    for (int d = shape.ndim() - 1; d >= 0; --d) {
-      index[d] = rest % shape[d];
-      rest /= shape[d];
-    }
-    f(index);
-  }
-}
-
-/// The element of `t` at the last dimensions of `index`; an index counts as 0 where t's size is 1.
-double at(const Tensor& t, const Shape& index) {
-  std::int64_t offset = 0;
-  for (int d = 0; d < t.ndim(); ++d) {
-    if (t.shape()[d] != 1) offset += t.strides()[d] * index[index.ndim() - t.ndim() + d];
-  }
-  return t.dtype() == Dtype::f32 ? static_cast<double>(t.data<float>()[offset]) : t.data<double>()[offset];
-}
-
-Values elements(const Tensor& t) {
-  Values values;
-  for_each_index(t.shape(), [&](const Shape& index) { values.push_back(at(t, index)); });
-  return values;
-}
-
-/// The same elements in other places: contiguous, dimensions stored in reverse, or part of a larger tensor.
-std::vector<Tensor> layouts(const Tensor& t) {
-  Shape reverse, larger = t.shape();
-  for (int d = t.ndim() - 1; d >= 0; --d) reverse.push_back(d);
-  for (int d = 0; d < t.ndim(); ++d) larger[d] += 3;
-  Tensor inside = Tensor::full(larger, 99.0, t.dtype());
-  for (int d = 0; d < t.ndim(); ++d) inside = inside.narrow(d, 1, t.size(d));
-  inside.copy_from(t);
-  return {t, t.permute(reverse).clone().permute(reverse), inside};
-}
-
-/// |x - y| <= tolerance (1 + |y|) for each element.
-void check_near(const Values& x, const Values& y, double tolerance) {
-  REQUIRE(x.size() == y.size());
-  double worst = 0.0;
-  for (std::size_t i = 0; i < x.size(); ++i)
-    worst = std::fmax(worst, std::fabs(x[i] - y[i]) / (1.0 + std::fabs(y[i])));
-  CHECK(worst <= tolerance);
 }
 
 /// The message of the Error that `action` throws.
@@ -417,99 +362,6 @@ TEST_CASE("cat along every dimension, of strided and empty parts") {
   }
 }
 
-namespace {
-
-/// a b in double, element by element, with the sum of magnitudes as the scale of the error.
-void check_product(const Tensor& a, const Tensor& b, const Tensor& out) {
-  const double tolerance = a.dtype() == Dtype::f32 ? 1e-6 : 1e-15;
-  const std::int64_t m = a.size(-2), k = a.size(-1), n = b.size(-1), batches = a.ndim() == 3 ? a.size(0) : 1;
-  const Values x = elements(a), y = elements(b), z = elements(out);
-  REQUIRE(static_cast<std::int64_t>(z.size()) == batches * m * n);
-  double worst = 0.0;
-  for (std::int64_t i = 0; i < batches * m * n; ++i) {
-    const std::int64_t batch = i / (m * n), row = i / n % m, col = i % n;
-    double sum = 0.0, magnitude = 1e-30;
-    for (std::int64_t j = 0; j < k; ++j) {
-      const double term = x[static_cast<std::size_t>((batch * m + row) * k + j)] *
-                          y[static_cast<std::size_t>((batch * k + j) * n + col)];
-      sum += term;
-      magnitude += std::fabs(term);
-    }
-    worst = std::fmax(worst, std::fabs(z[static_cast<std::size_t>(i)] - sum) / magnitude);
-  }
-  CHECK(worst <= tolerance);
-}
-
-}  // namespace
-
-TEST_CASE("matmul of every layout and many sizes") {
-  const std::int64_t sizes[] = {0, 1, 2, 3, 5, 8, 17, 32, 65};
-  for (const Dtype dtype : float_types) {
-    for (const std::int64_t m : sizes) {
-      for (const std::int64_t k : sizes) {
-        for (const std::int64_t n : sizes) {
-          CAPTURE(m);
-          CAPTURE(k);
-          CAPTURE(n);
-          const auto right = layouts(normal({k, n}, dtype));
-          for (const Tensor& a : layouts(normal({m, k}, dtype))) {
-            for (const Tensor& b : right) check_product(a, b, matmul(a, b));
-          }
-        }
-      }
-    }
-    for (const Shape& size :
-         {Shape{257, 300, 129}, Shape{1, 1000, 500}, Shape{700, 2000, 1}, Shape{3, 5000, 7}}) {
-      const Tensor a = normal({size[0], size[1]}, dtype),
-                   b = normal({size[2], size[1]}, dtype).transpose(0, 1);
-      check_product(a, b, matmul(a, b));
-    }
-  }
-}
-
-TEST_CASE("matmul of batches, of repeated, single and unaligned operands") {
-  for (const Dtype dtype : float_types) {
-    for (const Tensor& a : layouts(normal({3, 4, 5}, dtype))) {
-      for (const Tensor& b : layouts(normal({3, 5, 2}, dtype))) check_product(a, b, matmul(a, b));
-    }
-    const Tensor a = normal({4, 5}, dtype), b = normal({3, 5, 2}, dtype), row = normal({5}, dtype);
-    check_product(a.expand({3, 4, 5}), b, matmul(a.expand({3, 4, 5}), b));
-    check_product(row.expand({4, 5}), a.transpose(0, 1), matmul(row.expand({4, 5}), a.transpose(0, 1)));
-    const Tensor every_other = normal({4, 5, 2}, dtype).narrow(2, 1, 1).reshape({4, 5});
-    check_product(every_other, b.narrow(0, 1, 1).reshape({5, 2}),
-                  matmul(every_other, b.narrow(0, 1, 1).reshape({5, 2})));
-    for (const Tensor& column : layouts(normal({6, 1}, dtype))) {
-      check_product(column, column.transpose(0, 1), matmul(column, column.transpose(0, 1)));
-      check_product(column.transpose(0, 1), column, matmul(column.transpose(0, 1), column));
-    }
-    CHECK(matmul(normal({0, 4, 5}, dtype), normal({0, 5, 2}, dtype)).shape() == Shape{0, 4, 2});
-  }
-}
-
-TEST_CASE("linear with bias and activation") {
-  const Unary leaky{UnaryOp::leaky_relu, 0.2}, tanh{UnaryOp::tanh};
-  for (const Dtype dtype : float_types) {
-    for (const std::int64_t in : {0, 1, 7, 100}) {
-      for (const std::int64_t out : {1, 10, 64}) {
-        const Tensor bias = normal({out}, dtype);
-        const auto weights = layouts(normal({out, in}, dtype));
-        for (const Tensor& x : layouts(normal({33, in}, dtype))) {
-          for (const Tensor& w : weights) {
-            const Tensor product = matmul(x, w.transpose(0, 1));
-            const double tolerance = dtype == Dtype::f32 ? 2e-6 : 1e-14;
-            check_near(elements(linear(x, w, {})), elements(product), tolerance);
-            for (const Unary* activation : {static_cast<const Unary*>(nullptr), &leaky, &tanh}) {
-              const Tensor sum = add(product, bias), expected = activation ? unary(*activation, sum) : sum;
-              check_near(elements(linear(x, w, bias, activation)), elements(expected), tolerance);
-            }
-          }
-        }
-        CHECK(linear(Tensor::empty({0, in}, dtype), weights[0], bias).shape() == Shape{0, out});
-      }
-    }
-  }
-}
-
 TEST_CASE("the pool takes memory back and hands it out again") {
   const Backend& cpu = backend({});
   const auto step = [] {
@@ -532,6 +384,16 @@ TEST_CASE("the pool takes memory back and hands it out again") {
   const std::size_t after = cpu.bytes_reserved();
   CHECK(Tensor::empty({999, 1000}).defined());
   CHECK(cpu.bytes_reserved() == after);
+}
+
+TEST_CASE("an exception of one task leaves the parallel region, after the others have ended") {
+  std::atomic<int> ended = 0;
+  const auto task = [&](std::int64_t i) {
+    if (i == 7) throw Error("task 7");
+    ++ended;
+  };
+  CHECK_THROWS_WITH_AS(parallel_tasks(20, task), "task 7", Error);
+  CHECK(ended == 19);
 }
 
 TEST_CASE("an observer sees every kernel, and only while it stands in") {

@@ -6,6 +6,7 @@
 #include "tensor/cpu/executor.h"
 #include "tensor/cpu/filter_cache.h"
 #include "tensor/cpu/gemm.h"
+#include "tensor/cpu/parallel.h"
 #include "tensor/cpu/pool.h"
 #include "tensor/cpu/winograd.h"
 #include "tensor/error.h"
@@ -124,11 +125,10 @@ class CpuBackend final : public SharedKernels<CpuExecutor> {
         return;
       }
       const Scratch<T> sums(pool_, parts * size);
-#pragma omp parallel for schedule(static)
-      for (std::int64_t part = 0; part < parts; ++part) {
+      parallel_tasks(parts, [&](std::int64_t part) {
         grad_w_of_images(s, g.data<T>(), x.data<T>(), s.n * part / parts, s.n * (part + 1) / parts,
                          sums.data() + part * size);
-      }
+      });
       for (std::int64_t i = 0; i < size; ++i) {
         T sum = 0;
         for (std::int64_t part = 0; part < parts; ++part) sum += sums.data()[part * size + i];
@@ -178,8 +178,7 @@ class CpuBackend final : public SharedKernels<CpuExecutor> {
       for (std::int64_t i = 0; i < blocks; ++i) work(i);  // inside would be started anew for every product
       return;
     }
-#pragma omp parallel for schedule(dynamic, 1)
-    for (std::int64_t i = 0; i < blocks; ++i) work(i);
+    parallel_tasks(blocks, work);
   }
 
   template <class T, class F>

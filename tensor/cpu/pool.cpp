@@ -24,12 +24,16 @@ std::size_t size_class(std::size_t bytes) {
 
 }  // namespace
 
-HostPool::~HostPool() {
+HostPool::~HostPool() { give_back(); }
+
+void HostPool::give_back() {
   for (auto& [size, blocks] : free_) {
     for (void* block : blocks) {
       ASAN_UNPOISON_MEMORY_REGION(block, size);
       std::free(block);
+      reserved_ -= size;
     }
+    blocks.clear();
   }
 }
 
@@ -41,6 +45,10 @@ void* HostPool::allocate(std::size_t bytes) {
   void* block = nullptr;
   if (blocks.empty()) {
     block = std::aligned_alloc(64, size);
+    if (!block) {
+      give_back();
+      block = std::aligned_alloc(64, size);
+    }
     ENSURE(block != nullptr, "out of memory: asked for {:.1f} MiB more, {:.1f} MiB in use",
            static_cast<double>(size) / 1048576.0, static_cast<double>(in_use_) / 1048576.0);
     reserved_ += size;

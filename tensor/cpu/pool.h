@@ -17,7 +17,8 @@ class HostPool {
   HostPool(const HostPool&) = delete;
   HostPool& operator=(const HostPool&) = delete;
 
-  /// At least `bytes`, aligned to 64 bytes; null for 0. Throws Error when the system has no more.
+  /// At least `bytes`, aligned to 64 bytes; null for 0. Throws Error when the system has no more,
+  /// kept blocks of other sizes given back.
   void* allocate(std::size_t bytes);
   void release(void* block, std::size_t bytes);
 
@@ -26,6 +27,9 @@ class HostPool {
   std::size_t bytes_reserved() const;
 
  private:
+  /// Returns the kept blocks to the system.
+  void give_back();
+
   mutable std::mutex mutex_;
   std::map<std::size_t, std::vector<void*>> free_;
   std::size_t in_use_ = 0;
