@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "tensor/backend.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
 
@@ -84,6 +85,7 @@ class PreparedDenoiser {
   std::int64_t n_, nemb_;
   std::int64_t first_ = 0, count_ = 0;
   std::vector<PreparedBlock> blocks_;
+  std::optional<HeldWeights> held_;
 };
 
 }  // namespace

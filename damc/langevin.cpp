@@ -3,10 +3,21 @@
 #include "autograd/grad.h"
 
 namespace damc {
+namespace {
+
+/// The networks' parameters, which a chain leaves as they are.
+std::vector<Tensor> weights(std::initializer_list<const Module*> networks) {
+  std::vector<Tensor> found;
+  for (const Module* network : networks) {
+    for (const Variable& parameter : network->parameters()) found.push_back(parameter.value());
+  }
+  return found;
+}
+
+}  // namespace
 
 Tensor langevin(const Potential& potential, const Tensor& start, const ChainOptions& options,
                 Generator* noise) {
-  const HeldFilters held(start.device());
   const Tensor z = start.clone();
   for (int step = 0; step < options.steps; ++step) {
     const Variable leaf(z, true);
@@ -22,11 +33,13 @@ Tensor langevin(const Potential& potential, const Tensor& start, const ChainOpti
 }
 
 Tensor prior_langevin(const EnergyNet& E, const Tensor& z, const ChainOptions& options, Generator* noise) {
+  const HeldWeights held(weights({&E}));
   return langevin([&](const Variable& v) { return sum(E.forward(v)); }, z, options, noise);
 }
 
 Tensor posterior_langevin(const GeneratorNet& G, const EnergyNet& E, const Tensor& z, const Tensor& x,
                           double sigma, const ChainOptions& options, Generator* noise) {
+  const HeldWeights held(weights({&G, &E}));
   const double precision = 1.0 / (2.0 * sigma * sigma);
   return langevin(
       [&](const Variable& v) { return precision * sum(square(G.forward(v) - x)) + sum(E.forward(v)); }, z,

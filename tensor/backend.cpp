@@ -31,6 +31,15 @@ Backend& backend(Device device) {
   return *found;
 }
 
+HeldWeights::HeldWeights(std::vector<Tensor> weights)
+    : weights_(std::move(weights)), backend_(weights_.empty() ? nullptr : &backend(weights_[0].device())) {
+  for (const Tensor& weight : weights_) backend_->hold(weight);
+}
+
+HeldWeights::~HeldWeights() {
+  for (const Tensor& weight : weights_) backend_->release(weight);
+}
+
 BackendOverride::BackendOverride(Device device, std::unique_ptr<Backend> replacement)
     : device_(device), previous_(std::exchange(slot(device), std::move(replacement))) {}
 

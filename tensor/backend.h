@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "tensor/conv_geometry.h"
 #include "tensor/functors.h"
@@ -51,6 +52,9 @@ class Backend {
   virtual void release(void* block, std::size_t bytes) = 0;
   virtual void copy_bytes(void* to, const void* from, std::size_t bytes, CopyKind kind) = 0;
   virtual void synchronize() = 0;
+  /// From hold to release the values of a weight do not change; holds nest. See HeldWeights.
+  virtual void hold(const Tensor& /*weight*/) {}
+  virtual void release(const Tensor& /*weight*/) {}
   /// Bytes handed out now, and the most the pool has held.
   virtual std::size_t bytes_in_use() const = 0;
   virtual std::size_t bytes_reserved() const = 0;
@@ -91,9 +95,6 @@ class Backend {
   virtual void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter,
                              const Epilogue& epilogue, const Tensor& out) = 0;
   virtual void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, const Tensor& out) = 0;
-  /// Between the two no filter given to a convolution changes; calls nest. See HeldFilters.
-  virtual void hold_filters() {}
-  virtual void release_filters() {}
 
   // Shared, random: Philox4x32-10 (tensor/philox.h); out contiguous. Block k gives elements 4k .. 4k+3.
   virtual void normal(const RandomSlice& slice, const Tensor& out) = 0;
@@ -114,17 +115,19 @@ class Backend {
 /// The backend of a device. Throws UserError when this build or machine does not have it.
 Backend& backend(Device device);
 
-/// A promise that while it lives no filter of a convolution on the device changes, as in a chain or from a
-/// loss to its gradient: a backend may then prepare each filter once, not at every use.
-class HeldFilters {
+/// A promise that while it lives these weights do not change and serve many products, as in a chain: their
+/// backend may prepare each once, not at every use.
+class HeldWeights {
  public:
-  explicit HeldFilters(Device device) : backend_(backend(device)) { backend_.hold_filters(); }
-  ~HeldFilters() { backend_.release_filters(); }
-  HeldFilters(const HeldFilters&) = delete;
-  HeldFilters& operator=(const HeldFilters&) = delete;
+  /// All on one device.
+  explicit HeldWeights(std::vector<Tensor> weights);
+  ~HeldWeights();
+  HeldWeights(const HeldWeights&) = delete;
+  HeldWeights& operator=(const HeldWeights&) = delete;
 
  private:
-  Backend& backend_;
+  std::vector<Tensor> weights_;
+  Backend* backend_;
 };
 
 /// Puts another backend in the place of a device's while it lives; for tests and traces (tensor/trace.h). The

@@ -25,6 +25,8 @@ class ObservedBackend : public Backend {
     inner_.copy_bytes(to, from, bytes, kind);
   }
   void synchronize() override { inner_.synchronize(); }
+  void hold(const Tensor& weight) override { inner_.hold(weight); }
+  void release(const Tensor& weight) override { inner_.release(weight); }
   std::size_t bytes_in_use() const override { return inner_.bytes_in_use(); }
   std::size_t bytes_reserved() const override { return inner_.bytes_reserved(); }
 
@@ -81,8 +83,6 @@ class ObservedBackend : public Backend {
   void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, const Tensor& out) override {
     around_("conv2d_grad_w", out, [&] { inner_.conv2d_grad_w(s, g, x, out); });
   }
-  void hold_filters() override { inner_.hold_filters(); }
-  void release_filters() override { inner_.release_filters(); }
   void normal(const RandomSlice& slice, const Tensor& out) override {
     around_("normal", out, [&] { inner_.normal(slice, out); });
   }

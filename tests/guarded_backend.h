@@ -28,6 +28,9 @@ class GuardedBackend final : public Backend {
   std::size_t bytes_reserved() const override { return used_; }
 
   void synchronize() override {}
+  // Passed on, so that both devices compute the same bits; the CPU reads a weight inside a kernel only.
+  void hold(const Tensor& weight) override { cpu_.hold(weight); }
+  void release(const Tensor& weight) override { cpu_.release(weight); }
 
   // Every kernel: checks that all operands are on the device, then runs the CPU's kernel.
   void fill(double value, const Tensor& out) override;

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "tensor/backend.h"
 #include "tensor/ops.h"
 #include "tests/naive.h"
 
@@ -74,6 +75,27 @@ TEST_CASE("matmul of batches, of repeated, single and unaligned operands") {
       check_product(column.transpose(0, 1), column, matmul(column.transpose(0, 1), column));
     }
     CHECK(matmul(normal({0, 4, 5}, dtype), normal({0, 5, 2}, dtype)).shape() == Shape{0, 4, 2});
+  }
+}
+
+TEST_CASE("a held weight on the right, as it is and transposed, with and without odd edges") {
+  for (const Dtype dtype : float_types) {
+    for (const std::int64_t m : {0, 1, 7, 8, 9, 130, 300}) {
+      for (const std::int64_t k : {1, 5, 64}) {
+        for (const std::int64_t n : {1, 15, 16, 17, 32, 33, 100}) {
+          CAPTURE(m);
+          CAPTURE(k);
+          CAPTURE(n);
+          const Tensor w = normal({k, n}, dtype), a = normal({m, k}, dtype), g = normal({m, n}, dtype);
+          const HeldWeights held({w});
+          for (int use = 0; use < 2; ++use) {
+            check_product(a, w, matmul(a, w));
+            check_product(g, w.transpose(0, 1), matmul(g, w.transpose(0, 1)));
+          }
+          if (m > 0) check_product(layouts(a)[1], w, matmul(layouts(a)[1], w));
+        }
+      }
+    }
   }
 }
 

@@ -4,10 +4,11 @@
 
 #include "tensor/cpu/conv.h"
 #include "tensor/cpu/executor.h"
-#include "tensor/cpu/filter_cache.h"
 #include "tensor/cpu/gemm.h"
+#include "tensor/cpu/packed.h"
 #include "tensor/cpu/parallel.h"
 #include "tensor/cpu/pool.h"
+#include "tensor/cpu/weight_cache.h"
 #include "tensor/cpu/winograd.h"
 #include "tensor/error.h"
 #include "tensor/shared_kernels.h"
@@ -36,15 +37,16 @@ class CpuBackend final : public SharedKernels<CpuExecutor> {
   void synchronize() override {}
   std::size_t bytes_in_use() const override { return pool_.bytes_in_use(); }
   std::size_t bytes_reserved() const override { return pool_.bytes_reserved(); }
-  void hold_filters() override { filters_.hold(); }
-  void release_filters() override { filters_.release(); }
+  void hold(const Tensor& weight) override { weights_.hold(weight); }
+  void release(const Tensor& weight) override { weights_.release(weight); }
 
   void gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) override {
     dispatch_float(out.dtype(), [&]<class T>(T) {
       const std::int64_t m = out.size(-2), n = out.size(-1), k = a.size(-1);
       const std::int64_t batches = out.ndim() == 3 ? out.size(0) : 1;
+      const auto packed = batches == 1 ? packed_weight<T>(b, as_matrix<T>(b, 0), k, n) : nullptr;
       for (std::int64_t i = 0; i < batches; ++i) {
-        damc::gemm<T>(m, n, k, as_matrix<T>(a, i), as_matrix<T>(b, i), T(0), out.data<T>() + i * m * n, n);
+        multiply<T>(m, as_matrix<T>(a, i), as_matrix<T>(b, i), packed, k, n, out.data<T>() + i * m * n);
       }
       apply_epilogue<T>(epilogue, out.data<T>(), batches * m, n);
     });
@@ -56,23 +58,24 @@ class CpuBackend final : public SharedKernels<CpuExecutor> {
     dispatch_float(out.dtype(), [&]<class T>(T) {
       const T* bias = epilogue.bias ? epilogue.bias->data<T>() : nullptr;
       if (winograd_fits(s)) {
-        with_winograd<T>(s, [&](const auto& conv) {
-          const auto u = prepared(conv, filter);
+        with_winograd<T>(s, weights_.holds(filter), [&](const auto& conv) {
+          const auto u = winograd_filter<T>(conv, s, filter, true);
           dispatch_activation<T>(epilogue.activation, [&](auto activation) {
-            conv.forward(x.data<T>(), *u, bias, activation, out.data<T>());
+            conv.forward(x.data<T>(), u, bias, activation, out.data<T>());
           });
         });
         return;
       }
       const std::int64_t pixels = s.out_h * s.out_w, depth = s.taps() * s.in_c;
+      const Matrix<T> matrix{filter.data<T>(), depth, true};
+      const auto packed = packed_weight<T>(filter, matrix, depth, s.out_c);
       for_image_blocks(s, [&](std::int64_t first, std::int64_t count) {
         const bool direct = s.is_gemm();
         const Scratch<T> columns(pool_, direct ? 0 : count * pixels * depth);
         if (!direct) im2col(s, x.data<T>(), first, count, columns.data());
         T* y = out.data<T>() + first * pixels * s.out_c;
-        damc::gemm<T>(count * pixels, s.out_c, depth,
-                      {direct ? x.data<T>() + first * depth : columns.data(), depth},
-                      {filter.data<T>(), depth, true}, T(0), y, s.out_c);
+        multiply<T>(count * pixels, {direct ? x.data<T>() + first * depth : columns.data(), depth}, matrix,
+                    packed, depth, s.out_c, y);
         apply_epilogue<T>(epilogue, y, count * pixels, s.out_c);
       });
     });
@@ -82,24 +85,25 @@ class CpuBackend final : public SharedKernels<CpuExecutor> {
   void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Epilogue& epilogue,
                      const Tensor& out) override {
     dispatch_float(out.dtype(), [&]<class T>(T) {
-      const std::int64_t pixels = s.out_h * s.out_w, depth = s.taps() * s.in_c;
       const T* bias = epilogue.bias ? epilogue.bias->data<T>() : nullptr;
       if (winograd_fits(s)) {
-        with_winograd<T>(s, [&](const auto& conv) {
-          const auto u = prepared(conv, filter);
+        with_winograd<T>(s, weights_.holds(filter), [&](const auto& conv) {
+          const auto u = winograd_filter<T>(conv, s, filter, false);
           dispatch_activation<T>(epilogue.activation, [&](auto activation) {
-            conv.grad_x(g.data<T>(), *u, bias, activation, out.data<T>());
+            conv.grad_x(g.data<T>(), u, bias, activation, out.data<T>());
           });
         });
         return;
       }
+      const std::int64_t pixels = s.out_h * s.out_w, depth = s.taps() * s.in_c;
+      const Matrix<T> matrix{filter.data<T>(), depth};
+      const auto packed = packed_weight<T>(filter, matrix, s.out_c, depth);
       for_image_blocks(s, [&](std::int64_t first, std::int64_t count) {
         const T* y = g.data<T>() + first * pixels * s.out_c;
         const bool direct = s.is_gemm();
         const Scratch<T> columns(pool_, direct ? 0 : count * pixels * depth);
         T* target = direct ? out.data<T>() + first * depth : columns.data();
-        damc::gemm<T>(count * pixels, depth, s.out_c, {y, s.out_c}, {filter.data<T>(), depth}, T(0), target,
-                      depth);
+        multiply<T>(count * pixels, {y, s.out_c}, matrix, packed, s.out_c, depth, target);
         if (direct) {
           apply_epilogue<T>(epilogue, target, count * s.taps(), s.in_c);
         } else {
@@ -116,7 +120,8 @@ class CpuBackend final : public SharedKernels<CpuExecutor> {
   void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, const Tensor& out) override {
     dispatch_float(out.dtype(), [&]<class T>(T) {
       if (winograd_fits(s)) {
-        with_winograd<T>(s, [&](const auto& conv) { conv.grad_w(g.data<T>(), x.data<T>(), out.data<T>()); });
+        with_winograd<T>(s, false,
+                         [&](const auto& conv) { conv.grad_w(g.data<T>(), x.data<T>(), out.data<T>()); });
         return;
       }
       const std::int64_t size = out.numel(), parts = size <= kSmallFilter ? std::min(s.n, kParts) : 1;
@@ -182,17 +187,45 @@ class CpuBackend final : public SharedKernels<CpuExecutor> {
   }
 
   template <class T, class F>
-  void with_winograd(const ConvGeometry& s, const F& f) {
-    dispatch_tile(s, [&]<class Tile>(Tile) { f(WinogradConv<T, Tile>(s, pool_)); });
+  void with_winograd(const ConvGeometry& s, bool packed, const F& f) {
+    dispatch_tile<T>(s, packed, [&]<class Tile>(Tile) { f(WinogradConv<T, Tile>(s, pool_)); });
   }
 
-  template <class Conv>
-  auto prepared(const Conv& conv, const Tensor& filter) {
-    return filters_.get(filter, Conv::m, [&] { return conv.prepare_filter(filter); });
+  /// The transformed filter for one pass: packed if it is held, else as it comes.
+  template <class T, class Conv>
+  typename Conv::Filter winograd_filter(const Conv& conv, const ConvGeometry& s, const Tensor& filter,
+                                        bool transposed) {
+    if (!weights_.holds(filter)) return {conv.transform_filter(filter.data<T>()), nullptr};
+    return {nullptr, weights_.get(filter, {Conv::kPlanes, s.in_c, s.out_c, transposed},
+                                  [&] { return conv.pack_filter(filter.data<T>(), transposed); })};
+  }
+
+  /// A held weight as a packed k x n matrix, else null.
+  template <class T>
+  std::shared_ptr<const PackedMatrices<T>> packed_weight(const Tensor& weight, const Matrix<T>& matrix,
+                                                         std::int64_t k, std::int64_t n) {
+    if (!weights_.holds(weight)) return nullptr;
+    return weights_.get(weight, {1, k, n, matrix.transposed}, [&] {
+      auto packed = std::make_shared<PackedMatrices<T>>(pool_, 1, k, n);
+      packed->pack(0, matrix);
+      return std::shared_ptr<const PackedMatrices<T>>(packed);
+    });
+  }
+
+  /// c [m, n] = a [m, k] b, with b packed if it can be.
+  template <class T>
+  static void multiply(std::int64_t m, const Matrix<T>& a, const Matrix<T>& b,
+                       const std::shared_ptr<const PackedMatrices<T>>& packed, std::int64_t k, std::int64_t n,
+                       T* c) {
+    if (packed && !a.transposed) {
+      damc::gemm<T>(1, m, a.data, a.ld, 0, *packed, c, n, 0);
+    } else {
+      damc::gemm<T>(m, n, k, a, b, T(0), c, n);
+    }
   }
 
   HostPool pool_;
-  FilterCache filters_;
+  WeightCache weights_;
 };
 
 }  // namespace

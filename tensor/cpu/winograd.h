@@ -21,10 +21,10 @@
 
 #include "tensor/conv_geometry.h"
 #include "tensor/cpu/gemm.h"
+#include "tensor/cpu/packed.h"
 #include "tensor/cpu/pool.h"
 #include "tensor/cpu/winograd_transforms.h"
 #include "tensor/functors.h"
-#include "tensor/tensor.h"
 
 namespace damc {
 
@@ -35,12 +35,14 @@ inline bool winograd_fits(const ConvGeometry& s) {
   return s.kernel_h == 4 && s.kernel_w == 4 && s.stride == 2 && s.in_c >= least && s.out_c >= least;
 }
 
-/// f(tile) with the tile whose size suits the geometry: the larger one when it saves products and an image has
-/// several of them; with one to an image the products are thin, and reading U takes longer than multiplying.
-template <class F>
-void dispatch_tile(const ConvGeometry& s, const F& f) {
+/// f(tile) with the tile whose size suits the geometry: the larger one when it saves products. With one such
+/// tile to an image the products are thin, and unless U is packed, reading it takes longer than multiplying.
+template <class T, class F>
+void dispatch_tile(const ConvGeometry& s, bool packed, const F& f) {
   const auto tiles = [&](std::int64_t m) { return ((s.out_h + m - 1) / m) * ((s.out_w + m - 1) / m); };
-  if (tiles(4) > 1 && 25 * tiles(4) < 9 * tiles(2)) {
+  const std::int64_t filter_bytes = 25 * 4 * s.in_c * s.out_c * std::int64_t{sizeof(T)};
+  const bool pays = tiles(4) > 1 || (packed && filter_bytes <= 128ll << 20);
+  if (pays && 25 * tiles(4) < 9 * tiles(2)) {
     f(winograd::FourOutputs{});
   } else {
     f(winograd::TwoOutputs{});
@@ -75,29 +77,44 @@ class WinogradConv {
     std::fill_n(zeros_.data(), length_, T(0));
   }
 
-  /// U, which forward and grad_x take.
-  std::shared_ptr<const Planes> prepare_filter(const Tensor& w) const {
+  /// U, as planes or packed for one of the passes.
+  struct Filter {
+    std::shared_ptr<const Planes> planes;
+    std::shared_ptr<const PackedMatrices<T>> packed;
+  };
+
+  std::shared_ptr<const Planes> transform_filter(const T* w) const {
     auto u = std::make_shared<Planes>(pool_, s_.out_c, depth_);
-    for_taps(static_cast<const T*>(w.data<T>()), *u, [&](const auto& taps, const auto& planes) {
+    for_taps(w, *u, [&](const auto& taps, const auto& planes) {
       winograd::transform<Tile::filter, T>(taps, planes, s_.in_c);
     });
     return u;
   }
+  /// U^T for forward (transposed), U for grad_x.
+  std::shared_ptr<const PackedMatrices<T>> pack_filter(const T* w, bool transposed) const {
+    const auto u = transform_filter(w);
+    auto packed = std::make_shared<PackedMatrices<T>>(pool_, kPlanes, transposed ? depth_ : s_.out_c,
+                                                      transposed ? s_.out_c : depth_);
+    for (std::int64_t plane = 0; plane < kPlanes; ++plane) {
+      packed->pack(plane, {u->at(plane, 0), depth_, transposed});
+    }
+    return packed;
+  }
 
   template <class F>
-  void forward(const T* x, const Planes& u, const T* bias, F activation, T* y) const {
+  void forward(const T* x, const Filter& u, const T* bias, F activation, T* y) const {
     for_blocks([&](const Images& images, const Planes& v, const Planes& products) {
       transform_input(x, images, v);
-      multiply({v}, {u, true}, T(0), products);
+      times_filter(v, u, true, products);
       fold_output(products, images, bias ? bias : zeros_.data(), activation, y);
     });
   }
 
   template <class F>
-  void grad_x(const T* gy, const Planes& u, const T* bias, F activation, T* gx) const {
+  void grad_x(const T* gy, const Filter& u, const T* bias, F activation, T* gx) const {
     for_blocks([&](const Images& images, const Planes& v, const Planes& spread) {
       spread_output(gy, images, spread);
-      multiply({spread}, {u}, T(0), v);
+      times_filter(spread, u, false, v);
       gather_input(v, images, bias ? bias : zeros_.data(), activation, gx);
     });
   }
@@ -143,6 +160,15 @@ class WinogradConv {
       const T* columns = b.transposed ? b.planes.at(plane, begin) : b.planes.at(plane, 0) + begin;
       gemm<T>(out.rows, end - begin, a.cols(), {a.planes.at(plane, 0), a.planes.cols, a.transposed},
               {columns, b.planes.cols, b.transposed}, beta, out.at(plane, 0) + begin, out.cols);
+    }
+  }
+
+  static void times_filter(const Planes& a, const Filter& u, bool transposed, const Planes& out) {
+    if (u.packed) {
+      gemm<T>(kPlanes, a.rows, a.data(), a.cols, a.rows * a.cols, *u.packed, out.data(), out.cols,
+              out.rows * out.cols);
+    } else {
+      multiply({a}, {*u.planes, transposed}, T(0), out);
     }
   }
 

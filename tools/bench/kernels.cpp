@@ -1,6 +1,7 @@
 #include <set>
 
 #include "autograd/grad.h"
+#include "tensor/backend.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
@@ -23,12 +24,17 @@ void bench_linear_layers(BenchReport& report, const Config& config, std::int64_t
     const Tensor& w = parameter.value();
     if (w.ndim() != 2 || !seen.emplace(w.size(0), w.size(1)).second) return;
     const Tensor x = random.normal({batch, w.size(1)});
-    report.measure({.suite = "kernels",
-                    .name = config.preset + ".linear",
-                    .part = fmt::format("{}->{}", w.size(1), w.size(0)),
-                    .batch = batch,
-                    .gflop = gigaflop(batch * w.numel())},
-                   [&] { linear(x, w, {}); });
+    const auto measure = [&](const char* name) {
+      report.measure({.suite = "kernels",
+                      .name = config.preset + name,
+                      .part = fmt::format("{}->{}", w.size(1), w.size(0)),
+                      .batch = batch,
+                      .gflop = gigaflop(batch * w.numel())},
+                     [&] { linear(x, w, {}); });
+    };
+    measure(".linear");
+    const HeldWeights held({w});
+    measure(".linear_held");
   };
   model.E.visit("", visitor);
   model.Q.denoiser().visit("", visitor);
@@ -50,9 +56,14 @@ void bench_convolution(BenchReport& report, const std::string& preset, const Con
   const auto pull = [&] { conv2d_forward(s, image, filter); };
   const auto push = [&] { conv2d_grad_x(s, small, filter); };
   // A transposed convolution runs a convolution's passes the other way round.
-  measure("forward", layer.transposed ? std::function<void()>(push) : pull);
-  measure("grad_x", layer.transposed ? std::function<void()>(pull) : push);
+  const auto forward = layer.transposed ? std::function<void()>(push) : pull;
+  const auto grad_x = layer.transposed ? std::function<void()>(pull) : push;
+  measure("forward", forward);
+  measure("grad_x", grad_x);
   measure("grad_w", [&] { conv2d_grad_w(s, small, image); });
+  const HeldWeights held({filter});  // as in a chain
+  measure("forward_held", forward);
+  measure("grad_x_held", grad_x);
 }
 
 void bench_instance_norm(BenchReport& report, const std::string& preset, const Shape& shape) {
