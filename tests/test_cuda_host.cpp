@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "tensor/cuda/launch.h"
 #include "tensor/ops.h"
@@ -52,6 +53,38 @@ void blas_gemm(const GemmCall& call) {
   }
 }
 
+/// cublasLtMatmul with CUBLASLT_EPILOGUE_BIAS by its definition: D = op(A) op(B) + bias, matrices stored
+/// column-major as their layouts say, one bias for each row of D.
+template <class T>
+void lt_matmul(const LtProduct& p, const GemmCall& call, const Tensor& bias) {
+  const auto rows = [](const LtProduct::Layout& l, bool transposed) { return transposed ? l.cols : l.rows; };
+  const auto cols = [](const LtProduct::Layout& l, bool transposed) { return transposed ? l.rows : l.cols; };
+  const std::uint64_t inner = cols(p.A, p.transposed_a);
+  REQUIRE(rows(p.B, p.transposed_b) == inner);
+  REQUIRE(rows(p.A, p.transposed_a) == p.D.rows);
+  REQUIRE(cols(p.B, p.transposed_b) == p.D.cols);
+  REQUIRE(bias.numel() == static_cast<std::int64_t>(p.D.rows));
+  for (const LtProduct::Layout* l : {&p.A, &p.B, &p.D}) {
+    REQUIRE(l->rows >= 1);
+    REQUIRE(l->cols >= 1);
+    REQUIRE(l->ld >= static_cast<std::int64_t>(l->rows));
+  }
+  const auto at = [](const LtProduct::Layout& l, bool transposed, std::uint64_t i, std::uint64_t j) {
+    if (transposed) std::swap(i, j);
+    REQUIRE((i < l.rows && j < l.cols));
+    return i + static_cast<std::uint64_t>(l.ld) * j;
+  };
+  const T *A = static_cast<const T*>(call.A.data), *B = static_cast<const T*>(call.B.data);
+  for (std::uint64_t j = 0; j < p.D.cols; ++j) {
+    for (std::uint64_t i = 0; i < p.D.rows; ++i) {
+      T sum = bias.data<T>()[i];
+      for (std::uint64_t k = 0; k < inner; ++k)
+        sum += A[at(p.A, p.transposed_a, i, k)] * B[at(p.B, p.transposed_b, k, j)];
+      static_cast<T*>(call.C)[at(p.D, false, i, j)] = sum;
+    }
+  }
+}
+
 /// Stands for the CPU and multiplies by the calls that the CUDA backend makes of a product: so the products
 /// that come here are just those that tensor/ops.cpp passes to a backend.
 class BlasCalls final : public ObservedBackend {
@@ -59,11 +92,17 @@ class BlasCalls final : public ObservedBackend {
   explicit BlasCalls(int& count)
       : ObservedBackend(backend(Device{}), [](const char*, const Tensor&, const auto& call) { call(); }),
         count_(count) {}
-  void gemm(const Tensor& a, const Tensor& b, const Epilogue&, const Tensor& out) override {
+  void gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) override {
     ++count_;
     out.fill(99.0);
     const GemmCall call = gemm_call(a, b, out);
-    out.dtype() == Dtype::f32 ? blas_gemm<float>(call) : blas_gemm<double>(call);
+    if (lt_finishes(epilogue, out)) {
+      const LtProduct product = lt_product(call, epilogue.bias->raw());
+      out.dtype() == Dtype::f32 ? lt_matmul<float>(product, call, *epilogue.bias)
+                                : lt_matmul<double>(product, call, *epilogue.bias);
+    } else {
+      out.dtype() == Dtype::f32 ? blas_gemm<float>(call) : blas_gemm<double>(call);
+    }
   }
 
  private:
@@ -191,6 +230,62 @@ TEST_CASE("linear layers of all layouts: x w^T") {
       }
     }
   }
+}
+
+TEST_CASE("linear layers with a bias, as one cublasLt call") {
+  for (const Dtype dtype : {Dtype::f32, Dtype::f64}) {
+    for (const std::int64_t rows : {1, 3}) {
+      for (const std::int64_t in : {1, 5}) {
+        for (const std::int64_t out : {1, 2, 3}) {
+          const Tensor bias = integers({out}, dtype, 77);
+          const Values added = bias.to_vector<double>();
+          for (const Tensor& x : layouts({rows, in}, dtype)) {
+            for (const Tensor& w : layouts({out, in}, dtype)) {
+              Values wanted = product(x, w.transpose(0, 1));
+              for (std::size_t i = 0; i < wanted.size(); ++i) wanted[i] += added[i % added.size()];
+              int calls = 0;
+              const BackendOverride blas(Device{}, std::make_unique<BlasCalls>(calls));
+              if (linear(x, w, bias).to_vector<double>() == wanted && calls == 1) continue;
+              FAIL_CHECK("x ", x.shape().str(), " strides ", x.strides().str(), ", w ", w.shape().str(),
+                         " strides ", w.strides().str(), ", ", calls, " calls");
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("cublasLt finishes a product with a bias alone") {
+  const Tensor matrix = Tensor::zeros({2, 3}), batch = Tensor::zeros({2, 2, 3}), bias = Tensor::zeros({3});
+  const Unary leaky{UnaryOp::leaky_relu, 0.2};
+  CHECK(lt_finishes({&bias, nullptr}, matrix));
+  CHECK_FALSE(lt_finishes({&bias, &leaky}, matrix));
+  CHECK_FALSE(lt_finishes({nullptr, &leaky}, matrix));
+  CHECK_FALSE(lt_finishes({}, matrix));
+  CHECK_FALSE(lt_finishes({&bias, nullptr}, batch));
+}
+
+TEST_CASE("an algorithm is chosen anew where an address is less aligned") {
+  const auto aligned = [](std::uintptr_t address) {
+    return alignment(reinterpret_cast<const void*>(address));
+  };
+  CHECK(aligned(0x7f0000000400) == 256);
+  CHECK(aligned(0x7f0000000100) == 256);
+  CHECK(aligned(0x7f0000000110) == 16);
+  CHECK(aligned(0x7f0000000008) == 8);
+  CHECK(aligned(0x7f0000000004) == 4);
+  CHECK(aligned(0x7f00000000c0) == 64);
+
+  const Tensor x = Tensor::zeros({4, 64}), w = Tensor::zeros({8, 64}), out = Tensor::zeros({2, 8});
+  const auto key = [&](const Tensor& rows, const Tensor& bias) {
+    return lt_product(gemm_call(rows, w.transpose(0, 1), out.narrow(0, 0, rows.size(0))), bias.raw());
+  };
+  const Tensor biases = Tensor::zeros({16}), bias = biases.narrow(0, 0, 8);
+  CHECK(key(x.narrow(0, 0, 2), bias) == key(x.narrow(0, 2, 2), bias));  // 512 bytes on
+  CHECK_FALSE(key(x.narrow(0, 0, 2), bias) == key(x.narrow(0, 2, 1), bias));
+  CHECK_FALSE(key(x.narrow(0, 0, 2), bias) == key(x.narrow(1, 1, 63).narrow(0, 0, 2), bias));
+  CHECK_FALSE(key(x.narrow(0, 0, 2), bias) == key(x.narrow(0, 0, 2), biases.narrow(0, 1, 8)));
 }
 
 TEST_CASE("products without elements or without terms reach no library") {

@@ -5,17 +5,26 @@
 #include "tensor/error.h"
 
 namespace damc {
+namespace {
 
-Blas::Blas(cudaStream_t stream) {
+constexpr std::size_t kWorkspaceBytes = std::size_t{32} << 20;  // what cuBLAS's guide gives for Hopper
+
+}  // namespace
+
+Blas::Blas(CudaMemory& memory)
+    : workspace_(memory, kWorkspaceBytes), lt_(memory.stream(), workspace_.data(), workspace_.bytes()) {
   check_cublas(cublasCreate(&handle_), "cublasCreate");
-  check_cublas(cublasSetStream(handle_, stream), "cublasSetStream");
+  check_cublas(cublasSetStream(handle_, memory.stream()), "cublasSetStream");
+  // After the stream, which would put the library's own workspace back.
+  check_cublas(cublasSetWorkspace(handle_, workspace_.data(), workspace_.bytes()), "cublasSetWorkspace");
   check_cublas(cublasSetMathMode(handle_, CUBLAS_PEDANTIC_MATH), "cublasSetMathMode");
 }
 
 Blas::~Blas() { cublasDestroy(handle_); }
 
-void Blas::gemm(const Tensor& a, const Tensor& b, const Tensor& out) {
+bool Blas::gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) {
   const GemmCall call = gemm_call(a, b, out);
+  if (lt_finishes(epilogue, out) && lt_.multiply(call, *epilogue.bias)) return true;
   const bool f32 = out.dtype() == Dtype::f32;
   const float one_f = 1.0f, zero_f = 0.0f;
   const double one_d = 1.0, zero_d = 0.0;
@@ -23,14 +32,17 @@ void Blas::gemm(const Tensor& a, const Tensor& b, const Tensor& out) {
   const auto order = [](const GemmCall::Operand& operand) {
     return operand.transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
   };
-  check_cublas(
-      cublasGemmStridedBatchedEx_64(
-          handle_, order(call.A), order(call.B), call.m, call.n, call.k,
-          f32 ? static_cast<const void*>(&one_f) : &one_d, call.A.data, type, call.A.ld, call.A.batch_stride,
-          call.B.data, type, call.B.ld, call.B.batch_stride,
-          f32 ? static_cast<const void*>(&zero_f) : &zero_d, call.C, type, call.ldc, call.batch_stride_c,
-          call.batches, f32 ? CUBLAS_COMPUTE_32F_PEDANTIC : CUBLAS_COMPUTE_64F_PEDANTIC, CUBLAS_GEMM_DEFAULT),
-      fmt::format("product of {} and {}", a.shape().str(), b.shape().str()));
+  const cublasStatus_t status = cublasGemmStridedBatchedEx_64(
+      handle_, order(call.A), order(call.B), call.m, call.n, call.k,
+      f32 ? static_cast<const void*>(&one_f) : &one_d, call.A.data, type, call.A.ld, call.A.batch_stride,
+      call.B.data, type, call.B.ld, call.B.batch_stride, f32 ? static_cast<const void*>(&zero_f) : &zero_d,
+      call.C, type, call.ldc, call.batch_stride_c, call.batches,
+      f32 ? CUBLAS_COMPUTE_32F_PEDANTIC : CUBLAS_COMPUTE_64F_PEDANTIC, CUBLAS_GEMM_DEFAULT);
+  if (status != CUBLAS_STATUS_SUCCESS) {
+    check_cublas(status,
+                 fmt::format("{} product of {} and {}", name(out.dtype()), a.shape().str(), b.shape().str()));
+  }
+  return false;
 }
 
 }  // namespace damc

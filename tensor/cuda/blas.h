@@ -1,24 +1,29 @@
-/// Matrix products through cuBLAS.
+/// Matrix products: through cublasLt where it can add the bias in the same pass, through cuBLAS otherwise.
 #pragma once
 
 #include <cublas_v2.h>
 
-#include "tensor/tensor.h"
+#include "tensor/cuda/blas_lt.h"
+#include "tensor/cuda/memory.h"
 
 namespace damc {
 
 class Blas {
  public:
-  explicit Blas(cudaStream_t stream);
+  /// Everything is queued on memory's stream.
+  explicit Blas(CudaMemory& memory);
   ~Blas();
   Blas(const Blas&) = delete;
   Blas& operator=(const Blas&) = delete;
 
-  /// out = a b, the operands as Backend::gemm takes them; f32 products are true f32.
-  void gemm(const Tensor& a, const Tensor& b, const Tensor& out);
+  /// out = a b, the operands as Backend::gemm takes them; f32 products are true f32. Whether the epilogue is
+  /// in it already: out = a b + bias.
+  bool gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out);
 
  private:
+  CudaBlock workspace_;
   cublasHandle_t handle_ = nullptr;
+  BlasLt lt_;
 };
 
 }  // namespace damc

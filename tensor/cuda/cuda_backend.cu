@@ -15,7 +15,7 @@ namespace {
 class CudaBackend final : public SharedKernels<CudaExecutor> {
  public:
   explicit CudaBackend(int index)
-      : memory_(index), blas_(memory_.stream()), convolutions_(memory_.stream(), ConvPolicy{}) {
+      : memory_(index), blas_(memory_), convolutions_(memory_.stream(), ConvPolicy{}) {
     exec_ = CudaExecutor(memory_.stream(), memory_.processors());
   }
 
@@ -29,8 +29,7 @@ class CudaBackend final : public SharedKernels<CudaExecutor> {
   std::size_t bytes_reserved() const override { return memory_.bytes_reserved(); }
 
   void gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) override {
-    blas_.gemm(a, b, out);
-    finish(epilogue, out);
+    if (!blas_.gemm(a, b, epilogue, out)) finish(epilogue, out);
   }
 
   void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Epilogue& epilogue,

@@ -1,6 +1,7 @@
 #include "tensor/cuda/launch.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace damc {
 namespace {
@@ -62,6 +63,31 @@ GemmCall gemm_call(const Tensor& a, const Tensor& b, const Tensor& out) {
           .C = out.raw(),
           .ldc = columns,
           .batch_stride_c = rows * columns};
+}
+
+LtProduct lt_product(const GemmCall& call, const void* bias) {
+  const auto layout = [](std::int64_t rows, std::int64_t cols, bool transposed, std::int64_t ld) {
+    if (transposed) std::swap(rows, cols);
+    return LtProduct::Layout{static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(cols), ld};
+  };
+  return {.A = layout(call.m, call.k, call.A.transposed, call.A.ld),
+          .B = layout(call.k, call.n, call.B.transposed, call.B.ld),
+          .D = layout(call.m, call.n, false, call.ldc),
+          .transposed_a = call.A.transposed,
+          .transposed_b = call.B.transposed,
+          .alignment_a = alignment(call.A.data),
+          .alignment_b = alignment(call.B.data),
+          .alignment_d = alignment(call.C),
+          .alignment_bias = alignment(bias)};
+}
+
+bool lt_finishes(const Epilogue& epilogue, const Tensor& out) {
+  return epilogue.bias && !epilogue.activation && out.ndim() == 2;
+}
+
+unsigned alignment(const void* address) {
+  const auto bits = reinterpret_cast<std::uintptr_t>(address) | 256u;
+  return static_cast<unsigned>(bits & (~bits + 1));
 }
 
 ConvDescriptors conv_descriptors(const ConvGeometry& s, Channels channels) {

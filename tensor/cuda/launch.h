@@ -3,11 +3,11 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstdint>
 
-#include "tensor/conv_geometry.h"
+#include "tensor/backend.h"
 #include "tensor/cuda/loops.h"
-#include "tensor/tensor.h"
 
 namespace damc {
 
@@ -44,6 +44,30 @@ struct GemmCall {
 };
 /// a [.., M, K], b [.., K, N] with unit stride in one of the last two dimensions; out [.., M, N] contiguous.
 GemmCall gemm_call(const Tensor& a, const Tensor& b, const Tensor& out);
+
+/// The same product as cublasLt takes it, its bias added on the way: D = op(A) op(B) + bias, column-major,
+/// one bias for each row of D. A layout is that of the matrix as it is stored, before op().
+struct LtProduct {
+  struct Layout {
+    std::uint64_t rows, cols;
+    std::int64_t ld;
+    auto operator<=>(const Layout&) const = default;
+  };
+  Layout A, B, D;
+  bool transposed_a, transposed_b;
+  /// Bytes that the operands' addresses are multiples of; an algorithm is only good for what it was told.
+  unsigned alignment_a, alignment_b, alignment_d, alignment_bias;
+  auto operator<=>(const LtProduct&) const = default;
+};
+/// What there is to choose an algorithm by: equal calls on equal addresses or others as well aligned are equal.
+LtProduct lt_product(const GemmCall& call, const void* bias);
+
+/// Whether cublasLt can finish a product in its own pass. It offers bias alone, but neither of the activations
+/// that ride here: with one, a pass after the product is needed anyway, which then adds the bias, too.
+bool lt_finishes(const Epilogue& epilogue, const Tensor& out);
+
+/// The largest power of two, at most 256, that divides the address.
+unsigned alignment(const void* address);
 
 /// Where the channels lie in memory: last, as everywhere in this engine (N,H,W,C), or second (N,C,H,W).
 enum class Channels { last, second };

@@ -37,4 +37,21 @@ class CudaMemory {
   std::size_t in_use_ = 0;
 };
 
+/// A block of device memory while this lives, in stream order: what is queued before it goes may still use it.
+class CudaBlock {
+ public:
+  CudaBlock(CudaMemory& memory, std::size_t bytes)
+      : memory_(memory), bytes_(bytes), data_(memory.allocate(bytes)) {}
+  ~CudaBlock() { memory_.release(data_, bytes_); }
+  CudaBlock(const CudaBlock&) = delete;
+  CudaBlock& operator=(const CudaBlock&) = delete;
+  void* data() const { return data_; }
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  CudaMemory& memory_;
+  std::size_t bytes_;
+  void* data_;
+};
+
 }  // namespace damc
