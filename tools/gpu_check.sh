@@ -61,7 +61,7 @@ if [ "$built" = no ]; then
     cmake --build "$build" -j "$(nproc)"' && built=yes
 fi
 
-part host_tests 60 'ctest --test-dir "$build" --no-tests=error --output-on-failure -R "^(cuda_host|cuda_grids|cudnn|guarded)$"'
+part host_tests 60 'ctest --test-dir "$build" --no-tests=error --output-on-failure -R "^(cuda_host|cuda_grids|cudnn|curand|guarded)$"'
 
 part device_tests 180 '
   "$build/tests/test_device_parity" -d | tee "$work/device.txt"
