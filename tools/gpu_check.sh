@@ -22,11 +22,6 @@ trap 'rm -rf "$work"' EXIT
 name=$(cut -d, -f1 <<<"$gpu" | tr '[:upper:]' '[:lower:]' | tr -cs 'a-z0-9\n' - | sed 's/^-//; s/-$//')
 results=tools/bench/results/$(date +%Y-%m-%d)-$name
 export build work damc=$build/bin/damc report=tools/bench/gpu_report.py
-# cuDNN from pip, where the toolkit has none.
-toolkit=$(dirname "$(dirname "$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)")")
-if [ -z "${CUDNN_ROOT:-}" ] && [ ! -e "$toolkit/include/cudnn.h" ]; then
-  CUDNN_ROOT=$(python3 -c 'import nvidia.cudnn as c; print(list(c.__path__)[0])' 2>/dev/null) && export CUDNN_ROOT
-fi
 echo "gpu_check: $gpu"
 
 # part NAME SECONDS SCRIPT: runs a script under a time limit and notes how it went. Exit code 77 means skipped.
