@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds, and runs every test.
-#   tools/test.sh             release build, in build/
+# Installs what is missing, builds, and runs every test; with those that need a GPU where there is one.
+#   tools/test.sh             release build in build/, or where there is a GPU that with CUDA in build-cuda/
 #   tools/test.sh --sanitize  AddressSanitizer and UndefinedBehaviorSanitizer, in build-dev/
 set -euo pipefail
 cd "$(dirname "$0")/.."
-
-preset=release folder=build
-if [ "${1:-}" = --sanitize ]; then preset=dev folder=build-dev; fi
+. tools/choose_device.sh
 
 tools/setup.sh
-cmake --preset "$preset" -G Ninja >/dev/null
-cmake --build "$folder" -j "$(nproc)"
-ctest --test-dir "$folder" --output-on-failure
+if [ "${1:-}" = --sanitize ]; then
+  build=build-dev
+  cmake --preset dev -G Ninja >/dev/null
+else
+  choose_device
+fi
+cmake --build "$build" -j "$(nproc)"
+ctest --test-dir "$build" --output-on-failure

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# tools/choose_device.sh on machines of every kind: their nvidia-smi, nvcc and cmake are played by scripts.
+#   tests/test_choose_device.sh
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failures=0
+
+# expect WANTED SCRIPTS...: what is printed and set on a machine that has these scripts. NAME.KIND plays NAME.
+expect() {
+  local wanted=$1 machine=$work/machine name got
+  rm -rf "$machine"
+  mkdir -p "$machine"
+  for name in bash sed; do ln -s "$(command -v "$name")" "$machine/$name"; done
+  for name in "${@:2}"; do cp "$work/$name" "$machine/${name%%.*}"; done
+  got=$(PATH=$machine CUDA_HOME=$work/none bash -euo pipefail -c '
+    . "$1/tools/choose_device.sh"
+    choose_device
+    echo "$preset $build $device"' - "$root" 2>&1) || got+=" (exit $?)"
+  [ "$got" = "$wanted" ] && return
+  printf 'with %s\n  wanted: %s\n  got:    %s\n' "${*:2}" "$wanted" "$got"
+  failures=1
+}
+
+script() { printf '#!/usr/bin/env bash\n%s\n' "$2" >"$work/$1" && chmod +x "$work/$1"; }
+script nvidia-smi 'echo "GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-1)"; echo "GPU 1: other"'
+script nvidia-smi.none 'echo "No devices found."'
+script nvidia-smi.broken 'echo "NVIDIA-SMI has failed" >&2; exit 9'
+script nvcc ':'
+script cmake '[ "$2" = release ] || [ -n "$CUDACXX" ]'
+script cmake.no_cudnn '
+[ "$2" = cuda ] || exit 0
+printf "%s\n" "-- Found OpenMP" "CMake Error at CMakeLists.txt:55 (message):" "  DAMC_CUDA is on and cuDNN 9 was not found" "" >&2
+exit 1'
+
+cpu=$'release build cpu'
+expect "device: cpu (nvidia-smi finds no GPU)"$'\n'"$cpu" cmake
+expect "device: cpu (nvidia-smi finds no GPU)"$'\n'"$cpu" nvidia-smi.none nvcc cmake
+expect "device: cpu (nvidia-smi finds no GPU)"$'\n'"$cpu" nvidia-smi.broken nvcc cmake
+expect "device: cpu (there is a GPU, but no nvcc; install the CUDA toolkit 12.8 or newer, or set CUDA_HOME)"$'\n'"$cpu" \
+  nvidia-smi cmake
+expect "device: cpu (there is a GPU, but 'cmake --preset cuda' fails: DAMC_CUDA is on and cuDNN 9 was not found)"$'\n'"$cpu" \
+  nvidia-smi nvcc cmake.no_cudnn
+expect "device: cuda (GPU 0: NVIDIA H100 80GB HBM3, nvcc and cuDNN are there)"$'\n'"cuda build-cuda cuda" nvidia-smi nvcc cmake
+DAMC_DEVICE=cpu expect "device: cpu (DAMC_DEVICE=cpu)"$'\n'"$cpu" nvidia-smi nvcc cmake
+exit $failures
