@@ -23,6 +23,25 @@ class UserError : public Error {
   using Error::Error;
 };
 
+/// A device has no more memory. The message is one line with what was asked for and what is free.
+class OutOfMemory : public Error {
+ public:
+  /// Bytes of a request and of the device: `free` for this program, all of it, and what this program uses.
+  struct Bytes {
+    std::size_t asked, free, total, in_use;
+  };
+  OutOfMemory(const std::string& device, const Bytes& b)
+      : Error(fmt::format(
+            "{} is out of memory: {:.1f} MiB asked for, {:.1f} of {:.1f} MiB free, {:.1f} in use here",
+            device, mebibytes(b.asked), mebibytes(b.free), mebibytes(b.total), mebibytes(b.in_use))),
+        bytes(b) {}
+
+  const Bytes bytes;
+
+ private:
+  static double mebibytes(std::size_t count) { return static_cast<double>(count) / 1048576.0; }
+};
+
 /// Throws UserError("<message>\nhint: <hint>"); the hint may be empty.
 [[noreturn]] inline void user_error(const std::string& message, const std::string& hint = "") {
   throw UserError(hint.empty() ? message : message + "\nhint: " + hint);

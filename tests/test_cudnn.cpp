@@ -13,8 +13,10 @@ namespace {
 
 void check_passes(const ConvGeometry& s) {
   for (const Dtype dtype : {Dtype::f32, Dtype::f64}) {
-    for (const ConvPass pass : {ConvPass::forward, ConvPass::grad_x, ConvPass::grad_w})
-      CHECK_NOTHROW(check_convolution(pass, s, dtype));
+    for (const Channels channels : conv_layouts(dtype)) {
+      for (const ConvPass pass : {ConvPass::forward, ConvPass::grad_x, ConvPass::grad_w})
+        CHECK_NOTHROW(check_convolution(pass, s, dtype, channels));
+    }
   }
 }
 
@@ -63,7 +65,7 @@ TEST_CASE("the library does refuse what does not fit, and says what it was") {
   ConvGeometry s = conv_geometry({2, 6, 5, 3}, {4, 3, 3, 3}, 1, 1);
   ++s.out_h;
   for (const ConvPass pass : {ConvPass::forward, ConvPass::grad_x, ConvPass::grad_w}) {
-    CHECK_THROWS_WITH_AS(check_convolution(pass, s, Dtype::f32),
+    CHECK_THROWS_WITH_AS(check_convolution(pass, s, Dtype::f32, Channels::last),
                          doctest::Contains("image [2, 6, 5, 3], filter [4, 3, 3, 3], output [2, 7, 5, 4]"),
                          Error);
   }

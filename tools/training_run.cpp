@@ -5,6 +5,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "damc/fitting_batch.h"
 #include "damc/metrics.h"
 #include "tensor/error.h"
 #include "tensor/file.h"
@@ -112,6 +113,7 @@ void TrainingRun::run() {
     return done_ == c.iterations || (interval > 0 && done_ % interval == 0);
   };
   StatusLine status(done_, c.iterations);
+  fixed_bytes_ = backend(model_->device).bytes_in_use();
   while (done_ < c.iterations) {
     batches_->fill(done_, pixels);
     const IterationStats stats = iterate(Tensor::from(pixels, shape).to(model_->device));
@@ -142,6 +144,8 @@ void TrainingRun::run() {
 IterationStats TrainingRun::iterate(const Tensor& x) {
   try {
     return trainer_->iterate(done_, x);
+  } catch (const OutOfMemory& error) {
+    throw Error(out_of_memory_line(error, model_->config.batch, fixed_bytes_));
   } catch (const Error& error) {
     const std::int64_t saved = newest_state(folder_);
     throw Error(fmt::format("{}\nhint: {}; smaller learning rates or step sizes may help", error.what(),

@@ -39,6 +39,7 @@ class TrainingRun {
   std::unique_ptr<Trainer> trainer_;
   std::unique_ptr<Batches> batches_;
   std::int64_t done_;
+  std::size_t fixed_bytes_ = 0;  // in use before the first batch
 };
 
 }  // namespace damc

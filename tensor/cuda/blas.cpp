@@ -12,7 +12,9 @@ constexpr std::size_t kWorkspaceBytes = std::size_t{32} << 20;  // what cuBLAS's
 }  // namespace
 
 Blas::Blas(CudaMemory& memory)
-    : workspace_(memory, kWorkspaceBytes), lt_(memory.stream(), workspace_.data(), workspace_.bytes()) {
+    : memory_(memory),
+      workspace_(memory, kWorkspaceBytes),
+      lt_(memory.stream(), workspace_.data(), workspace_.bytes()) {
   check_cublas(cublasCreate(&handle_), "cublasCreate");
   check_cublas(cublasSetStream(handle_, memory.stream()), "cublasSetStream");
   // After the stream, which would put the library's own workspace back.
@@ -23,6 +25,7 @@ Blas::Blas(CudaMemory& memory)
 Blas::~Blas() { cublasDestroy(handle_); }
 
 bool Blas::gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) {
+  memory_.use_device();
   const GemmCall call = gemm_call(a, b, out);
   if (lt_finishes(epilogue, out) && lt_.multiply(call, *epilogue.bias)) return true;
   const bool f32 = out.dtype() == Dtype::f32;

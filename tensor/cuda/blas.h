@@ -21,6 +21,7 @@ class Blas {
   bool gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out);
 
  private:
+  CudaMemory& memory_;
   CudaBlock workspace_;
   cublasHandle_t handle_ = nullptr;
   BlasLt lt_;

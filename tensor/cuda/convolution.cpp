@@ -1,8 +1,10 @@
 #include "tensor/cuda/convolution.h"
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
+#include "tensor/cuda/check.h"
 #include "tensor/cuda/launch.h"
 #include "tensor/error.h"
 
@@ -109,9 +111,9 @@ PassAttributes attributes(ConvPass pass) {
 }
 
 /// A pass as the library's operation, with the descriptors it consists of; the operation is the last.
-std::vector<Descriptor> make_operation(ConvPass pass, const ConvGeometry& s, Dtype dtype,
+std::vector<Descriptor> make_operation(ConvPass pass, const ConvGeometry& s, Dtype dtype, Channels channels,
                                        const std::string& what) {
-  const ConvDescriptors d = conv_descriptors(s, conv_channels(dtype));
+  const ConvDescriptors d = conv_descriptors(s, channels);
   const PassAttributes a = attributes(pass);
   std::vector<Descriptor> parts;
   parts.push_back(tensor_descriptor(kX, dtype, d.x_dims, d.x_strides, what));
@@ -145,9 +147,9 @@ struct Graph {
   cudnnBackendDescriptor_t raw() const { return parts.back().raw(); }
 };
 
-Graph make_graph(cudnnHandle_t handle, ConvPass pass, const ConvGeometry& s, Dtype dtype,
+Graph make_graph(cudnnHandle_t handle, ConvPass pass, const ConvGeometry& s, Dtype dtype, Channels channels,
                  const std::string& what) {
-  Graph graph{make_operation(pass, s, dtype, what)};
+  Graph graph{make_operation(pass, s, dtype, channels, what)};
   Descriptor whole(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, what);
   whole.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, handle)
       .set(CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, graph.raw())
@@ -182,8 +184,9 @@ std::vector<Descriptor> suggest(const Graph& graph, cudnnBackendHeurMode_t mode,
   return configs;
 }
 
-/// Whether an engine keeps to the policy, by the notes the library attaches to it.
-bool allowed(const Descriptor& config, const ConvPolicy& policy, const std::string& what) {
+/// Whether an engine computes in the operands' type and gives the same bits at every run, by the notes that the
+/// library attaches to it.
+bool allowed(const Descriptor& config, const std::string& what) {
   const Descriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR, what);
   cudnnBackendDescriptor_t raw = engine.raw();
   std::int64_t count = 0;
@@ -194,33 +197,13 @@ bool allowed(const Descriptor& config, const ConvPolicy& policy, const std::stri
   check_cudnn(cudnnBackendGetAttribute(raw, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
                                        static_cast<std::int64_t>(notes.size()), &count, notes.data()),
               what);
-  for (std::size_t i = 0; i < static_cast<std::size_t>(count) && i < notes.size(); ++i) {
-    const bool reduced = notes[i] == CUDNN_NUMERICAL_NOTE_TENSOR_CORE ||
-                         notes[i] == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS ||
-                         notes[i] == CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION;
-    if (reduced && !policy.tensor_cores) return false;
-    if (notes[i] == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC && policy.deterministic) return false;
-  }
-  return true;
+  constexpr cudnnBackendNumericalNote_t refused[] = {
+      CUDNN_NUMERICAL_NOTE_TENSOR_CORE, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS,
+      CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION, CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC,
+      CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13};  // tiles so large cost digits
+  const auto end = notes.begin() + std::min(count, static_cast<std::int64_t>(notes.size()));
+  return std::find_first_of(notes.begin(), end, std::begin(refused), std::end(refused)) == end;
 }
-
-/// Device memory for the length of a call, in stream order.
-class Workspace {
- public:
-  Workspace(std::int64_t bytes, cudaStream_t stream, const std::string& what) : stream_(stream) {
-    if (bytes > 0) check_cuda(cudaMallocAsync(&data_, static_cast<std::size_t>(bytes), stream), what);
-  }
-  ~Workspace() {
-    if (data_) cudaFreeAsync(data_, stream_);
-  }
-  Workspace(const Workspace&) = delete;
-  Workspace& operator=(const Workspace&) = delete;
-  void* data() const { return data_; }
-
- private:
-  cudaStream_t stream_;
-  void* data_ = nullptr;
-};
 
 }  // namespace
 
@@ -228,97 +211,72 @@ struct ConvolutionPlans::Plan {
   std::shared_ptr<const Graph> graph;  // what the plan was made from lives as long as it
   Descriptor config;
   Descriptor plan;
+  Channels channels;
   std::int64_t workspace_bytes;
   std::string what;
-
-  void run(cudnnHandle_t handle, cudaStream_t stream, const ConvOperands& operands) const {
-    const Workspace workspace(workspace_bytes, stream, what);
-    const std::array<std::int64_t, 3> ids{kX, kFilter, kY};
-    const std::array<const void*, 3> pointers{operands.x, operands.filter, operands.y};
-    Descriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, what);
-    pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, 3, ids.data())
-        .set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, 3, pointers.data())
-        .set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, workspace.data())
-        .finalize();
-    check_cudnn(cudnnBackendExecute(handle, plan.raw(), pack.raw()), what);
-  }
-
-  /// Milliseconds of one run after a first one.
-  float time(cudnnHandle_t handle, cudaStream_t stream, const ConvOperands& operands) const {
-    cudaEvent_t start = nullptr, stop = nullptr;
-    check_cuda(cudaEventCreate(&start), what);
-    check_cuda(cudaEventCreate(&stop), what);
-    run(handle, stream, operands);
-    cudaEventRecord(start, stream);
-    for (int i = 0; i < 3; ++i) run(handle, stream, operands);
-    cudaEventRecord(stop, stream);
-    cudaEventSynchronize(stop);
-    float milliseconds = 0.0f;
-    check_cuda(cudaEventElapsedTime(&milliseconds, start, stop), what);
-    cudaEventDestroy(start);
-    cudaEventDestroy(stop);
-    return milliseconds / 3.0f;
-  }
 };
 
-void check_convolution(ConvPass pass, const ConvGeometry& s, Dtype dtype) {
-  make_operation(pass, s, dtype, describe(pass, s, dtype));
+void check_convolution(ConvPass pass, const ConvGeometry& s, Dtype dtype, Channels channels) {
+  make_operation(pass, s, dtype, channels, describe(pass, s, dtype));
 }
 
-ConvolutionPlans::ConvolutionPlans(cudaStream_t stream, ConvPolicy policy)
-    : stream_(stream), policy_(policy) {
+ConvolutionPlans::ConvolutionPlans(CudaMemory& memory) : memory_(memory) {
   check_cudnn(cudnnCreate(&handle_), "cudnnCreate");
-  check_cudnn(cudnnSetStream(handle_, stream), "cudnnSetStream");
+  check_cudnn(cudnnSetStream(handle_, memory.stream()), "cudnnSetStream");
 }
 
 ConvolutionPlans::~ConvolutionPlans() { cudnnDestroy(handle_); }
 
+Channels ConvolutionPlans::channels(ConvPass pass, const ConvGeometry& s, Dtype dtype) {
+  return plan(pass, s, dtype).channels;
+}
+
 void ConvolutionPlans::run(ConvPass pass, const ConvGeometry& s, Dtype dtype, const ConvOperands& operands) {
+  const Plan& chosen = plan(pass, s, dtype);
+  const CudaBlock workspace(memory_, static_cast<std::size_t>(chosen.workspace_bytes));
+  const std::array<std::int64_t, 3> ids{kX, kFilter, kY};
+  const std::array<const void*, 3> pointers{operands.x, operands.filter, operands.y};
+  Descriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, chosen.what);
+  pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, 3, ids.data())
+      .set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, 3, pointers.data())
+      .set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, workspace.data())
+      .finalize();
+  check_cudnn(cudnnBackendExecute(handle_, chosen.plan.raw(), pack.raw()), chosen.what);
+}
+
+const ConvolutionPlans::Plan& ConvolutionPlans::plan(ConvPass pass, const ConvGeometry& s, Dtype dtype) {
+  memory_.use_device();
   const Key key{
       pass, dtype, {s.n, s.in_h, s.in_w, s.in_c, s.out_c, s.kernel_h, s.kernel_w, s.stride, s.padding}};
-  auto& plan = plans_[key];
-  if (!plan) plan = choose(pass, s, dtype, operands);
-  plan->run(handle_, stream_, operands);
+  auto& found = plans_[key];
+  if (!found) found = choose(pass, s, dtype);
+  return *found;
 }
 
 std::unique_ptr<ConvolutionPlans::Plan> ConvolutionPlans::choose(ConvPass pass, const ConvGeometry& s,
-                                                                 Dtype dtype, const ConvOperands& operands) {
-  constexpr int most_timed = 8;
+                                                                 Dtype dtype) const {
+  constexpr std::int64_t most_workspace = std::int64_t{1} << 30;
   const std::string what = describe(pass, s, dtype);
-  const auto graph = std::make_shared<const Graph>(make_graph(handle_, pass, s, dtype, what));
-  std::unique_ptr<Plan> best;
-  float best_time = 0.0f;
-  int timed = 0;
-  for (const auto mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
-    for (Descriptor& config : suggest(*graph, mode, what)) {
-      if (timed == most_timed || !allowed(config, policy_, what)) continue;
-      Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, what);
-      plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, handle_)
-          .set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, CUDNN_TYPE_BACKEND_DESCRIPTOR, config.raw());
-      if (!plan.try_finalize())
-        continue;  // the heuristics also suggest engines that this chip or shape rules out
-      std::int64_t bytes = 0, count = 0;
-      check_cudnn(cudnnBackendGetAttribute(plan.raw(), CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE,
-                                           CUDNN_TYPE_INT64, 1, &count, &bytes),
-                  what);
-      auto candidate = std::make_unique<Plan>(Plan{graph, std::move(config), std::move(plan), bytes, what});
-      float time = 0.0f;
-      try {
-        time = candidate->time(handle_, stream_, operands);
-      } catch (const Error&) {
-        cudaGetLastError();  // an engine that has not the memory for its workspace is no candidate
-        continue;
-      }
-      ++timed;
-      if (!best || time < best_time) {
-        best = std::move(candidate);
-        best_time = time;
+  for (const Channels channels : conv_layouts(dtype)) {
+    const auto graph = std::make_shared<const Graph>(make_graph(handle_, pass, s, dtype, channels, what));
+    for (const auto mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
+      for (Descriptor& config : suggest(*graph, mode, what)) {
+        if (!allowed(config, what)) continue;
+        Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, what);
+        plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, handle_)
+            .set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, CUDNN_TYPE_BACKEND_DESCRIPTOR, config.raw());
+        if (!plan.try_finalize())
+          continue;  // the heuristics also suggest engines that this chip or shape rules out
+        std::int64_t bytes = 0, count = 0;
+        check_cudnn(cudnnBackendGetAttribute(plan.raw(), CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE,
+                                             CUDNN_TYPE_INT64, 1, &count, &bytes),
+                    what);
+        if (bytes > most_workspace) continue;
+        return std::make_unique<Plan>(Plan{graph, std::move(config), std::move(plan), channels, bytes, what});
       }
     }
-    if (best) break;
   }
-  ENSURE(best != nullptr, "cuDNN has no plan for {}", what);
-  return best;
+  throw Error(fmt::format("cuDNN has no plan for {}", what));
 }
 
 }  // namespace damc

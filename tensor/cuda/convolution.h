@@ -1,5 +1,6 @@
-/// cuDNN's convolutions through its graph API: one plan per shape, chosen by timing the library's candidates
-/// once and kept. Layouts are those of launch.h.
+/// cuDNN's convolutions through its graph API: one plan per shape, the first of the library's ranking that
+/// computes in the operands' type and gives the same bits at every run. Plans are not timed: which is fastest may
+/// differ from run to run, and a resumed run must compute what the first one did. Layouts are those of launch.h.
 #pragma once
 
 #include <cudnn.h>
@@ -9,8 +10,8 @@
 #include <tuple>
 
 #include "tensor/conv_geometry.h"
-#include "tensor/cuda/check.h"
-#include "tensor/dtype.h"
+#include "tensor/cuda/launch.h"
+#include "tensor/cuda/memory.h"
 
 namespace damc {
 
@@ -19,15 +20,8 @@ inline constexpr std::int64_t kConvAlignment = 16;
 
 enum class ConvPass { forward, grad_x, grad_w };
 
-/// What the library may do: `tensor_cores` allows TF32 products of f32 operands; `deterministic` asks for the
-/// same bits at every run.
-struct ConvPolicy {
-  bool tensor_cores = false;
-  bool deterministic = true;
-};
-
 /// Device pointers of one call: input-sized, filter-sized and output-sized operand, their channels where
-/// conv_channels(dtype) says. One of them is written.
+/// ConvolutionPlans::channels says. One of them is written.
 struct ConvOperands {
   const void* x;
   const void* filter;
@@ -35,28 +29,30 @@ struct ConvOperands {
 };
 
 /// Has the library check the descriptors of a pass, which needs no GPU. Throws Error where it refuses them.
-void check_convolution(ConvPass pass, const ConvGeometry& s, Dtype dtype);
+void check_convolution(ConvPass pass, const ConvGeometry& s, Dtype dtype, Channels channels);
 
 class ConvolutionPlans {
  public:
-  ConvolutionPlans(cudaStream_t stream, ConvPolicy policy);
+  /// Queues everything on memory's stream.
+  explicit ConvolutionPlans(CudaMemory& memory);
   ~ConvolutionPlans();
   ConvolutionPlans(const ConvolutionPlans&) = delete;
   ConvolutionPlans& operator=(const ConvolutionPlans&) = delete;
 
-  /// Runs one pass. Throws Error with the shapes and the library's message when no plan supports it.
+  /// Where the operands' channels must lie. Throws Error with the shapes where the library has no plan.
+  Channels channels(ConvPass pass, const ConvGeometry& s, Dtype dtype);
+  /// Runs one pass. Throws Error with the shapes and the library's message.
   void run(ConvPass pass, const ConvGeometry& s, Dtype dtype, const ConvOperands& operands);
 
  private:
   struct Plan;
   using Key = std::tuple<ConvPass, Dtype, std::array<std::int64_t, 9>>;
 
-  std::unique_ptr<Plan> choose(ConvPass pass, const ConvGeometry& s, Dtype dtype,
-                               const ConvOperands& operands);
+  const Plan& plan(ConvPass pass, const ConvGeometry& s, Dtype dtype);
+  std::unique_ptr<Plan> choose(ConvPass pass, const ConvGeometry& s, Dtype dtype) const;
 
+  CudaMemory& memory_;
   cudnnHandle_t handle_ = nullptr;
-  cudaStream_t stream_;
-  ConvPolicy policy_;
   std::map<Key, std::unique_ptr<Plan>> plans_;
 };
 

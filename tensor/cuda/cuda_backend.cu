@@ -14,9 +14,8 @@ namespace {
 
 class CudaBackend final : public SharedKernels<CudaExecutor> {
  public:
-  explicit CudaBackend(int index)
-      : memory_(index), blas_(memory_), convolutions_(memory_.stream(), ConvPolicy{}) {
-    exec_ = CudaExecutor(memory_.stream(), memory_.processors());
+  explicit CudaBackend(int index) : memory_(index), blas_(memory_), convolutions_(memory_) {
+    exec_ = CudaExecutor(memory_);
   }
 
   void* allocate(std::size_t bytes) override { return memory_.allocate(bytes); }
@@ -56,12 +55,12 @@ class CudaBackend final : public SharedKernels<CudaExecutor> {
       out.fill(0.0);
       return;
     }
-    const Channels channels = conv_channels(out.dtype());
+    const Channels channels = convolutions_.channels(pass, s, out.dtype());
     // What the library cannot read where it lies is copied. `out` is never cut out of another tensor, so that
     // it is aligned.
     const auto readable = [&](const Tensor& t) {
       if (channels == Channels::second) return t.permute({0, 3, 1, 2}).clone();
-      return reinterpret_cast<std::uintptr_t>(t.raw()) % kConvAlignment == 0 ? t : t.clone();
+      return alignment(t.raw()) >= kConvAlignment ? t : t.clone();
     };
     const Tensor x1 = readable(x), filter1 = readable(filter), y1 = readable(y);
     convolutions_.run(pass, s, out.dtype(), {x1.raw(), filter1.raw(), y1.raw()});

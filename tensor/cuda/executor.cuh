@@ -8,6 +8,7 @@
 #include "tensor/cuda/check.h"
 #include "tensor/cuda/launch.h"
 #include "tensor/cuda/loops.h"
+#include "tensor/cuda/memory.h"
 
 namespace damc {
 
@@ -47,21 +48,24 @@ __global__ void reduce_kernel(std::int64_t outer, std::int64_t reduced, std::int
 class CudaExecutor {
  public:
   CudaExecutor() = default;
-  CudaExecutor(cudaStream_t stream, int processors) : stream_(stream), processors_(processors) {}
+  /// Queues everything on memory's stream.
+  explicit CudaExecutor(CudaMemory& memory) : memory_(&memory) {}
 
   template <class Body>
   void for_each(std::int64_t n, const Body& body) const {
     if (n == 0) return;
-    const LoopLaunch launch = loop_launch(n, processors_);
-    for_each_kernel<<<launch.blocks, launch.threads, 0, stream_>>>(n, body);
+    const LoopLaunch launch = loop_launch(n, memory_->processors());
+    memory_->use_device();
+    for_each_kernel<<<launch.blocks, launch.threads, 0, memory_->stream()>>>(n, body);
     check_cuda(cudaGetLastError(), "elementwise kernel");
   }
 
   template <class Body>
   void for_rows(std::int64_t rows, std::int64_t cols, const Body& body) const {
     if (rows * cols == 0) return;
-    const LoopLaunch launch = loop_launch(rows * cols, processors_);
-    for_rows_kernel<<<launch.blocks, launch.threads, 0, stream_>>>(rows, cols, body);
+    const LoopLaunch launch = loop_launch(rows * cols, memory_->processors());
+    memory_->use_device();
+    for_rows_kernel<<<launch.blocks, launch.threads, 0, memory_->stream()>>>(rows, cols, body);
     check_cuda(cudaGetLastError(), "row kernel");
   }
 
@@ -70,26 +74,29 @@ class CudaExecutor {
     if (outer * inner == 0) return;
     const ReduceLaunch launch = reduce_launch(outer, reduced, inner);
     const std::int64_t chunks = launch.blocks.y;
-    T* partial = out;
-    if (chunks > 1) {
-      const std::size_t bytes = static_cast<std::size_t>(outer * chunks * inner) * sizeof(T);
-      check_cuda(cudaMallocAsync(reinterpret_cast<void**>(&partial), bytes, stream_),
-                 "partial sums of a reduction");
+    if (chunks == 1) {
+      sum_chunks(launch, outer, reduced, inner, body, out);
+      return;
     }
-    reduce_kernel<T><<<size(launch.blocks), size(launch.threads), 0, stream_>>>(outer, reduced, inner,
-                                                                                launch.chunk, body, partial);
-    check_cuda(cudaGetLastError(), "reduction kernel");
-    if (chunks > 1) {
-      for_each(outer * inner, CombineBody<T>{partial, out, chunks, inner});
-      check_cuda(cudaFreeAsync(partial, stream_), "partial sums of a reduction");
-    }
+    const CudaBlock block(*memory_, static_cast<std::size_t>(outer * chunks * inner) * sizeof(T));
+    T* partial = static_cast<T*>(block.data());
+    sum_chunks(launch, outer, reduced, inner, body, partial);
+    for_each(outer * inner, CombineBody<T>{partial, out, chunks, inner});
   }
 
  private:
+  template <class T, class Body>
+  void sum_chunks(const ReduceLaunch& launch, std::int64_t outer, std::int64_t reduced, std::int64_t inner,
+                  const Body& body, T* partial) const {
+    memory_->use_device();
+    reduce_kernel<T><<<size(launch.blocks), size(launch.threads), 0, memory_->stream()>>>(
+        outer, reduced, inner, launch.chunk, body, partial);
+    check_cuda(cudaGetLastError(), "reduction kernel");
+  }
+
   static dim3 size(const GridIndex& index) { return {index.x, index.y, index.z}; }
 
-  cudaStream_t stream_ = nullptr;
-  int processors_ = 1;
+  CudaMemory* memory_ = nullptr;
 };
 
 }  // namespace damc

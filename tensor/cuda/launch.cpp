@@ -90,6 +90,11 @@ unsigned alignment(const void* address) {
   return static_cast<unsigned>(bits & (~bits + 1));
 }
 
+std::vector<Channels> conv_layouts(Dtype dtype) {
+  if (dtype == Dtype::f64) return {Channels::second};
+  return {Channels::last, Channels::second};
+}
+
 ConvDescriptors conv_descriptors(const ConvGeometry& s, Channels channels) {
   return {.x_dims = {s.n, s.in_c, s.in_h, s.in_w},
           .x_strides = image_strides(s.in_c, s.in_h, s.in_w, channels),

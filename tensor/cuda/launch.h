@@ -5,6 +5,7 @@
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <vector>
 
 #include "tensor/backend.h"
 #include "tensor/cuda/loops.h"
@@ -72,8 +73,9 @@ unsigned alignment(const void* address);
 /// Where the channels lie in memory: last, as everywhere in this engine (N,H,W,C), or second (N,C,H,W).
 enum class Channels { last, second };
 
-/// cuDNN convolves doubles with the channels second only.
-inline Channels conv_channels(Dtype dtype) { return dtype == Dtype::f64 ? Channels::second : Channels::last; }
+/// The layouts in which cuDNN may be asked for a convolution, the better first: it convolves doubles with the
+/// channels second only, and for some shapes in true f32 it may have no other engine either.
+std::vector<Channels> conv_layouts(Dtype dtype);
 
 /// Sizes and strides in the order cuDNN wants them: N,C,H,W and K,C,R,S, wherever the channels lie.
 struct ConvDescriptors {

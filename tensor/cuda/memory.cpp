@@ -1,28 +1,21 @@
 #include "tensor/cuda/memory.h"
 
 #include "tensor/cuda/check.h"
-#include "tensor/cuda/cuda_backend.h"
 #include "tensor/error.h"
 
 namespace damc {
-namespace {
-
-int device_count() {
-  int count = 0;
-  return cudaGetDeviceCount(&count) == cudaSuccess ? count : 0;
-}
-
-double mebibytes(std::size_t bytes) { return static_cast<double>(bytes) / 1048576.0; }
-
-}  // namespace
 
 CudaMemory::CudaMemory(int index) : index_(index) {
-  const int count = device_count();
+  int count = 0;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  if (status != cudaSuccess) {
+    user_error(fmt::format("no device cuda:{}: {}", index, cudaGetErrorString(status)), "use --device cpu");
+  }
   if (index >= count) {
     user_error(fmt::format("no device cuda:{}: this machine has {} CUDA devices", index, count),
-               count ? "'damc info' lists them" : "use --device cpu; is the NVIDIA driver loaded?");
+               "'damc info' lists them");
   }
-  check_cuda(cudaSetDevice(index), "cudaSetDevice");
+  use_device();
   check_cuda(cudaDeviceGetAttribute(&processors_, cudaDevAttrMultiProcessorCount, index),
              "multiprocessor count");
   check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate");
@@ -32,21 +25,16 @@ CudaMemory::CudaMemory(int index) : index_(index) {
              "memory pool threshold");
 }
 
+void CudaMemory::use_device() const { check_cuda(cudaSetDevice(index_), "cudaSetDevice"); }
+
 CudaMemory::~CudaMemory() { cudaStreamDestroy(stream_); }
 
 void* CudaMemory::allocate(std::size_t bytes) {
   if (bytes == 0) return nullptr;
+  use_device();
   void* block = nullptr;
   const cudaError_t status = cudaMallocAsync(&block, bytes, stream_);
-  if (status == cudaErrorMemoryAllocation) {
-    cudaGetLastError();  // the failure is reported here and must not show up again at the next launch
-    std::size_t free = 0, total = 0;
-    cudaMemGetInfo(&free, &total);
-    throw Error(fmt::format(
-        "cuda:{} is out of memory: asked for {:.1f} MiB, {:.1f} of {:.1f} MiB are free, {:.1f} in "
-        "use here\nhint: a smaller --batch needs proportionally less",
-        index_, mebibytes(bytes), mebibytes(free), mebibytes(total), mebibytes(in_use_)));
-  }
+  if (status == cudaErrorMemoryAllocation) out_of_memory(bytes);
   check_cuda(status, "cudaMallocAsync");
   in_use_ += bytes;
   return block;
@@ -54,12 +42,13 @@ void* CudaMemory::allocate(std::size_t bytes) {
 
 void CudaMemory::release(void* block, std::size_t bytes) {
   if (!block) return;
-  cudaFreeAsync(block, stream_);
+  cudaFreeAsync(block, stream_);  // unchecked: destructors come here, even after the runtime has shut down
   in_use_ -= bytes;
 }
 
 void CudaMemory::copy(void* to, const void* from, std::size_t bytes, CopyKind kind) {
   if (bytes == 0) return;
+  use_device();
   const bool up = kind == CopyKind::host_to_device;
   check_cuda(cudaMemcpyAsync(to, from, bytes, up ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToHost, stream_),
              fmt::format("copy of {} bytes {} cuda:{}", bytes, up ? "to" : "from", index_));
@@ -68,27 +57,21 @@ void CudaMemory::copy(void* to, const void* from, std::size_t bytes, CopyKind ki
 
 void CudaMemory::synchronize() { check_cuda(cudaStreamSynchronize(stream_), "cudaStreamSynchronize"); }
 
-std::size_t CudaMemory::bytes_reserved() const {
-  std::uint64_t reserved = 0;
-  check_cuda(cudaMemPoolGetAttribute(pool_, cudaMemPoolAttrReservedMemHigh, &reserved), "memory pool size");
-  return reserved;
+std::uint64_t CudaMemory::pool_bytes(cudaMemPoolAttr which) const {
+  std::uint64_t bytes = 0;
+  check_cuda(cudaMemPoolGetAttribute(pool_, which, &bytes), "memory pool size");
+  return bytes;
 }
 
-std::string cuda_summary() {
-  int runtime = 0, driver = 0;
-  cudaRuntimeGetVersion(&runtime);
-  cudaDriverGetVersion(&driver);
-  std::string text = fmt::format("CUDA {}.{}, driver for {}.{}, cuDNN {}", runtime / 1000,
-                                 runtime % 1000 / 10, driver / 1000, driver % 1000 / 10, cudnnGetVersion());
-  for (int i = 0; i < device_count(); ++i) {
-    cudaDeviceProp properties{};
-    check_cuda(cudaGetDeviceProperties(&properties, i), "cudaGetDeviceProperties");
-    text += fmt::format("\n  cuda:{} {}, sm_{}{}, {} multiprocessors, {:.0f} MiB", i, properties.name,
-                        properties.major, properties.minor, properties.multiProcessorCount,
-                        mebibytes(properties.totalGlobalMem));
-  }
-  if (device_count() == 0) text += "\n  no device";
-  return text;
+std::size_t CudaMemory::bytes_reserved() const { return pool_bytes(cudaMemPoolAttrReservedMemHigh); }
+
+/// What the pool keeps but nobody uses is free for this program, though not for others.
+void CudaMemory::out_of_memory(std::size_t asked) const {
+  cudaGetLastError();  // the failure is reported here and must not show up again at the next launch
+  std::size_t free = 0, total = 0;
+  check_cuda(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+  free += pool_bytes(cudaMemPoolAttrReservedMemCurrent) - pool_bytes(cudaMemPoolAttrUsedMemCurrent);
+  throw OutOfMemory(fmt::format("cuda:{}", index_), {asked, free, total, in_use_});
 }
 
 }  // namespace damc

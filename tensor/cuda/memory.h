@@ -16,10 +16,14 @@ class CudaMemory {
   CudaMemory(const CudaMemory&) = delete;
   CudaMemory& operator=(const CudaMemory&) = delete;
 
+  /// Makes this the calling thread's device, as launches and library calls need it; every entry into the backend
+  /// comes by here, so that a process may use several devices.
+  void use_device() const;
+
   cudaStream_t stream() const { return stream_; }
   int processors() const { return processors_; }
 
-  /// Throws Error that says what was asked for and what is free when the device has no more.
+  /// Throws OutOfMemory when the device has no more.
   void* allocate(std::size_t bytes);
   void release(void* block, std::size_t bytes);
   /// Host memory may be reused as soon as this returns.
@@ -30,6 +34,9 @@ class CudaMemory {
   std::size_t bytes_reserved() const;
 
  private:
+  std::uint64_t pool_bytes(cudaMemPoolAttr which) const;
+  [[noreturn]] void out_of_memory(std::size_t asked) const;
+
   int index_;
   int processors_ = 0;
   cudaStream_t stream_ = nullptr;
