@@ -17,7 +17,8 @@ Adam::Adam(const Module& module, const AdamOptions& options) : options_(options)
   schedule_ = Tensor::from(std::vector<double>{0.0, 1.0, 1.0}, {3}, slots_[0].parameter.device());
 }
 
-void Adam::step(const std::vector<Tensor>& grads, const Tensor& norm, double lr, double max_norm) {
+void Adam::update(const std::vector<Tensor>& grads, const Tensor& norm, double max_norm,
+                  const FiniteWatch* watch) {
   ENSURE(grads.size() == slots_.size(), "adam: {} gradients for {} parameters", grads.size(), slots_.size());
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     const Slot& slot = slots_[i];
@@ -30,13 +31,13 @@ void Adam::step(const std::vector<Tensor>& grads, const Tensor& norm, double lr,
   ENSURE(max_norm <= 0.0 || norm.device() == schedule_.device(),
          "adam: the norm is on {}, the parameters on {}", norm.device().str(), schedule_.device().str());
   Backend& on = backend(schedule_.device());
-  schedule_.narrow(0, 0, 1).fill(lr);
-  on.adam_tick(schedule_, options_.beta1, options_.beta2);
+  const Tensor* watched = watch ? &watch->state() : nullptr;
+  on.adam_tick(schedule_, options_.beta1, options_.beta2, watched);
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     const Slot& slot = slots_[i];
     on.adam({slot.parameter.value(), grads[i].contiguous(), slot.m, slot.v, &schedule_,
              max_norm > 0.0 ? &norm : nullptr, max_norm, options_.beta1, options_.beta2, options_.eps,
-             options_.weight_decay});
+             options_.weight_decay, watched});
   }
 }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "nn/module.h"
+#include "optim/watch.h"
 
 namespace damc {
 
@@ -21,10 +22,18 @@ class Adam {
  public:
   Adam(const Module& module, const AdamOptions& options);
 
-  /// One update with learning rate lr. grads are in the order of module.parameters(); `norm` is their
-  /// global_norm. With max_norm > 0 they are scaled down together so that it is at most max_norm (PyTorch's
-  /// clip_grad_norm_).
-  void step(const std::vector<Tensor>& grads, const Tensor& norm, double lr, double max_norm = 0.0);
+  /// Writes the learning rate of the next updates to the device, so that a recorded update finds it there.
+  void set_rate(double lr) { schedule_.narrow(0, 0, 1).fill(lr); }
+  /// One update. grads are in the order of module.parameters(); `norm` is their global_norm. With max_norm >
+  /// 0 they are scaled down together so that it is at most max_norm (PyTorch's clip_grad_norm_). Nothing
+  /// changes once `watch` has seen a number that is not finite.
+  void update(const std::vector<Tensor>& grads, const Tensor& norm, double max_norm,
+              const FiniteWatch* watch = nullptr);
+  /// set_rate and update.
+  void step(const std::vector<Tensor>& grads, const Tensor& norm, double lr, double max_norm = 0.0) {
+    set_rate(lr);
+    update(grads, norm, max_norm);
+  }
 
   /// Moments and step count under prefix + "m.<parameter>", "v.<parameter>", "schedule".
   StateDict state_dict(const std::string& prefix) const;

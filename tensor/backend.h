@@ -41,6 +41,7 @@ struct AdamStep {
   const Tensor*
       grad_norm;  ///< scalar of the parameter's type: global norm of the gradients; null: no clipping
   double max_norm, beta1, beta2, eps, weight_decay;
+  const Tensor* watch = nullptr;  ///< see Backend::watch; null: always updates
 };
 
 class Backend {
@@ -107,7 +108,11 @@ class Backend {
   virtual void langevin_step(const Tensor& z, const Tensor& grad, double s, const RandomSlice* noise) = 0;
   virtual void adam(const AdamStep& step) = 0;
   /// schedule[1] *= beta1, schedule[2] *= beta2
-  virtual void adam_tick(const Tensor& schedule, double beta1, double beta2) = 0;
+  virtual void adam_tick(const Tensor& schedule, double beta1, double beta2, const Tensor* watch) = 0;
+  /// If `value`, a scalar, is not finite and no number before was: state[1] = state[0], state[2] = 2 code + (1
+  /// for NaN, 0 for infinite). `state` is i64 of three, its second number negative while all numbers were
+  /// finite; from then on adam and adam_tick do nothing under it. See optim/watch.h.
+  virtual void watch(const Tensor& value, std::int64_t code, const Tensor& state) = 0;
   /// target <- (1 - rate) target + rate source
   virtual void lerp(const Tensor& target, const Tensor& source, double rate) = 0;
 };

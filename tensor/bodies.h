@@ -329,6 +329,22 @@ struct LangevinBody {
   }
 };
 
+/// Notes the first number that is not finite; see Backend::watch.
+template <class T>
+struct WatchBody {
+  const T* value;
+  std::int64_t code;
+  std::int64_t* state;
+  DAMC_HD void operator()(std::int64_t) const {
+    const T x = *value;
+    if (state[1] >= 0 || x - x == T(0)) return;
+    state[1] = state[0];
+    state[2] = 2 * code + (x != x);
+  }
+};
+
+DAMC_HD inline bool watch_has_fired(const std::int64_t* state) { return state && state[1] >= 0; }
+
 /// Adam / AdamW for one tensor; the constants of the step are worked out once per row.
 template <class T>
 struct AdamBody {
@@ -339,6 +355,7 @@ struct AdamBody {
   const double* schedule;
   const T* grad_norm;
   double max_norm, beta1, beta2, eps, weight_decay;
+  const std::int64_t* watch;  ///< null: none
 
   struct Row {
     T* param;
@@ -346,7 +363,9 @@ struct AdamBody {
     T* m;
     T* v;
     T clip, beta1, beta2, step, root, eps, keep;
+    bool stopped;
     DAMC_HD void operator()(std::int64_t c) const {
+      if (stopped) return;
       const T g = grad[c] * clip;
       m[c] = beta1 * m[c] + (T(1) - beta1) * g;
       v[c] = beta2 * v[c] + (T(1) - beta2) * g * g;
@@ -370,7 +389,8 @@ struct AdamBody {
             static_cast<T>(lr / (1.0 - schedule[1])),
             static_cast<T>(1.0 / std::sqrt(1.0 - schedule[2])),
             static_cast<T>(eps),
-            static_cast<T>(1.0 - lr * weight_decay)};
+            static_cast<T>(1.0 - lr * weight_decay),
+            watch_has_fired(watch)};
   }
 };
 
@@ -386,7 +406,9 @@ struct LerpBody {
 struct AdamTickBody {
   double* schedule;
   double beta1, beta2;
+  const std::int64_t* watch;  ///< null: none
   DAMC_HD void operator()(std::int64_t) const {
+    if (watch_has_fired(watch)) return;
     schedule[1] *= beta1;
     schedule[2] *= beta2;
   }

@@ -164,16 +164,22 @@ class SharedKernels : public Backend {
 
   void adam(const AdamStep& step) override {
     dispatch_float(step.param.dtype(), [&]<class T>(T) {
-      exec_.for_rows(
-          1, step.param.numel(),
-          AdamBody<T>{step.param.data<T>(), step.grad.data<T>(), step.m.data<T>(), step.v.data<T>(),
-                      step.schedule->data<double>(), step.grad_norm ? step.grad_norm->data<T>() : nullptr,
-                      step.max_norm, step.beta1, step.beta2, step.eps, step.weight_decay});
+      exec_.for_rows(1, step.param.numel(),
+                     AdamBody<T>{step.param.data<T>(), step.grad.data<T>(), step.m.data<T>(),
+                                 step.v.data<T>(), step.schedule->data<double>(),
+                                 step.grad_norm ? step.grad_norm->data<T>() : nullptr, step.max_norm,
+                                 step.beta1, step.beta2, step.eps, step.weight_decay, state_of(step.watch)});
     });
   }
 
-  void adam_tick(const Tensor& schedule, double beta1, double beta2) override {
-    exec_.for_each(1, AdamTickBody{schedule.data<double>(), beta1, beta2});
+  void adam_tick(const Tensor& schedule, double beta1, double beta2, const Tensor* watch) override {
+    exec_.for_each(1, AdamTickBody{schedule.data<double>(), beta1, beta2, state_of(watch)});
+  }
+
+  void watch(const Tensor& value, std::int64_t code, const Tensor& state) override {
+    dispatch_float(value.dtype(), [&]<class T>(T) {
+      exec_.for_each(1, WatchBody<T>{value.data<T>(), code, state.data<std::int64_t>()});
+    });
   }
 
   void lerp(const Tensor& target, const Tensor& source, double rate) override {
@@ -211,6 +217,10 @@ class SharedKernels : public Backend {
  private:
   static RandomPointer pointer(const RandomSlice& slice) {
     return {slice.state->data<std::int64_t>(), slice.stream, slice.delta};
+  }
+
+  static const std::int64_t* state_of(const Tensor* watch) {
+    return watch ? watch->data<std::int64_t>() : nullptr;
   }
 
   /// Calls f with the terms of a sum over x [outer, reduced, inner].

@@ -98,8 +98,11 @@ class ObservedBackend : public Backend {
   void adam(const AdamStep& step) override {
     around_("adam", step.param, [&] { inner_.adam(step); });
   }
-  void adam_tick(const Tensor& schedule, double beta1, double beta2) override {
-    around_("adam_tick", schedule, [&] { inner_.adam_tick(schedule, beta1, beta2); });
+  void adam_tick(const Tensor& schedule, double beta1, double beta2, const Tensor* watch) override {
+    around_("adam_tick", schedule, [&] { inner_.adam_tick(schedule, beta1, beta2, watch); });
+  }
+  void watch(const Tensor& value, std::int64_t code, const Tensor& state) override {
+    around_("watch", state, [&] { inner_.watch(value, code, state); });
   }
   void lerp(const Tensor& target, const Tensor& source, double rate) override {
     around_("lerp", target, [&] { inner_.lerp(target, source, rate); });

@@ -199,11 +199,14 @@ void GuardedBackend::langevin_step(const Tensor& z, const Tensor& grad, double s
       [&] { cpu_.langevin_step(z, grad, s, noise); });
 }
 void GuardedBackend::adam(const AdamStep& step) {
-  run("adam", {&step.param, &step.grad, &step.m, &step.v, step.schedule, step.grad_norm},
+  run("adam", {&step.param, &step.grad, &step.m, &step.v, step.schedule, step.grad_norm, step.watch},
       [&] { cpu_.adam(step); });
 }
-void GuardedBackend::adam_tick(const Tensor& schedule, double beta1, double beta2) {
-  run("adam_tick", {&schedule}, [&] { cpu_.adam_tick(schedule, beta1, beta2); });
+void GuardedBackend::adam_tick(const Tensor& schedule, double beta1, double beta2, const Tensor* watch) {
+  run("adam_tick", {&schedule, watch}, [&] { cpu_.adam_tick(schedule, beta1, beta2, watch); });
+}
+void GuardedBackend::watch(const Tensor& value, std::int64_t code, const Tensor& state) {
+  run("watch", {&value, &state}, [&] { cpu_.watch(value, code, state); });
 }
 void GuardedBackend::lerp(const Tensor& target, const Tensor& source, double rate) {
   run("lerp", {&target, &source}, [&] { cpu_.lerp(target, source, rate); });

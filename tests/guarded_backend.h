@@ -60,7 +60,8 @@ class GuardedBackend final : public Backend {
   void advance(const Tensor& state, std::uint64_t blocks) override;
   void langevin_step(const Tensor& z, const Tensor& grad, double s, const RandomSlice* noise) override;
   void adam(const AdamStep& step) override;
-  void adam_tick(const Tensor& schedule, double beta1, double beta2) override;
+  void adam_tick(const Tensor& schedule, double beta1, double beta2, const Tensor* watch) override;
+  void watch(const Tensor& value, std::int64_t code, const Tensor& state) override;
   void lerp(const Tensor& target, const Tensor& source, double rate) override;
 
  private:

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <limits>
 
 #include "optim/adam.h"
 #include "optim/ema.h"
@@ -208,6 +209,63 @@ TEST_CASE("gradients that do not fit are refused") {
   SUBCASE("type") {
     g[1] = g[1].to(Dtype::f64);
     CHECK_THROWS_AS(step(), Error);
+  }
+}
+
+TEST_CASE("a watch keeps the first number that is not finite, and its iteration") {
+  const double inf = std::numeric_limits<double>::infinity(), nan = std::nan("");
+  for (const Dtype dtype : {Dtype::f32, Dtype::f64}) {
+    FiniteWatch watch(Device{});
+    const auto see = [&](double value, std::int64_t code) {
+      watch.see(Tensor::full({}, value, dtype), code);
+    };
+    watch.begin(0);
+    for (const double value : {0.0, -1e30, std::numeric_limits<double>::denorm_min()}) see(value, 4);
+    watch.begin(123456789);
+    see(1.0, 1);
+    CHECK_FALSE(watch.read());
+    see(-inf, 3);
+    see(nan, 2);
+    watch.begin(123456790);
+    see(inf, 1);
+    const auto found = watch.read();
+    REQUIRE(found);
+    CHECK(found->iteration == 123456789);
+    CHECK(found->code == 3);
+    CHECK_FALSE(found->is_nan);
+    watch.reset();
+    CHECK_FALSE(watch.read());
+    watch.begin(7);
+    see(nan, 0);
+    REQUIRE(watch.read());
+    CHECK(watch.read()->iteration == 7);
+    CHECK(watch.read()->code == 0);
+    CHECK(watch.read()->is_nan);
+    CHECK_THROWS_AS(watch.see(Tensor::zeros({2}, dtype), 0), Error);
+  }
+}
+
+TEST_CASE("no update once a watch has seen a number that is not finite") {
+  for (const Dtype dtype : {Dtype::f32, Dtype::f64}) {
+    const Weights weights(dtype), free(dtype);
+    Adam adam(weights, {.weight_decay = 0.1}), unwatched(free, {.weight_decay = 0.1});
+    FiniteWatch watch(Device{});
+    const std::vector<Tensor> g = gradients(weights, 0);
+    adam.set_rate(0.1);
+    adam.update(g, global_norm(g), 1.0, &watch);
+    unwatched.step(g, global_norm(g), 0.1, 1.0);
+    CHECK(values(weights) == values(free));
+    watch.begin(1);
+    watch.see(Tensor::full({1}, std::nan(""), dtype), 0);
+    const Doubles before = values(weights);
+    const StateDict state = adam.state_dict("");
+    adam.update(g, global_norm(g), 1.0, &watch);
+    CHECK(values(weights) == before);
+    for (const auto& [name, value] : adam.state_dict("")) CHECK(values(value) == values(state.at(name)));
+    watch.reset();
+    adam.update(g, global_norm(g), 1.0, &watch);
+    unwatched.step(g, global_norm(g), 0.1, 1.0);
+    CHECK(values(weights) == values(free));
   }
 }
 

@@ -215,7 +215,7 @@ TEST_CASE("Adam and AdamW follow their equations") {
       Values p = param.to_vector<double>(), first(p.size()), second(p.size());
       for (int t = 1; t <= 10; ++t) {
         const Tensor grad = generator.normal(shape, dtype);
-        backend({}).adam_tick(schedule, beta1, beta2);
+        backend({}).adam_tick(schedule, beta1, beta2, nullptr);
         backend({}).adam({param, grad, m, v, &schedule, norm > 0.0 ? &grad_norm : nullptr, max_norm, beta1,
                           beta2, eps, decay});
         const Values g = grad.to_vector<double>();

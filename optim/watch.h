@@ -1,0 +1,37 @@
+/// Notices on the device when a number is not finite: losses need not be read back at every update, and no
+/// update that follows a bad number reaches the weights.
+#pragma once
+
+#include <optional>
+
+#include "tensor/tensor.h"
+
+namespace damc {
+
+class FiniteWatch {
+ public:
+  explicit FiniteWatch(Device device);
+
+  /// Numbers seen from now on belong to iteration k >= 0. A finding stays.
+  void begin(std::int64_t k) { state_.narrow(0, 0, 1).fill(static_cast<double>(k)); }
+  /// Looks at a scalar on the device; `code` (>= 0) is what a finding calls it.
+  void see(const Tensor& scalar, std::int64_t code) const;
+
+  /// The first number that was not finite.
+  struct Finding {
+    std::int64_t iteration, code;
+    bool is_nan;  ///< else infinite
+  };
+  /// Waits for the device.
+  std::optional<Finding> read() const;
+  /// Forgets a finding.
+  void reset();
+
+  /// What kernels look at, Backend::watch.
+  const Tensor& state() const { return state_; }
+
+ private:
+  Tensor state_;
+};
+
+}  // namespace damc
