@@ -7,7 +7,8 @@ Amortizer::Amortizer(std::unique_ptr<Layer> encoder, const AmortizerOptions& opt
       schedule_(options.sampling.schedule),
       encoder_(std::move(encoder)),
       p_(options.nz, options.nemb, options.width, init),
-      null_token_(init.normal({1, options.nemb})) {
+      null_token_(init.normal({1, options.nemb})),
+      plan_(options.sampling, null_token_.dtype(), null_token_.device()) {
   prior_emb_.emplace<Linear>(options.nz, 128, init);
   prior_emb_.push_back(leaky_relu_layer(0.01));
   prior_emb_.emplace<Linear>(128, options.nemb, init);
@@ -37,15 +38,13 @@ Tensor Amortizer::sample(const Tensor& x, std::int64_t n, Generator& random) con
   const Tensor zT = random.normal({n, options_.nz}, x.dtype());
   Tensor free;
   if (options_.sampling.guidance != 0.0) free = unconditional(n, random).value();
-  return ancestral_sample(p_, zT, xemb, free, options_.sampling, &random);
+  return ancestral_sample(p_, zT, xemb, free, plan_, &random);
 }
 
 Tensor Amortizer::sample_prior(std::int64_t n, Generator& random) const {
   const Tensor xemb = unconditional(n, random).value();
   const Tensor zT = random.normal({n, options_.nz}, xemb.dtype());
-  AncestralOptions options = options_.sampling;
-  options.guidance = 0.0;  // both sides of the guidance would be the same
-  return ancestral_sample(p_, zT, xemb, {}, options, &random);
+  return ancestral_sample(p_, zT, xemb, {}, plan_, &random);  // without guidance: its sides would be the same
 }
 
 void Amortizer::visit(const std::string& prefix, const Visitor& visitor) const {

@@ -57,6 +57,7 @@ class Amortizer final : public Module {
   Denoiser p_;
   Sequential prior_emb_;
   Variable null_token_;  // [1, nemb]
+  AncestralPlan plan_;
 };
 
 /// mask * a + (1 - mask) * b, mask [N] of zeros and ones, a and b [N, nemb].

@@ -23,8 +23,8 @@ struct PreparedBlock {
 /// eps_hat for many times under one xemb.
 class PreparedDenoiser {
  public:
-  PreparedDenoiser(const Denoiser& denoiser, const Tensor& xemb, std::vector<double> logsnrs)
-      : denoiser_(denoiser), logsnrs_(std::move(logsnrs)), n_(xemb.size(0)), nemb_(xemb.size(1)) {
+  PreparedDenoiser(const Denoiser& denoiser, const Tensor& xemb, const Tensor& times)
+      : denoiser_(denoiser), times_(times), n_(xemb.size(0)), nemb_(xemb.size(1)) {
     const Tensor image = silu(xemb);
     for (const auto& block : denoiser.blocks()) {
       const Tensor& w = block->layer.weight.value();
@@ -42,7 +42,7 @@ class PreparedDenoiser {
     }
   }
 
-  /// eps_hat at time number i (of logsnrs); calls go through the times in order, so contexts are made some at
+  /// eps_hat at time number i; calls go through the times in order, so contexts are made some at
   /// a time.
   Tensor operator()(std::int64_t i, const Tensor& z) {
     if (i >= first_ + count_ || i < first_) prepare(i);
@@ -62,12 +62,8 @@ class PreparedDenoiser {
   /// Gates and shifts of the next times.
   void prepare(std::int64_t i) {
     first_ = i;
-    count_ = std::min<std::int64_t>(std::max<std::int64_t>(1, kRows / n_),
-                                    static_cast<std::int64_t>(logsnrs_.size()) - i);
-    const std::vector<double> times(logsnrs_.begin() + i, logsnrs_.begin() + i + count_);
-    const Tensor& like = blocks_[0].per_image;
-    const Tensor logsnr = Tensor::from(times, {count_}).to(like.dtype()).to(like.device());
-    const Tensor time = silu(denoiser_.time_embedding(logsnr).value());
+    count_ = std::min<std::int64_t>(std::max<std::int64_t>(1, kRows / n_), times_.size(0) - i);
+    const Tensor time = silu(denoiser_.time_embedding(times_.narrow(0, i, count_)).value());
     for (std::size_t k = 0; k < blocks_.size(); ++k) {
       PreparedBlock& block = blocks_[k];
       const DenoiserBlock& source = *denoiser_.blocks()[k];
@@ -81,7 +77,7 @@ class PreparedDenoiser {
   }
 
   const Denoiser& denoiser_;
-  std::vector<double> logsnrs_;
+  Tensor times_;  // logsnr of every step, [steps]
   std::int64_t n_, nemb_;
   std::int64_t first_ = 0, count_ = 0;
   std::vector<PreparedBlock> blocks_;
@@ -90,18 +86,24 @@ class PreparedDenoiser {
 
 }  // namespace
 
-Tensor ancestral_sample(const Denoiser& denoiser, const Tensor& zT, const Tensor& xemb,
-                        const Tensor& unconditional, const AncestralOptions& options, Generator* noise) {
-  ENSURE(options.steps >= 2 && zT.ndim() == 2 && xemb.ndim() == 2 &&
-             (xemb.size(0) == zT.size(0) || xemb.size(0) == 1),
-         "ancestral_sample: {} steps, z {}, xemb {}", options.steps, zT.shape().str(), xemb.shape().str());
-  std::vector<double> logsnrs;  // in sampling order
+AncestralPlan::AncestralPlan(const AncestralOptions& options, Dtype dtype, Device device)
+    : options_(options) {
+  ENSURE(options.steps >= 2, "ancestral sampling: {} steps", options.steps);
   for (int i = options.steps - 1; i >= 0; --i) {
-    logsnrs.push_back(options.schedule(static_cast<double>(i) / static_cast<double>(options.steps - 1)));
+    logsnrs_.push_back(options.schedule(static_cast<double>(i) / static_cast<double>(options.steps - 1)));
   }
-  PreparedDenoiser conditional(denoiser, xemb, logsnrs);
+  times_ = Tensor::from(logsnrs_, {options.steps}).to(dtype).to(device);
+}
+
+Tensor ancestral_sample(const Denoiser& denoiser, const Tensor& zT, const Tensor& xemb,
+                        const Tensor& unconditional, const AncestralPlan& plan, Generator* noise) {
+  ENSURE(zT.ndim() == 2 && xemb.ndim() == 2 && (xemb.size(0) == zT.size(0) || xemb.size(0) == 1),
+         "ancestral_sample: z {}, xemb {}", zT.shape().str(), xemb.shape().str());
+  const AncestralOptions& options = plan.options();
+  const std::vector<double>& logsnrs = plan.logsnrs();
+  PreparedDenoiser conditional(denoiser, xemb, plan.times());
   std::optional<PreparedDenoiser> free;
-  if (options.guidance != 0.0) free.emplace(denoiser, unconditional, logsnrs);
+  if (options.guidance != 0.0 && unconditional.defined()) free.emplace(denoiser, unconditional, plan.times());
 
   Tensor z = zT;
   for (std::size_t k = 0; k < logsnrs.size(); ++k) {

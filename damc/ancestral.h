@@ -19,10 +19,36 @@ struct AncestralOptions {
   double guidance = 0.0;  ///< w: eps = (1 + w) eps_cond - w eps_uncond
 };
 
+/// The times of a sampler, made once: a recorded step finds them on the device.
+class AncestralPlan {
+ public:
+  /// For networks of this type on this device. Throws Error for fewer than two steps.
+  AncestralPlan(const AncestralOptions& options, Dtype dtype, Device device);
+
+  const AncestralOptions& options() const { return options_; }
+  /// logsnr of every step, in sampling order.
+  const std::vector<double>& logsnrs() const { return logsnrs_; }
+  /// The same on the device, [steps].
+  const Tensor& times() const { return times_; }
+
+ private:
+  AncestralOptions options_;
+  std::vector<double> logsnrs_;
+  Tensor times_;
+};
+
 /// Runs i = steps-1 .. 0 at times t = i / (steps-1) from z [N, nz] (N(0, I) noise; not modified) under xemb
 /// [N, nemb], or [1, nemb] for all z alike, which saves the other rows' gates and shifts. `unconditional`
-/// [N, nemb] is needed with guidance only. With noise null every noise term is left out.
+/// [N, nemb] is needed for guidance only; undefined, there is none. With noise null every noise term is left
+/// out.
 Tensor ancestral_sample(const Denoiser& denoiser, const Tensor& z, const Tensor& xemb,
-                        const Tensor& unconditional, const AncestralOptions& options, Generator* noise);
+                        const Tensor& unconditional, const AncestralPlan& plan, Generator* noise);
+
+inline Tensor ancestral_sample(const Denoiser& denoiser, const Tensor& z, const Tensor& xemb,
+                               const Tensor& unconditional, const AncestralOptions& options,
+                               Generator* noise) {
+  return ancestral_sample(denoiser, z, xemb, unconditional, AncestralPlan(options, z.dtype(), z.device()),
+                          noise);
+}
 
 }  // namespace damc

@@ -28,7 +28,8 @@ void DenoiserBlock::visit(const std::string& prefix, const Visitor& visitor) con
 }
 
 Denoiser::Denoiser(std::int64_t nz, std::int64_t nemb, double width, Init& init)
-    : projection_(init.normal({nz, nz / 2})) {
+    : projection_(init.normal({nz, nz / 2})),
+      frequencies_(sinusoidal_frequencies(kTimeEmbedding, projection_.device())) {
   ENSURE(nz % 2 == 0, "denoiser: nz is {}, the Fourier features need an even number", nz);
   time_mlp_.emplace<Linear>(kTimeEmbedding, kTimeEmbedding, init);
   time_mlp_.push_back(silu_layer());
@@ -46,7 +47,7 @@ Variable Denoiser::time_embedding(const Tensor& logsnr) const {
   // In f32 an angle of up to 1000 would be off by 6e-5, and its sine with it.
   const Tensor exact = clamp(logsnr.to(Dtype::f64), -20.0, 20.0);
   const Tensor t = mul(atan(exp(mul(exact, -0.5))), 2.0 / std::numbers::pi);
-  return time_mlp_.forward(sinusoidal_embedding(mul(t, 1000.0), kTimeEmbedding).to(logsnr.dtype()));
+  return time_mlp_.forward(sinusoidal_embedding(mul(t, 1000.0), frequencies_).to(logsnr.dtype()));
 }
 
 Variable Denoiser::forward(const Variable& z, const Tensor& logsnr, const Variable& xemb) const {

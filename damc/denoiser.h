@@ -44,6 +44,7 @@ class Denoiser final : public Module {
  private:
   Sequential time_mlp_;
   Variable projection_;  // B of the Fourier features, [nz, nz/2]
+  Tensor frequencies_;   // of the time embedding
   std::vector<std::unique_ptr<DenoiserBlock>> blocks_;
 };
 

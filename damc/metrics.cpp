@@ -7,14 +7,14 @@
 #include "data/batches.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
+#include "tensor/record.h"
 
 namespace damc {
 namespace {
 
-/// Sum of squares of every entry of the first dimension, appended to `out`.
-void append_squares(const Tensor& x, std::vector<double>& out) {
-  const std::vector<double> sums = sum(square(x.reshape({x.size(0), -1})), 1).to_vector<double>();
-  out.insert(out.end(), sums.begin(), sums.end());
+void append(const Tensor& x, std::vector<double>& out) {
+  const std::vector<double> values = x.to_vector<double>();
+  out.insert(out.end(), values.begin(), values.end());
 }
 
 }  // namespace
@@ -29,6 +29,8 @@ Tensor to_tensor(const Images& images, std::int64_t first, std::int64_t count, D
   return Tensor::from(values, {count, images.height, images.width, images.channels}, device);
 }
 
+Tensor row_squares(const Tensor& x) { return sum(square(x.reshape({x.size(0), -1})), 1); }
+
 Inference infer_all(const Model& model, const Images& images) {
   const Architecture& made = model.images;
   ENSURE(images.height == made.size && images.width == made.size && images.channels == made.channels,
@@ -36,13 +38,19 @@ Inference infer_all(const Model& model, const Images& images) {
          images.width, images.channels, made.size, made.size, made.channels);
   Generator random = make_generator(model.config, Stream::evaluation, model.device);
   Inference found{{}, {}, images.image_size()};
+  Captured infer("inference", {"x"}, model.device, [&](const Tensors& in) {
+    const Tensor& x = in[0];
+    const Tensor z = model.infer(x, random);
+    return Tensors{row_squares(sub(model.G.forward(z).value(), x)), row_squares(z),
+                   model.E.forward(z).value()};
+  });
   const std::int64_t batch = evaluation_batch(made);
   for (std::int64_t first = 0; first < images.n; first += batch) {
     const Tensor x = to_tensor(images, first, std::min(batch, images.n - first), model.device);
-    const Tensor z = model.infer(x, random);
-    append_squares(sub(model.G.forward(z).value(), x), found.squared_error);
-    append_squares(z, found.prior);
-    const std::vector<double> energies = model.E.forward(z).value().to_vector<double>();
+    const Tensors results = x.size(0) == batch ? infer({x}) : infer.unrecorded({x});
+    append(results[0], found.squared_error);
+    append(results[1], found.prior);
+    const std::vector<double> energies = results[2].to_vector<double>();
     for (std::size_t i = 0; i < energies.size(); ++i) {
       double& prior = found.prior[static_cast<std::size_t>(first) + i];
       prior = energies[i] + 0.5 * prior;

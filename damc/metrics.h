@@ -20,6 +20,9 @@ std::int64_t evaluation_batch(const Architecture& images);
 /// Images [first, first + count) as floats in [-1, 1]. Throws Error when there are not so many.
 Tensor to_tensor(const Images& images, std::int64_t first, std::int64_t count, Device device);
 
+/// Sum of squares of every entry of the first dimension of x [N, ...]: [N].
+Tensor row_squares(const Tensor& x);
+
 /// What inference finds for every image, in their order.
 struct Inference {
   std::vector<double> squared_error;  ///< |x - G(z)|^2, summed over pixels and channels

@@ -1,15 +1,15 @@
 /// Algorithm 1: learning the energy prior E, the generator G and the amortised sampler Q together.
 #pragma once
 
-#include <span>
-
 #include "damc/model.h"
 #include "optim/adam.h"
 #include "optim/schedule.h"
+#include "tensor/record.h"
 
 namespace damc {
 
-/// What one iteration did. Scalars stay on the device until they are read.
+/// What one iteration did. Scalars stay on the device until they are read; the next iteration may overwrite
+/// them.
 struct IterationStats {
   Tensor loss_q, loss_g;                         ///< of the last sampler update and of the generator update
   Tensor energy_plus, energy_minus;              ///< mean E(z+) and mean E(z-)
@@ -24,9 +24,13 @@ class Trainer {
   /// Keeps a reference to the model and updates it.
   explicit Trainer(Model& model);
 
-  /// Iteration k (from 0) on images x [B, H, W, C] in [-1, 1]. Throws Error naming the iteration and the term
-  /// when a loss or a gradient norm is not finite; the network it belongs to is not updated.
+  /// Iteration k (from 0) on images x [B, H, W, C] in [-1, 1], always equally many. Nothing is read back from
+  /// the device: once a loss or a gradient norm is not finite, neither the network it belongs to nor any after
+  /// it is updated, and check() tells.
   IterationStats iterate(std::int64_t k, const Tensor& x);
+  /// Waits for the device. Throws Error naming the iteration and the term when a loss or a gradient norm was
+  /// not finite since the last call.
+  void check();
 
   /// Everything besides the model that the next iteration depends on: optimisers and the noise stream's
   /// position.
@@ -34,21 +38,30 @@ class Trainer {
   void load_state_dict(const StateDict& state);
 
  private:
-  Tensor draw_samples(const Tensor& x);
-  Tensor posterior_chain(const Tensor& z0, const Tensor& x);
-  Tensor prior_chain(const Tensor& z0);
-  void update_sampler(std::int64_t k, const Tensor& x, const Tensor& z_plus, IterationStats& stats);
-  void update_generator(std::int64_t k, const Tensor& x, const Tensor& z_plus, IterationStats& stats);
-  void update_energy(std::int64_t k, const Tensor& z_plus, const Tensor& z_minus, IterationStats& stats);
-  Tensor apply(std::int64_t k, const char* term, const Variable& loss, const Module& network, Adam& adam,
-               double lr);
+  /// A network that is updated, as errors call it.
+  enum class Term { sampler, generator, energy };
 
-  friend class IterationBenchmark;  // times the parts one by one
+  Captured step(const char* name, std::vector<std::string> inputs, Tensors (Trainer::*body)(const Tensors&));
+
+  // The steps of an iteration. Each is recorded as a whole (tensor/record.h).
+  Tensors draw_samples(const Tensors& in);      // x -> z0
+  Tensors posterior_chain(const Tensors& in);   // z0, x -> z+, rms |z+|, rms |z+ - z0|
+  Tensors prior_chain(const Tensors& in);       // z0 -> z-
+  Tensors update_sampler(const Tensors& in);    // x, z+ -> loss, gradient norm
+  Tensors update_generator(const Tensors& in);  // x, z+ -> loss, gradient norm
+  Tensors update_energy(const Tensors& in);     // z+, z- -> mean E(z+), mean E(z-), gradient norm
+  Tensors update_average(const Tensors& in);    // the target sampler
+  Tensor apply(Term term, const Variable& loss, const Module& network, Adam& adam);
+
+  friend class IterationBenchmark;  // times the steps one by one
 
   Model& model_;
   Generator random_;
   Adam adam_q_, adam_g_, adam_e_;
   ExponentialDecay rate_q_, rate_g_, rate_e_;
+  FiniteWatch watch_;
+  Captured draw_samples_, posterior_chain_, prior_chain_, update_sampler_, update_generator_, update_energy_,
+      update_average_;
 };
 
 }  // namespace damc

@@ -91,17 +91,21 @@ void Sequential::visit(const std::string& prefix, const Visitor& visitor) const 
     layers_[i]->visit(prefix + std::to_string(i) + ".", visitor);
 }
 
-Tensor sinusoidal_embedding(const Tensor& t, std::int64_t size) {
-  ENSURE(t.ndim() == 1 && size >= 4 && size % 2 == 0, "sinusoidal_embedding: positions {}, size {}",
-         t.shape().str(), size);
+Tensor sinusoidal_frequencies(std::int64_t size, Device device) {
+  ENSURE(size >= 4 && size % 2 == 0, "sinusoidal_frequencies: size {}", size);
   const std::int64_t half = size / 2;
   std::vector<double> frequencies(static_cast<std::size_t>(half));
   for (std::int64_t i = 0; i < half; ++i) {
     frequencies[static_cast<std::size_t>(i)] =
         std::exp(-std::log(10000.0) * static_cast<double>(i) / static_cast<double>(half - 1));
   }
-  const Tensor row = Tensor::from(frequencies, {1, half}).to(t.dtype()).to(t.device());
-  const Tensor angles = mul(t.reshape({-1, 1}), row);
+  return Tensor::from(frequencies, {half}, device);
+}
+
+Tensor sinusoidal_embedding(const Tensor& t, const Tensor& frequencies) {
+  ENSURE(t.ndim() == 1 && frequencies.ndim() == 1, "sinusoidal_embedding: positions {}, frequencies {}",
+         t.shape().str(), frequencies.shape().str());
+  const Tensor angles = mul(t.reshape({-1, 1}), frequencies.to(t.dtype()));
   return cat(std::vector<Tensor>{sin(angles), cos(angles)}, 1);
 }
 

@@ -106,8 +106,10 @@ class Sequential final : public Layer {
   std::vector<std::unique_ptr<Layer>> layers_;
 };
 
-/// [sin half, cos half] of positions t [N]: out [N, size], frequencies exp(-log(10000) i / (size/2 - 1)).
-Tensor sinusoidal_embedding(const Tensor& t, std::int64_t size);
+/// The size/2 frequencies exp(-log(10000) i / (size/2 - 1)) of a sinusoidal embedding, in f64.
+Tensor sinusoidal_frequencies(std::int64_t size, Device device = {});
+/// [sin half, cos half] of positions t [N] times frequencies [size/2]: out [N, size].
+Tensor sinusoidal_embedding(const Tensor& t, const Tensor& frequencies);
 
 /// Learned Fourier features: [sin(2 pi z B), cos(2 pi z B), z], z [N, nz], B [nz, nz/2]; out [N, 2 nz].
 Variable fourier_features(const Variable& z, const Variable& projection);

@@ -2,10 +2,12 @@
 #pragma once
 
 #include "nn/module.h"
+#include "optim/watch.h"
 
 namespace damc {
 
-/// target <- (1 - rate) target + rate source, for two modules of the same structure.
-void ema_update(const Module& target, const Module& source, double rate);
+/// target <- (1 - rate) target + rate source, for two modules of the same structure. Nothing changes once
+/// `watch` has seen a number that is not finite.
+void ema_update(const Module& target, const Module& source, double rate, const FiniteWatch* watch = nullptr);
 
 }  // namespace damc

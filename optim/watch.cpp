@@ -19,6 +19,9 @@ std::optional<FiniteWatch::Finding> FiniteWatch::read() const {
   return Finding{state[1], state[2] / 2, state[2] % 2 == 1};
 }
 
-void FiniteWatch::reset() { state_.fill(-1.0); }
+void FiniteWatch::reset() {
+  state_.fill(-1.0);
+  begin(0);
+}
 
 }  // namespace damc

@@ -24,7 +24,7 @@ class FiniteWatch {
   };
   /// Waits for the device.
   std::optional<Finding> read() const;
-  /// Forgets a finding.
+  /// Forgets a finding; numbers belong to iteration 0.
   void reset();
 
   /// What kernels look at, Backend::watch.

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -44,6 +45,23 @@ struct AdamStep {
   const Tensor* watch = nullptr;  ///< see Backend::watch; null: always updates
 };
 
+/// One step's private memory and, once recorded, its kernels; tensor/record.h is the way to use it.
+///
+/// While work runs here or is recorded, memory comes from the recording's own blocks. They go to nobody else as
+/// long as the recording lives; a tensor that outlives it keeps them.
+class Recording {
+ public:
+  using Work = std::function<std::vector<Tensor>()>;
+
+  virtual ~Recording() = default;
+  /// Runs the work's kernels as they come. Returns what the work returns.
+  virtual std::vector<Tensor> run(const Work& work) = 0;
+  /// Notes the work's kernels in the place of running them; once. Its results hold values after a replay.
+  virtual std::vector<Tensor> record(const Work& work) = 0;
+  /// Runs the recorded kernels on the operands that they were recorded with.
+  virtual void replay() = 0;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -59,6 +77,9 @@ class Backend {
   /// Bytes handed out now, and the most the pool has held.
   virtual std::size_t bytes_in_use() const = 0;
   virtual std::size_t bytes_reserved() const = 0;
+
+  // By device: CUDA graphs. The CPU starts kernels at no cost, so that there is nothing to record: null.
+  virtual std::unique_ptr<Recording> make_recording() { return nullptr; }
 
   // Shared, pointwise. Operands may be strided; inputs have the output's shape (stride 0 where they repeat).
   virtual void fill(double value, const Tensor& out) = 0;
@@ -111,10 +132,10 @@ class Backend {
   virtual void adam_tick(const Tensor& schedule, double beta1, double beta2, const Tensor* watch) = 0;
   /// If `value`, a scalar, is not finite and no number before was: state[1] = state[0], state[2] = 2 code + (1
   /// for NaN, 0 for infinite). `state` is i64 of three, its second number negative while all numbers were
-  /// finite; from then on adam and adam_tick do nothing under it. See optim/watch.h.
+  /// finite; from then on adam, adam_tick and lerp do nothing under it. See optim/watch.h.
   virtual void watch(const Tensor& value, std::int64_t code, const Tensor& state) = 0;
   /// target <- (1 - rate) target + rate source
-  virtual void lerp(const Tensor& target, const Tensor& source, double rate) = 0;
+  virtual void lerp(const Tensor& target, const Tensor& source, double rate, const Tensor* watch) = 0;
 };
 
 /// The backend of a device. Throws UserError when this build or machine does not have it.

@@ -399,7 +399,18 @@ struct LerpBody {
   T* target;
   const T* source;
   T rate;
-  DAMC_HD void operator()(std::int64_t i) const { target[i] += rate * (source[i] - target[i]); }
+  const std::int64_t* watch;  ///< null: none
+
+  struct Row {
+    T* target;
+    const T* source;
+    T rate;
+    bool stopped;
+    DAMC_HD void operator()(std::int64_t c) const {
+      if (!stopped) target[c] += rate * (source[c] - target[c]);
+    }
+  };
+  DAMC_HD Row row(std::int64_t) const { return {target, source, rate, watch_has_fired(watch)}; }
 };
 
 /// One-element bookkeeping on the device.

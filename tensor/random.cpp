@@ -1,5 +1,7 @@
 #include "tensor/random.h"
 
+#include "tensor/record.h"
+
 namespace damc {
 
 Generator::Generator(std::uint64_t seed, std::uint64_t stream, Device device)
@@ -8,6 +10,7 @@ Generator::Generator(std::uint64_t seed, std::uint64_t stream, Device device)
       state_(Tensor::from(std::vector<std::int64_t>{static_cast<std::int64_t>(seed), 0}, {2}, device)) {}
 
 RandomSlice Generator::take(std::int64_t count) {
+  note_in_step(*this);
   const RandomSlice slice{&state_, stream_, delta_};
   delta_ += static_cast<std::uint64_t>((count + 3) / 4);
   return slice;
@@ -23,6 +26,12 @@ Tensor Generator::uniform(const Shape& shape, Dtype dtype) {
   const Tensor out = Tensor::empty(shape, dtype, device());
   backend(device()).uniform(take(out.numel()), out);
   return out;
+}
+
+void Generator::settle() {
+  if (delta_ == 0) return;
+  backend(device()).advance(state_, delta_);
+  delta_ = 0;
 }
 
 std::uint64_t Generator::position() const {

@@ -19,6 +19,9 @@ class Generator {
   /// Takes the next `count` numbers for a kernel that draws them itself.
   RandomSlice take(std::int64_t count);
 
+  /// Moves what was taken into the position on the device, where a recorded step finds it.
+  void settle();
+
   Device device() const { return state_.device(); }
   std::uint64_t seed() const { return seed_; }
   /// Blocks of four numbers used so far; setting it continues a stream exactly.

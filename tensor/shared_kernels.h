@@ -182,9 +182,10 @@ class SharedKernels : public Backend {
     });
   }
 
-  void lerp(const Tensor& target, const Tensor& source, double rate) override {
+  void lerp(const Tensor& target, const Tensor& source, double rate, const Tensor* watch) override {
     dispatch_float(target.dtype(), [&]<class T>(T) {
-      exec_.for_each(target.numel(), LerpBody<T>{target.data<T>(), source.data<T>(), static_cast<T>(rate)});
+      exec_.for_rows(1, target.numel(),
+                     LerpBody<T>{target.data<T>(), source.data<T>(), static_cast<T>(rate), state_of(watch)});
     });
   }
 

@@ -5,8 +5,13 @@
 namespace damc {
 
 Storage::Storage(std::size_t bytes, Device device)
-    : bytes_(bytes), device_(device), data_(backend(device).allocate(bytes)) {}
+    : bytes_(bytes), device_(device), owned_(true), data_(backend(device).allocate(bytes)) {}
 
-Storage::~Storage() { backend(device_).release(data_, bytes_); }
+Storage::Storage(void* data, std::size_t bytes, Device device)
+    : bytes_(bytes), device_(device), owned_(false), data_(data) {}
+
+Storage::~Storage() {
+  if (owned_) backend(device_).release(data_, bytes_);
+}
 
 }  // namespace damc

@@ -11,6 +11,8 @@ class Storage {
  public:
   /// Uninitialised bytes on `device`. Throws Error when out of memory.
   Storage(std::size_t bytes, Device device);
+  /// Memory that someone else owns and that outlives this.
+  Storage(void* data, std::size_t bytes, Device device);
   ~Storage();
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
@@ -22,6 +24,7 @@ class Storage {
  private:
   std::size_t bytes_;
   Device device_;
+  bool owned_;
   void* data_;
 };
 

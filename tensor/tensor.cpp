@@ -2,6 +2,7 @@
 
 #include "tensor/backend.h"
 #include "tensor/error.h"
+#include "tensor/record.h"
 
 namespace damc {
 
@@ -25,10 +26,20 @@ Tensor Tensor::zeros(const Shape& shape, Dtype dtype, Device device) {
   return full(shape, 0.0, dtype, device);
 }
 
+Tensor Tensor::borrow(void* data, const Shape& shape, const Shape& strides, Dtype dtype, Device device) {
+  Tensor out;
+  out.storage_ = std::make_shared<Storage>(data, 0, device);
+  out.shape_ = shape;
+  out.strides_ = strides;
+  out.dtype_ = dtype;
+  return out;
+}
+
 template <class T>
 Tensor Tensor::from(std::span<const T> values, const Shape& shape, Device device) {
   ENSURE(static_cast<std::int64_t>(values.size()) == shape.numel(), "tensor: {} values for shape {}",
          values.size(), shape.str());
+  forbid_in_step("a copy from the host");
   const Tensor out = empty(shape, dtype_of<T>(), device);
   backend(device).copy_bytes(out.data<T>(), values.data(), values.size_bytes(), CopyKind::host_to_device);
   return out;
@@ -55,6 +66,7 @@ std::vector<T> Tensor::to_vector() const {
            name(dtype_), name(dtype_of<T>()));
     return to(dtype_of<T>()).template to_vector<T>();
   }
+  forbid_in_step("a copy to the host");
   const Tensor source = contiguous();
   std::vector<T> values(static_cast<std::size_t>(numel()));
   backend(device()).copy_bytes(values.data(), source.data<T>(), values.size() * sizeof(T),
@@ -177,6 +189,7 @@ void Tensor::copy_from(const Tensor& source) const {
     copy_from(source.to(Device{}));  // from one GPU to another through the host
     return;
   }
+  forbid_in_step("a copy between devices");
   // Between devices only whole contiguous blocks travel; layout and type change on the source's side.
   ENSURE(is_contiguous(), "copy: a strided target of shape {} on another device", shape_.str());
   const Tensor block = source.expand(shape_).to(dtype_).contiguous();

@@ -30,6 +30,9 @@ class Tensor {
     return from(std::span<const T>(values), shape, device);
   }
 
+  /// A view of memory that someone else owns and that outlives it: what a recording keeps of its operands.
+  static Tensor borrow(void* data, const Shape& shape, const Shape& strides, Dtype dtype, Device device);
+
   bool defined() const { return storage_ != nullptr; }
   const Shape& shape() const { return shape_; }
   const Shape& strides() const { return strides_; }

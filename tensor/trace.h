@@ -30,6 +30,9 @@ class ObservedBackend : public Backend {
   std::size_t bytes_in_use() const override { return inner_.bytes_in_use(); }
   std::size_t bytes_reserved() const override { return inner_.bytes_reserved(); }
 
+  /// Null: a replay would hide its kernels from the observer.
+  std::unique_ptr<Recording> make_recording() override { return nullptr; }
+
   void fill(double value, const Tensor& out) override {
     around_("fill", out, [&] { inner_.fill(value, out); });
   }
@@ -104,8 +107,8 @@ class ObservedBackend : public Backend {
   void watch(const Tensor& value, std::int64_t code, const Tensor& state) override {
     around_("watch", state, [&] { inner_.watch(value, code, state); });
   }
-  void lerp(const Tensor& target, const Tensor& source, double rate) override {
-    around_("lerp", target, [&] { inner_.lerp(target, source, rate); });
+  void lerp(const Tensor& target, const Tensor& source, double rate, const Tensor* watch) override {
+    around_("lerp", target, [&] { inner_.lerp(target, source, rate, watch); });
   }
 
  private:

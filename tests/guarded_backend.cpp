@@ -208,8 +208,8 @@ void GuardedBackend::adam_tick(const Tensor& schedule, double beta1, double beta
 void GuardedBackend::watch(const Tensor& value, std::int64_t code, const Tensor& state) {
   run("watch", {&value, &state}, [&] { cpu_.watch(value, code, state); });
 }
-void GuardedBackend::lerp(const Tensor& target, const Tensor& source, double rate) {
-  run("lerp", {&target, &source}, [&] { cpu_.lerp(target, source, rate); });
+void GuardedBackend::lerp(const Tensor& target, const Tensor& source, double rate, const Tensor* watch) {
+  run("lerp", {&target, &source, watch}, [&] { cpu_.lerp(target, source, rate, watch); });
 }
 
 }  // namespace damc

@@ -12,6 +12,8 @@
 #include "optim/adam.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
+#include "tensor/record.h"
+#include "tensor/trace.h"
 #include "tests/op_cases.h"
 
 using namespace damc;
@@ -284,6 +286,41 @@ TEST_CASE("iterations of Algorithm 1 follow the CPU's, and go on from its state,
     CHECK(difference < 1e-2);
     MESSAGE(second, " after ", first, ": largest relative difference of a logged number ", difference);
   }
+}
+
+TEST_CASE("recorded steps give the bits of the same kernels started one by one") {
+  Session recorded("cuda:0");
+  recorded.iterate(0, 6);
+  const StateDict state = recorded.state();
+  // Under an observer nothing is recorded.
+  const BackendOverride observer(
+      gpu, std::make_unique<ObservedBackend>(backend(gpu),
+                                             [](const char*, const Tensor&, const auto& call) { call(); }));
+  Session eager("cuda:0");
+  eager.iterate(0, 6);
+  CHECK(recorded.numbers == eager.numbers);
+  for (const auto& [name, value] : eager.state()) {
+    CAPTURE(name);
+    if (value.dtype() != Dtype::i64) CHECK(same(value, state.at(name)));
+  }
+}
+
+TEST_CASE("a graph keeps its memory, draws new noise at every replay and ends with its step") {
+  const std::size_t before = backend(gpu).bytes_in_use();
+  {
+    Generator random(5, 0, gpu), same_stream(5, 0, gpu);
+    Captured step("noise", {"a"}, gpu,
+                  [&](const Tensors& in) { return Tensors{add(mul(in[0], 2.0), random.normal({1000}))}; });
+    for (int k = 0; k < 8; ++k) {
+      const Tensor y = step({Tensor::full({1000}, k, Dtype::f32, gpu)})[0];
+      const Tensor other = Tensor::full({1000}, 7.0, Dtype::f32, gpu);  // must not lie in the graph's memory
+      const Tensor wanted = add(Tensor::full({1000}, 2.0 * k, Dtype::f32, gpu), same_stream.normal({1000}));
+      CHECK(same(y, wanted));
+      CHECK(sum(other).item() == 7000.0);
+    }
+    CHECK(random.position() == same_stream.position());
+  }
+  CHECK(backend(gpu).bytes_in_use() == before);
 }
 
 TEST_SUITE_END();

@@ -16,25 +16,13 @@
 #include "tensor/ops.h"
 #include "tests/guarded_backend.h"
 #include "tests/op_cases.h"
+#include "tests/tiny_training.h"
 
 using namespace damc;
 
 namespace {
 
 constexpr Device gpu = GuardedDevice::device;
-
-/// Whether the elements are the same, bit for bit; NaN equals nothing.
-bool same(const Tensor& a, const Tensor& b) {
-  if (a.shape() != b.shape() || a.dtype() != b.dtype()) return false;
-  if (a.dtype() == Dtype::i64) return a.to_vector<std::int64_t>() == b.to_vector<std::int64_t>();
-  return a.to_vector<double>() == b.to_vector<double>();
-}
-
-bool same(const StateDict& a, const StateDict& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) {
-    return x.first == y.first && same(x.second, y.second);
-  });
-}
 
 /// The signal that ends a process which does `deed`, or 0 when it survives.
 int fate(const std::function<void()>& deed) {
@@ -51,47 +39,6 @@ int fate(const std::function<void()>& deed) {
   REQUIRE(waitpid(child, &status, 0) == child);
   return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
-
-/// A preset with its layers but next to no width.
-Config tiny(const std::string& preset, const std::string& device) {
-  ConfigBuilder builder(preset);
-  for (const char* key : {"nz", "ndf", "nemb"}) builder.set(key, "8");
-  for (const char* key : {"ngf", "nif", "batch", "posterior_steps", "prior_steps", "q_updates"})
-    builder.set(key, "2");
-  for (const char* key : {"diffusion_steps", "test_posterior_steps", "sample_prior_steps"})
-    builder.set(key, "3");
-  builder.set("width", "0.05");
-  builder.set("ema_every", "1");
-  builder.set("device", device);
-  return builder.finish();
-}
-
-Tensor pictures(const Config& c, std::int64_t n, Device device) {
-  const Architecture& images = architecture(c.architecture);
-  const Shape shape{n, images.size, images.size, images.channels};
-  return affine(Generator(9).uniform(shape), 2.0, -1.0).to(device);
-}
-
-/// One model, its optimisers and what a test reads of its iterations.
-struct Session {
-  explicit Session(const Config& config) : model(config), trainer(model) {}
-
-  void iterate(std::int64_t k) {
-    const IterationStats s = trainer.iterate(k, pictures(model.config, model.config.batch, model.device));
-    for (const Tensor& t : {s.loss_q, s.loss_g, s.energy_plus, s.energy_minus, s.grad_norm_q, s.grad_norm_g,
-                            s.grad_norm_e, s.z_norm, s.displacement})
-      numbers.push_back(t.item());
-  }
-  StateDict state() const {
-    StateDict all = model.state_dict();
-    all.merge(trainer.state_dict());
-    return all;
-  }
-
-  Model model;
-  Trainer trainer;
-  std::vector<double> numbers;
-};
 
 }  // namespace
 

@@ -295,7 +295,7 @@ TEST_CASE("the seed decides the initial values") {
 TEST_CASE("sinusoidal_embedding is [sin, cos] of t times falling frequencies") {
   constexpr std::int64_t size = 8, half = size / 2;
   const std::vector<double> t{0.0, 1.0, 37.5};
-  const Tensor embedded = sinusoidal_embedding(Tensor::from(t, {3}), size);
+  const Tensor embedded = sinusoidal_embedding(Tensor::from(t, {3}), sinusoidal_frequencies(size));
   REQUIRE(embedded.shape() == Shape{3, size});
   const std::vector<double> e = values(embedded);
   for (std::int64_t n = 0; n < 3; ++n) {
@@ -308,9 +308,9 @@ TEST_CASE("sinusoidal_embedding is [sin, cos] of t times falling frequencies") {
             doctest::Approx(std::cos(angle)).epsilon(1e-12));
     }
   }
-  CHECK(sinusoidal_embedding(Tensor::zeros({2}), 4).dtype() == Dtype::f32);
-  CHECK_THROWS_AS(sinusoidal_embedding(Tensor::zeros({2}), 7), Error);
-  CHECK_THROWS_AS(sinusoidal_embedding(Tensor::zeros({2, 1}), 8), Error);
+  CHECK(sinusoidal_embedding(Tensor::zeros({2}), sinusoidal_frequencies(4)).dtype() == Dtype::f32);
+  CHECK_THROWS_AS(sinusoidal_frequencies(7), Error);
+  CHECK_THROWS_AS(sinusoidal_embedding(Tensor::zeros({2, 1}), sinusoidal_frequencies(8)), Error);
 }
 
 TEST_CASE("fourier_features are [sin 2 pi z B, cos 2 pi z B, z]") {

@@ -323,6 +323,10 @@ TEST_CASE("ema_update moves the target by the rate") {
   for (std::size_t i = 0; i < from.size(); ++i)
     CHECK(between[i] == doctest::Approx(0.75 * from[i] + 0.25 * to[i]));
   CHECK(values(source) == to);
+  FiniteWatch watch(Device{});
+  watch.see(Tensor::full({1}, std::nan("")), 0);
+  ema_update(target, source, 0.5, &watch);
+  CHECK(values(target) == between);
   ema_update(target, source, 0.0);
   CHECK(values(target) == between);
 }

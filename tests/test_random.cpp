@@ -245,7 +245,7 @@ TEST_CASE("lerp moves a target toward its source") {
     Values expected = target.to_vector<double>();
     const Values goal = source.to_vector<double>();
     for (std::size_t i = 0; i < goal.size(); ++i) expected[i] = 0.99 * expected[i] + 0.01 * goal[i];
-    backend({}).lerp(target, source, 0.01);
+    backend({}).lerp(target, source, 0.01, nullptr);
     CHECK(difference(target, expected) <= (dtype == Dtype::f32 ? 1e-7 : 1e-15));
   }
 }

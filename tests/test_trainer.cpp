@@ -79,10 +79,11 @@ bool moves(const Config& c, const std::string& start) {
   return false;
 }
 
-/// The message of the Error that iteration k ends with; empty when it ends well.
+/// The message of the Error that the check after iteration k ends with; empty when it ends well.
 std::string failure(Session& session, std::int64_t k, const Tensor& x) {
+  session.trainer.iterate(k, x);
   try {
-    session.trainer.iterate(k, x);
+    session.trainer.check();
   } catch (const UserError&) {
     return "a UserError";
   } catch (const Error& error) {
@@ -99,17 +100,15 @@ void spoil(const Module& module) {
 /// Notes the masks that are drawn.
 class MaskLog final : public ObservedBackend {
  public:
-  MaskLog(Backend& inner, std::vector<double>& masks)
+  MaskLog(Backend& inner, std::vector<Tensor>& masks)
       : ObservedBackend(inner, [](const char*, const Tensor&, const auto& call) { call(); }), masks_(masks) {}
   void unary(const Unary& f, const Tensor& x, const Tensor& out) override {
     ObservedBackend::unary(f, x, out);
-    if (f.op != UnaryOp::greater) return;
-    const std::vector<double> mask = out.to_vector<double>();
-    masks_.insert(masks_.end(), mask.begin(), mask.end());
+    if (f.op == UnaryOp::greater) masks_.push_back(out);
   }
 
  private:
-  std::vector<double>& masks_;
+  std::vector<Tensor>& masks_;
 };
 
 /// A file that goes with the test.
@@ -295,13 +294,13 @@ TEST_CASE("the mask is drawn once per iteration and leaves images out with p_unc
   c.batch = 100;
   c.diffusion_steps = 2;
   c.posterior_steps = c.prior_steps = 0;
-  std::vector<double> masks;
+  std::vector<Tensor> masks;
   Session session(c);
   const BackendOverride watch(Device{}, std::make_unique<MaskLog>(backend(Device{}), masks));
   session.run(0, 20);
-  REQUIRE(masks.size() == 20 * 100);
-  double kept = 0.0;
-  for (const double value : masks) kept += value;
+  const Tensor all = cat(masks, 0);
+  REQUIRE(all.numel() == 20 * 100);
+  const double kept = sum(all).item();
   const double standard_error = std::sqrt(0.8 * 0.2 * 2000.0);
   CHECK(std::abs(kept - 0.8 * 2000.0) < 4.5 * standard_error);
 }

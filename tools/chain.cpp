@@ -12,6 +12,7 @@
 #include "tensor/error.h"
 #include "tensor/npy.h"
 #include "tensor/ops.h"
+#include "tensor/record.h"
 #include "tools/commands.h"
 #include "tools/shared_options.h"
 
@@ -50,9 +51,12 @@ Trace run_chains(const Model& model, std::int64_t steps, std::int64_t chains, st
   Generator random = make_generator(model.config, Stream::sampling, model.device);
   Trace trace{even_steps(steps, frames), {}, {}};
   std::vector<Tensor> energies, images;
+  Captured next("chain step", {"z"}, model.device, [&](const Tensors& in) {
+    return Tensors{prior_langevin(model.E, in[0], {1, model.config.prior_step_size}, &random)};
+  });
   Tensor z = random.normal({chains, model.config.nz});
   for (std::int64_t step = 0; step <= steps; ++step) {
-    if (step > 0) z = prior_langevin(model.E, z, {1, model.config.prior_step_size}, &random);
+    if (step > 0) z = next({z})[0];
     energies.push_back(model.E.forward(z).value().reshape({1, chains}).to(Device{}));
     ENSURE(std::isfinite(sum(energies.back()).item()),
            "the chains diverge: E(z) is not finite after {} steps", step);

@@ -8,6 +8,7 @@
 #include "data/describe.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
+#include "tensor/record.h"
 #include "tools/commands.h"
 #include "tools/shared_options.h"
 
@@ -49,11 +50,10 @@ struct Reconstructions {
   double mse_posterior, mse_sampler;  ///< per pixel value in [-1, 1]
 };
 
-/// |made - x|^2, summed image by image in f32 and over the images in f64.
-double squared_error(const Tensor& made, const Tensor& x) {
-  const std::vector<double> errors =
-      sum(square(sub(made, x)).reshape({x.size(0), -1}), 1).to_vector<double>();
-  return std::accumulate(errors.begin(), errors.end(), 0.0);
+/// Errors of images, added up in f64.
+double total(const Tensor& errors) {
+  const std::vector<double> values = errors.to_vector<double>();
+  return std::accumulate(values.begin(), values.end(), 0.0);
 }
 
 Reconstructions reconstruct_all(const Model& model, const Images& images) {
@@ -61,17 +61,24 @@ Reconstructions reconstruct_all(const Model& model, const Images& images) {
   const std::int64_t batch = evaluation_batch(model.images);
   std::vector<Tensor> observed, posterior, sampler;
   double posterior_error = 0.0, sampler_error = 0.0;
-  for (std::int64_t first = 0; first < images.n; first += batch) {
-    const Tensor x = to_tensor(images, first, std::min(batch, images.n - first), model.device);
+  Captured make("reconstruction", {"x"}, model.device, [&](const Tensors& in) {
+    const Tensor& x = in[0];
     const Tensor z0 = model.Q.sample(x, random);
     const Tensor by_posterior = model.G.forward(model.refine(z0, x)).value();
     const Tensor by_sampler = model.G.forward(z0).value();
-    posterior_error += squared_error(by_posterior, x);
-    sampler_error += squared_error(by_sampler, x);
+    return Tensors{by_posterior, by_sampler, row_squares(sub(by_posterior, x)),
+                   row_squares(sub(by_sampler, x))};
+  });
+  for (std::int64_t first = 0; first < images.n; first += batch) {
+    const Tensor x = to_tensor(images, first, std::min(batch, images.n - first), model.device);
+    const Tensors made = x.size(0) == batch ? make({x}) : make.unrecorded({x});
+    posterior_error += total(made[2]);
+    sampler_error += total(made[3]);
     if (const std::int64_t shown = std::min(kShown - first, x.size(0)); shown > 0) {
-      observed.push_back(x.narrow(0, 0, shown).to(Device{}));
-      posterior.push_back(by_posterior.narrow(0, 0, shown).to(Device{}));
-      sampler.push_back(by_sampler.narrow(0, 0, shown).to(Device{}));
+      const auto shown_of = [&](const Tensor& t) { return t.narrow(0, 0, shown).to(Device{}); };
+      observed.push_back(shown_of(x));
+      posterior.push_back(shown_of(made[0]));
+      sampler.push_back(shown_of(made[1]));
     }
   }
   const auto values = static_cast<double>(images.n * images.image_size());

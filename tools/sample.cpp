@@ -8,6 +8,7 @@
 #include "tensor/error.h"
 #include "tensor/npy.h"
 #include "tensor/ops.h"
+#include "tensor/record.h"
 #include "tools/commands.h"
 #include "tools/shared_options.h"
 
@@ -49,9 +50,14 @@ void sample_from(const Model& model, const std::string& source, const SampleOpti
       std::min(options.count, most_columns(model.images) * most_columns(model.images));
   const std::int64_t wanted = options.npy ? options.count : in_grid;
   std::vector<Tensor> kept;
+  const std::int64_t batch = evaluation_batch(model.images);
+  std::int64_t n = batch;  // less in the last batch only, which is not recorded
+  Captured draw("sampling", {}, model.device, [&](const Tensors&) {
+    return Tensors{model.G.forward(draw_latents(model, source, n, random)).value()};
+  });
   for (std::int64_t done = 0; done < options.count;) {
-    const std::int64_t n = std::min(evaluation_batch(model.images), options.count - done);
-    const Tensor images = model.G.forward(draw_latents(model, source, n, random)).value().to(Device{});
+    n = std::min(batch, options.count - done);
+    const Tensor images = (n == batch ? draw({}) : draw.unrecorded({}))[0].to(Device{});
     if (options.separate) write_separately(singles, images, done);
     if (done < wanted) kept.push_back(images);
     done += n;

@@ -118,7 +118,9 @@ void TrainingRun::run() {
     batches_->fill(done_, pixels);
     const IterationStats stats = iterate(Tensor::from(pixels, shape).to(model_->device));
     ++done_;
-    const bool logged = every(c.log_every);
+    const int signal = stop_signal;  // read once: it may come at any time
+    const bool logged = every(c.log_every), saved = signal || every(c.state_every);
+    if (logged || saved) check();
     status.update(
         done_,
         logged ? fmt::format("loss G {:.4g} Q {:.4g}  E+ {:.3g} E- {:.3g}  {:.0f} MiB", stats.loss_g.item(),
@@ -127,12 +129,12 @@ void TrainingRun::run() {
                : std::string(),
         logged);
     if (logged) log(done_, stats, status.seconds_per_iteration());
-    if (stop_signal || every(c.state_every)) save(done_);
-    if (stop_signal) {
+    if (saved) save(done_);
+    if (signal) {
       status.print(
           fmt::format("stopped by a signal after iteration {}; continue with: damc train --resume {}", done_,
                       folder_.string()));
-      throw Exit{128 + stop_signal};
+      throw Exit{128 + signal};
     }
     if (every(c.grid_every)) write_pictures(done_);
     if (c.eval_every > 0 && every(c.eval_every)) evaluate(done_);
@@ -140,12 +142,19 @@ void TrainingRun::run() {
   status.print(fmt::format("done: {}", folder_.string()));
 }
 
-/// One iteration; a failure's message says what it can be continued from.
+/// One iteration; when memory does not suffice, the message says which batch would fit.
 IterationStats TrainingRun::iterate(const Tensor& x) {
   try {
     return trainer_->iterate(done_, x);
   } catch (const OutOfMemory& error) {
     throw Error(out_of_memory_line(error, model_->config.batch, fixed_bytes_));
+  }
+}
+
+/// Whether all numbers so far were finite; the message of a failure says what the run can be continued from.
+void TrainingRun::check() {
+  try {
+    trainer_->check();
   } catch (const Error& error) {
     const std::int64_t saved = newest_state(folder_);
     throw Error(fmt::format("{}\nhint: {}; smaller learning rates or step sizes may help", error.what(),

@@ -27,6 +27,7 @@ class TrainingRun {
   TrainingRun(const Config& config, std::filesystem::path folder, Split split, std::int64_t done);
 
   IterationStats iterate(const Tensor& x);
+  void check();
   void say(const std::string& line);
   void log(std::int64_t done, const IterationStats& stats, double seconds);
   void save(std::int64_t done);

@@ -6,6 +6,7 @@
 #include "tensor/cuda/blas.h"
 #include "tensor/cuda/convolution.h"
 #include "tensor/cuda/executor.cuh"
+#include "tensor/cuda/graph.h"
 #include "tensor/cuda/memory.h"
 #include "tensor/shared_kernels.h"
 
@@ -26,6 +27,8 @@ class CudaBackend final : public SharedKernels<CudaExecutor> {
   void synchronize() override { memory_.synchronize(); }
   std::size_t bytes_in_use() const override { return memory_.bytes_in_use(); }
   std::size_t bytes_reserved() const override { return memory_.bytes_reserved(); }
+
+  std::unique_ptr<Recording> make_recording() override { return std::make_unique<CudaGraph>(memory_); }
 
   void gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) override {
     if (!blas_.gemm(a, b, epilogue, out)) finish(epilogue, out);

@@ -33,17 +33,54 @@ void* CudaMemory::allocate(std::size_t bytes) {
   if (bytes == 0) return nullptr;
   use_device();
   void* block = nullptr;
-  const cudaError_t status = cudaMallocAsync(&block, bytes, stream_);
-  if (status == cudaErrorMemoryAllocation) out_of_memory(bytes);
-  check_cuda(status, "cudaMallocAsync");
+  if (arenas_.in_use()) {
+    block = arenas_.allocate(bytes);
+  } else {
+    give_back_late();
+    const cudaError_t status = cudaMallocAsync(&block, bytes, stream_);
+    if (status == cudaErrorMemoryAllocation) out_of_memory(bytes);
+    check_cuda(status, "cudaMallocAsync");
+  }
   in_use_ += bytes;
   return block;
 }
 
+// Frees are not checked: destructors come here, even after the runtime has shut down.
+
 void CudaMemory::release(void* block, std::size_t bytes) {
   if (!block) return;
-  cudaFreeAsync(block, stream_);  // unchecked: destructors come here, even after the runtime has shut down
   in_use_ -= bytes;
+  if (arenas_.release(block, bytes)) return;
+  if (arenas_.in_use()) {
+    late_.push_back(block);  // the stream may be capturing, and would take this for a part of the step
+  } else {
+    cudaFreeAsync(block, stream_);
+  }
+}
+
+void CudaMemory::give_back_late() {
+  for (void* block : late_) cudaFreeAsync(block, stream_);
+  late_.clear();
+}
+
+/// Blocks come from outside the stream's order; while a step is recorded that is allowed in relaxed mode only.
+std::shared_ptr<Arena> CudaMemory::make_arena() {
+  const auto obtain = [this](std::size_t bytes) {
+    void* block = nullptr;
+    cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
+    check_cuda(cudaThreadExchangeStreamCaptureMode(&mode), "cudaThreadExchangeStreamCaptureMode");
+    const cudaError_t status = cudaMalloc(&block, bytes);
+    check_cuda(cudaThreadExchangeStreamCaptureMode(&mode), "cudaThreadExchangeStreamCaptureMode");
+    if (status == cudaErrorMemoryAllocation) out_of_memory(bytes);
+    check_cuda(status, "cudaMalloc");
+    arena_bytes_ += bytes;
+    return block;
+  };
+  const auto dispose = [this](void* block, std::size_t bytes) {
+    cudaFree(block);  // waits for the kernels that use it
+    arena_bytes_ -= bytes;
+  };
+  return std::make_shared<Arena>(Arena::Source{obtain, dispose});
 }
 
 void CudaMemory::copy(void* to, const void* from, std::size_t bytes, CopyKind kind) {
@@ -63,7 +100,9 @@ std::uint64_t CudaMemory::pool_bytes(cudaMemPoolAttr which) const {
   return bytes;
 }
 
-std::size_t CudaMemory::bytes_reserved() const { return pool_bytes(cudaMemPoolAttrReservedMemHigh); }
+std::size_t CudaMemory::bytes_reserved() const {
+  return pool_bytes(cudaMemPoolAttrReservedMemHigh) + arena_bytes_;
+}
 
 /// What the pool keeps but nobody uses is free for this program, though not for others.
 void CudaMemory::out_of_memory(std::size_t asked) const {

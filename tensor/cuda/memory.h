@@ -1,9 +1,10 @@
-/// One GPU's stream and memory: a stream-ordered pool that keeps what it has freed, and copies in stream
-/// order.
+/// One GPU's stream and memory: a stream-ordered pool that keeps what it has freed, copies in stream order, and
+/// private memory of recorded steps.
 #pragma once
 
 #include <cuda_runtime.h>
 
+#include "tensor/arena.h"
 #include "tensor/backend.h"
 
 namespace damc {
@@ -23,9 +24,12 @@ class CudaMemory {
   cudaStream_t stream() const { return stream_; }
   int processors() const { return processors_; }
 
-  /// Throws OutOfMemory when the device has no more.
+  /// From the arena in use, else from the pool. Throws OutOfMemory when the device has no more.
   void* allocate(std::size_t bytes);
   void release(void* block, std::size_t bytes);
+  /// A new arena, for one recording.
+  std::shared_ptr<Arena> make_arena();
+  Arenas& arenas() { return arenas_; }
   /// Host memory may be reused as soon as this returns.
   void copy(void* to, const void* from, std::size_t bytes, CopyKind kind);
   void synchronize();
@@ -36,12 +40,16 @@ class CudaMemory {
  private:
   std::uint64_t pool_bytes(cudaMemPoolAttr which) const;
   [[noreturn]] void out_of_memory(std::size_t asked) const;
+  void give_back_late();
 
   int index_;
   int processors_ = 0;
   cudaStream_t stream_ = nullptr;
   cudaMemPool_t pool_ = nullptr;
   std::size_t in_use_ = 0;
+  std::size_t arena_bytes_ = 0;
+  std::vector<void*> late_;  // of the pool, released while a step was recorded
+  Arenas arenas_;
 };
 
 /// A block of device memory while this lives, in stream order: what is queued before it goes may still use it.

@@ -1,7 +1,6 @@
 #include <map>
 
 #include "damc/trainer.h"
-#include "optim/ema.h"
 #include "tensor/ops.h"
 #include "tools/bench/suites.h"
 #include "tools/bench/work.h"
@@ -22,20 +21,19 @@ class IterationBenchmark {
   /// Iteration k; `lap(part)` is called when a part is done.
   template <class Lap>
   void run(std::int64_t k, const Lap& lap) {
-    IterationStats stats;
-    const Tensor z0 = trainer_.draw_samples(x_);
+    const Tensor z0 = trainer_.draw_samples_({x_})[0];
     lap("ancestral_sampling");
-    const Tensor z_plus = trainer_.posterior_chain(z0, x_);
+    const Tensor z_plus = trainer_.posterior_chain_({z0, x_})[0];
     lap("posterior_chain");
-    const Tensor z_minus = trainer_.prior_chain(z0);
+    const Tensor z_minus = trainer_.prior_chain_({z0})[0];
     lap("prior_chain");
-    trainer_.update_sampler(k, x_, z_plus, stats);
+    trainer_.update_sampler_({x_, z_plus});
     lap("sampler_updates");
-    trainer_.update_generator(k, x_, z_plus, stats);
+    trainer_.update_generator_({x_, z_plus});
     lap("generator_update");
-    trainer_.update_energy(k, z_plus, z_minus, stats);
+    trainer_.update_energy_({z_plus, z_minus});
     lap("energy_update");
-    if ((k + 1) % model_.config.ema_every == 0) ema_update(model_.Q_dummy, model_.Q, model_.config.ema_rho);
+    if ((k + 1) % model_.config.ema_every == 0) trainer_.update_average_({});
   }
 
  private:
@@ -47,7 +45,8 @@ class IterationBenchmark {
 void bench_iteration(BenchReport& report, const Config& config, std::int64_t batch) {
   const std::int64_t images = batch ? batch : 32;
   IterationBenchmark benchmark(config, images);
-  benchmark.run(0, [](const char*) {});
+  const int first_rounds = benchmark.model().device.type == DeviceType::cpu ? 1 : kCallsUntilRecorded;
+  for (int k = 0; k < first_rounds; ++k) benchmark.run(0, [](const char*) {});
   std::map<std::string, std::vector<double>> seconds;
   for (int k = 1; k <= report.repeat(); ++k) {
     report.sample_gemm();

@@ -1,0 +1,68 @@
+/// Private memory of recorded steps. A replay writes where the recording wrote, so those blocks may go to
+/// nobody else while the recording lives.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+namespace damc {
+
+/// Blocks of one recording, kept by size: a step that runs again gets the same ones.
+class Arena {
+ public:
+  /// Where blocks come from and where they go in the end.
+  struct Source {
+    std::function<void*(std::size_t bytes)> obtain;
+    std::function<void(void* block, std::size_t bytes)> dispose;
+  };
+
+  explicit Arena(Source source) : source_(std::move(source)) {}
+  ~Arena();
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+
+  void* allocate(std::size_t bytes);
+  void release(void* block, std::size_t bytes);
+  std::size_t bytes_reserved() const { return reserved_; }
+
+ private:
+  Source source_;
+  std::map<std::size_t, std::vector<void*>> free_;
+  std::size_t reserved_ = 0;
+};
+
+/// The arenas of a device: which one memory comes from now, and which one each block goes back to.
+class Arenas {
+ public:
+  /// Memory comes from `arena` while this lives.
+  class Use {
+   public:
+    Use(Arenas& all, std::shared_ptr<Arena> arena) : all_(all), outer_(std::move(all.active_)) {
+      all_.active_ = std::move(arena);
+    }
+    ~Use() { all_.active_ = std::move(outer_); }
+    Use(const Use&) = delete;
+    Use& operator=(const Use&) = delete;
+
+   private:
+    Arenas& all_;
+    std::shared_ptr<Arena> outer_;
+  };
+
+  bool in_use() const { return active_ != nullptr; }
+  /// A block of the arena in use.
+  void* allocate(std::size_t bytes);
+  /// Takes the block back if it is an arena's, from now on or before; else returns false. An arena lives as
+  /// long as one of its blocks is out.
+  bool release(void* block, std::size_t bytes);
+
+ private:
+  std::shared_ptr<Arena> active_;
+  std::unordered_map<void*, std::shared_ptr<Arena>> owners_;
+};
+
+}  // namespace damc

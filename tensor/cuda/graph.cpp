@@ -1,0 +1,62 @@
+#include "tensor/cuda/graph.h"
+
+#include "tensor/cuda/check.h"
+#include "tensor/error.h"
+
+namespace damc {
+namespace {
+
+/// A stream while it notes work instead of doing it; ends with this, however that comes about.
+class Capture {
+ public:
+  explicit Capture(cudaStream_t stream) : stream_(stream) {
+    check_cuda(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
+  }
+  ~Capture() {
+    if (!ended_) {
+      cudaStreamEndCapture(stream_, &graph_);
+      cudaGetLastError();  // the reason is in the exception that ends the capture
+    }
+    if (graph_) cudaGraphDestroy(graph_);
+  }
+  Capture(const Capture&) = delete;
+  Capture& operator=(const Capture&) = delete;
+
+  /// The graph, for as long as this lives.
+  cudaGraph_t end() {
+    ended_ = true;
+    check_cuda(cudaStreamEndCapture(stream_, &graph_), "a step cannot be recorded: cudaStreamEndCapture");
+    return graph_;
+  }
+
+ private:
+  cudaStream_t stream_;
+  cudaGraph_t graph_ = nullptr;
+  bool ended_ = false;
+};
+
+}  // namespace
+
+/// Kernels of the last replay may still run; the runtime waits for them where it must.
+CudaGraph::~CudaGraph() {
+  if (graph_) cudaGraphExecDestroy(graph_);
+}
+
+std::vector<Tensor> CudaGraph::run(const Work& work) {
+  const Arenas::Use use(memory_.arenas(), arena_);
+  return work();
+}
+
+std::vector<Tensor> CudaGraph::record(const Work& work) {
+  ENSURE(!graph_, "a step is recorded twice");
+  const Arenas::Use use(memory_.arenas(), arena_);
+  Capture capture(memory_.stream());
+  std::vector<Tensor> results = work();
+  check_cuda(cudaGraphInstantiateWithFlags(&graph_, capture.end(), 0), "cudaGraphInstantiate");
+  check_cuda(cudaGraphUpload(graph_, memory_.stream()), "cudaGraphUpload");
+  return results;
+}
+
+void CudaGraph::replay() { check_cuda(cudaGraphLaunch(graph_, memory_.stream()), "cudaGraphLaunch"); }
+
+}  // namespace damc

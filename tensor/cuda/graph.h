@@ -1,0 +1,27 @@
+/// A recorded step as a CUDA graph.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include "tensor/cuda/memory.h"
+
+namespace damc {
+
+class CudaGraph final : public Recording {
+ public:
+  /// `memory` has to outlive the recording.
+  explicit CudaGraph(CudaMemory& memory) : memory_(memory), arena_(memory.make_arena()) {}
+  ~CudaGraph() override;
+
+  std::vector<Tensor> run(const Work& work) override;
+  /// Throws Error when the work did something that a graph cannot hold.
+  std::vector<Tensor> record(const Work& work) override;
+  void replay() override;
+
+ private:
+  CudaMemory& memory_;
+  std::shared_ptr<Arena> arena_;
+  cudaGraphExec_t graph_ = nullptr;
+};
+
+}  // namespace damc

@@ -1,0 +1,103 @@
+#include "tensor/record.h"
+
+#include <algorithm>
+
+#include "tensor/error.h"
+
+namespace damc {
+namespace {
+
+constexpr int kWarmUps = kCallsUntilRecorded - 1;
+
+thread_local Captured* running = nullptr;
+
+std::string describe(const Shape& shape, Dtype dtype) {
+  return fmt::format("{} {}", shape.str(), name(dtype));
+}
+
+}  // namespace
+
+Captured::Captured(std::string name, std::vector<std::string> inputs, Device device, Step step)
+    : name_(std::move(name)),
+      input_names_(std::move(inputs)),
+      device_(device),
+      step_(std::move(step)),
+      recording_(backend(device).make_recording()) {}
+
+Tensors Captured::operator()(const Tensors& inputs) {
+  check(inputs);
+  check_shapes(inputs);
+  for (Generator* generator : generators_) generator->settle();
+  if (!recording_) return run(inputs);
+  copy_in(inputs);
+  const auto work = [this] { return run(inputs_); };
+  if (runs_ < kWarmUps) {
+    Tensors outputs = recording_->run(work);
+    ++runs_;
+    return outputs;
+  }
+  if (runs_ == kWarmUps) {
+    outputs_ = recording_->record(work);
+    ++runs_;
+  }
+  recording_->replay();
+  return outputs_;
+}
+
+Tensors Captured::unrecorded(const Tensors& inputs) {
+  check(inputs);
+  return run(inputs);
+}
+
+void Captured::check(const Tensors& inputs) const {
+  ENSURE(inputs.size() == input_names_.size(), "step '{}': {} inputs where {} are due", name_, inputs.size(),
+         input_names_.size());
+  ENSURE(!running, "step '{}' runs within step '{}'", name_, running->name_);
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    ENSURE(inputs[i].device() == device_, "step '{}': input '{}' is on {}, the step on {}", name_,
+           input_names_[i], inputs[i].device().str(), device_.str());
+  }
+}
+
+void Captured::check_shapes(const Tensors& inputs) {
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (slots_.size() == i) slots_.push_back({inputs[i].shape(), inputs[i].dtype()});
+    ENSURE(inputs[i].shape() == slots_[i].shape && inputs[i].dtype() == slots_[i].dtype,
+           "step '{}': input '{}' was {} in the first call and is {} now", name_, input_names_[i],
+           describe(slots_[i].shape, slots_[i].dtype), describe(inputs[i].shape(), inputs[i].dtype()));
+  }
+}
+
+/// The recording's kernels read the inputs where they lay when it was made.
+void Captured::copy_in(const Tensors& inputs) {
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (inputs_.size() == i) inputs_.push_back(Tensor::empty(slots_[i].shape, slots_[i].dtype, device_));
+    inputs_[i].copy_from(inputs[i]);
+  }
+}
+
+Tensors Captured::run(const Tensors& inputs) {
+  struct Running {
+    explicit Running(Captured* step) { running = step; }
+    ~Running() { running = nullptr; }
+  } scope(this);
+  Tensors outputs = step_(inputs);
+  // Within the step, so that a replay too moves the noise on.
+  for (Generator* generator : generators_) generator->settle();
+  return outputs;
+}
+
+void forbid_in_step(const char* what) {
+  ENSURE(!running, "step '{}': {} within a step, which would not be repeated when it is replayed",
+         running->name_, what);
+}
+
+void note_in_step(Generator& generator) {
+  if (!running || std::ranges::find(running->generators_, &generator) != running->generators_.end()) return;
+  // One that the warm-ups did not know may not start at a settled position.
+  ENSURE(running->runs_ < kWarmUps, "step '{}' draws from a generator that it did not use before",
+         running->name_);
+  running->generators_.push_back(&generator);
+}
+
+}  // namespace damc

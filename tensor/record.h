@@ -1,0 +1,76 @@
+/// Steps of fixed shapes that run many times: recorded once, then replayed as one piece of work.
+///
+/// An iteration of training is some ten thousand small kernels, and to start each of them from the host takes
+/// longer than to run it. On CUDA a step runs twice as it is written, on memory of its own, is recorded into a
+/// graph the third time, and from then on only the graph runs. On the CPU nothing is recorded and the step
+/// always runs as it is written; the pool of the backend makes that free of allocations after the first time.
+///
+/// What a step must keep to, so that a replay does what the step would do:
+/// - What differs between calls is an input, or lies in a tensor that outlives the step: weights, a learning
+///   rate, the position of a Generator. A number of the host is recorded with the value it had.
+/// - Nothing is copied between host and device within it; item() is such a copy. That is an Error on every
+///   device, the CPU included.
+/// - Its host code has no effect but its results: it runs no more once the step is recorded.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tensor/backend.h"
+#include "tensor/random.h"
+
+namespace damc {
+
+using Tensors = std::vector<Tensor>;
+
+/// Calls until a step is recorded where steps are: what a measurement leaves out.
+inline constexpr int kCallsUntilRecorded = 3;
+
+class Captured {
+ public:
+  using Step = std::function<Tensors(const Tensors& inputs)>;
+
+  /// `name` and the names of the inputs are for messages. Every generator that the step draws from has to
+  /// outlive the last call.
+  Captured(std::string name, std::vector<std::string> inputs, Device device, Step step);
+  Captured(const Captured&) = delete;
+  Captured& operator=(const Captured&) = delete;
+
+  /// The step's results for these inputs, in the order of their names; the next call may overwrite them. Throws
+  /// Error naming the input whose shape, type or device is not that of the first call, and for a step in a step.
+  Tensors operator()(const Tensors& inputs);
+  /// The step as it is written, for inputs of any shape: a last batch that is smaller.
+  Tensors unrecorded(const Tensors& inputs);
+
+ private:
+  friend void forbid_in_step(const char* what);
+  friend void note_in_step(Generator& generator);
+
+  struct Slot {
+    Shape shape;
+    Dtype dtype;
+  };
+
+  void check(const Tensors& inputs) const;
+  void check_shapes(const Tensors& inputs);
+  void copy_in(const Tensors& inputs);
+  Tensors run(const Tensors& inputs);
+
+  std::string name_;
+  std::vector<std::string> input_names_;
+  Device device_;
+  Step step_;
+  std::vector<Slot> slots_;               // of the first call
+  std::vector<Generator*> generators_;    // that the step draws from
+  std::unique_ptr<Recording> recording_;  // null: nothing is recorded on this device
+  Tensors inputs_, outputs_;              // that the recording reads and writes
+  int runs_ = 0;
+};
+
+/// Throws Error when a step runs on this thread: `what` has no place in it.
+void forbid_in_step(const char* what);
+/// Tells the step that runs on this thread, if one does, that it draws from `generator`.
+void note_in_step(Generator& generator);
+
+}  // namespace damc

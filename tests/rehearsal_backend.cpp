@@ -1,0 +1,361 @@
+#include "tests/rehearsal_backend.h"
+
+#include <cmath>
+
+#include "tensor/error.h"
+#include "tests/guarded_backend.h"
+
+namespace damc {
+namespace {
+
+/// A null operand becomes an undefined one, and back.
+Tensor optional(const Tensor* t) { return t ? *t : Tensor(); }
+const Tensor* optional(const Tensor& t) { return t.defined() ? &t : nullptr; }
+
+Tensor borrowed(const Tensor& t) {
+  return t.defined() ? Tensor::borrow(t.raw(), t.shape(), t.strides(), t.dtype(), t.device()) : Tensor();
+}
+
+/// An activation that may ride on a kernel, by value.
+class Activation {
+ public:
+  explicit Activation(const Unary* f) : set_(f != nullptr), f_(f ? *f : Unary{}) {}
+  const Unary* get() const { return set_ ? &f_ : nullptr; }
+  void append_to(std::vector<double>& numbers) const {
+    for (const double number : {set_ ? 1.0 : 0.0, static_cast<double>(f_.op), f_.p0, f_.p1})
+      numbers.push_back(number);
+  }
+
+ private:
+  bool set_;
+  Unary f_;
+};
+
+std::vector<double> numbers_of(const Unary& f) { return {static_cast<double>(f.op), f.p0, f.p1}; }
+
+std::vector<double> numbers_of(const ConvGeometry& s) {
+  std::vector<double> numbers;
+  for (const std::int64_t n :
+       {s.n, s.in_h, s.in_w, s.in_c, s.out_h, s.out_w, s.out_c, s.kernel_h, s.kernel_w, s.stride, s.padding})
+    numbers.push_back(static_cast<double>(n));
+  return numbers;
+}
+
+std::vector<double> numbers_of(const RandomSlice& slice) {
+  return {static_cast<double>(slice.stream), static_cast<double>(slice.delta)};
+}
+
+}  // namespace
+
+/// One run of a step whose work is not run: every call as a text in which the step's own memory has numbers, by
+/// the order in which it was taken.
+class RehearsalBackend::Run {
+ public:
+  /// What becomes of a call: its text, and how to run it (empty: nothing to run).
+  using Note = std::function<void(const std::string& text, std::function<void()> call)>;
+
+  Run(RehearsalBackend& owner, Note note) : owner_(owner), note_(std::move(note)) {
+    ENSURE(!owner.run_, "rehearsal: a step is recorded within another");
+    owner_.run_ = this;
+  }
+  ~Run() { owner_.run_ = nullptr; }
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+
+  void take(void* block, std::size_t bytes) {
+    own_[static_cast<const std::byte*>(block)] = {bytes, ++taken_};
+    note_(fmt::format("takes block {} of {} bytes", taken_, bytes),
+          [&owner = owner_, block, bytes] { owner.poison(block, bytes); });
+  }
+  void give_back(void* block) {
+    const auto found = own_.find(static_cast<const std::byte*>(block));
+    ENSURE(found != own_.end(), "rehearsal: a recorded step gives back memory that it did not take");
+    note_(fmt::format("gives back block {}", found->second.number), {});
+    own_.erase(found);
+  }
+  void kernel(const char* name, const Operands& operands, const std::vector<double>& numbers,
+              std::function<void()> call) {
+    note_(fmt::format("{}({}; {})", name, describe(operands), fmt::join(numbers, ", ")), std::move(call));
+  }
+  void results(const Operands& results) { note_("returns " + describe(results), {}); }
+
+ private:
+  struct Block {
+    std::size_t bytes;
+    int number;
+  };
+
+  std::string describe(const Operands& operands) const {
+    std::string text;
+    for (const Tensor& t : operands) text += (text.empty() ? "" : ", ") + describe(t);
+    return text;
+  }
+  std::string describe(const Tensor& t) const {
+    if (!t.defined()) return "none";
+    const auto* first = static_cast<const std::byte*>(t.raw());
+    std::string place = fmt::format("{}", static_cast<const void*>(first));
+    if (auto after = own_.upper_bound(first); after != own_.begin()) {
+      const auto& [start, block] = *std::prev(after);
+      if (first < start + block.bytes) place = fmt::format("block {} + {}", block.number, first - start);
+    }
+    return fmt::format("{} {} {} strides {}", place, name(t.dtype()), t.shape().str(), t.strides().str());
+  }
+
+  RehearsalBackend& owner_;
+  Note note_;
+  std::map<const std::byte*, Block> own_;  // that is out
+  int taken_ = 0;
+};
+
+/// A recorded step.
+class RehearsalBackend::Rehearsal final : public Recording {
+ public:
+  explicit Rehearsal(RehearsalBackend& owner) : owner_(owner), arena_(make_arena()) {}
+
+  std::vector<Tensor> run(const Work& work) override {
+    const Arenas::Use use(owner_.arenas_, arena_);
+    return work();
+  }
+
+  std::vector<Tensor> record(const Work& work) override {
+    ENSURE(calls_.empty(), "rehearsal: a step is recorded twice");
+    const Arenas::Use use(owner_.arenas_, arena_);
+    Run run(owner_, [&](const std::string& text, std::function<void()> call) {
+      calls_.push_back({text, std::move(call)});
+    });
+    std::vector<Tensor> results = work();
+    run.results(results);
+    work_ = work;
+    return results;
+  }
+
+  void replay() override {
+    rehearse();
+    for (const Call& call : calls_) {
+      if (call.run) call.run();
+      owner_.replayed_kernels_ += call.run != nullptr;
+    }
+    ++owner_.replays_;
+  }
+
+ private:
+  struct Call {
+    std::string text;
+    std::function<void()> run;
+  };
+
+  std::shared_ptr<Arena> make_arena() {
+    Backend& inner = *owner_.inner_;
+    return std::make_shared<Arena>(
+        Arena::Source{[&inner](std::size_t bytes) { return inner.allocate(bytes); },
+                      [&inner](void* block, std::size_t bytes) { inner.release(block, bytes); }});
+  }
+
+  /// Has the step issue its work again, on memory that nobody reads, and compares it with the notes.
+  void rehearse() {
+    std::size_t next = 0;
+    std::vector<Tensor> results;
+    const Arenas::Use use(owner_.arenas_, make_arena());
+    Run run(owner_, [&](const std::string& text, const std::function<void()>&) {
+      const std::string was = next < calls_.size() ? calls_[next].text : "the end";
+      ENSURE(text == was, "rehearsal: call {} of the step was\n  {}\nand is now\n  {}", next, was, text);
+      ++next;
+    });
+    results = work_();
+    run.results(results);
+    ENSURE(next == calls_.size(), "rehearsal: the step made {} calls and now makes {}", calls_.size(), next);
+  }
+
+  RehearsalBackend& owner_;
+  std::shared_ptr<Arena> arena_;
+  Work work_;
+  std::vector<Call> calls_;
+};
+
+RehearsalBackend::RehearsalBackend() : inner_(std::make_unique<GuardedBackend>()) {}
+
+std::unique_ptr<Recording> RehearsalBackend::make_recording() { return std::make_unique<Rehearsal>(*this); }
+
+void* RehearsalBackend::allocate(std::size_t bytes) {
+  if (bytes == 0) return nullptr;
+  if (!arenas_.in_use()) return inner_->allocate(bytes);
+  void* block = arenas_.allocate(bytes);
+  if (run_) {
+    run_->take(block, bytes);
+  } else {
+    poison(block, bytes);
+  }
+  return block;
+}
+
+void RehearsalBackend::release(void* block, std::size_t bytes) {
+  if (!block) return;
+  if (run_) run_->give_back(block);
+  if (!arenas_.release(block, bytes)) inner_->release(block, bytes);
+}
+
+void RehearsalBackend::poison(void* block, std::size_t bytes) {
+  const auto count = static_cast<std::int64_t>(bytes / sizeof(float));
+  inner_->fill(std::nan(""), Tensor::borrow(block, {count}, {1}, Dtype::f32, GuardedDevice::device));
+}
+
+void RehearsalBackend::copy_bytes(void* to, const void* from, std::size_t bytes, CopyKind kind) {
+  ENSURE(!run_, "rehearsal: a copy of {} bytes {} the device while a step is recorded", bytes,
+         kind == CopyKind::host_to_device ? "to" : "from");
+  inner_->copy_bytes(to, from, bytes, kind);
+}
+
+void RehearsalBackend::synchronize() {
+  ENSURE(!run_, "rehearsal: the host waits for the device while a step is recorded");
+  inner_->synchronize();
+}
+
+void RehearsalBackend::issue(const char* kernel, const Operands& operands, const std::vector<double>& numbers,
+                             Kernel call) {
+  if (!run_) {
+    call(*inner_, operands);
+    return;
+  }
+  Operands kept;
+  for (const Tensor& t : operands) kept.push_back(borrowed(t));
+  run_->kernel(kernel, operands, numbers,
+               [&inner = *inner_, kept = std::move(kept), call = std::move(call)] { call(inner, kept); });
+}
+
+void RehearsalBackend::fill(double value, const Tensor& out) {
+  issue("fill", {out}, {value}, [=](Backend& on, const Operands& t) { on.fill(value, t[0]); });
+}
+void RehearsalBackend::copy(const Tensor& in, const Tensor& out) {
+  issue("copy", {in, out}, {}, [](Backend& on, const Operands& t) { on.copy(t[0], t[1]); });
+}
+void RehearsalBackend::unary(const Unary& f, const Tensor& x, const Tensor& out) {
+  issue("unary", {x, out}, numbers_of(f), [=](Backend& on, const Operands& t) { on.unary(f, t[0], t[1]); });
+}
+void RehearsalBackend::unary_vjp(const Unary& f, const Tensor& g, const Tensor& x, const Tensor& y,
+                                 const Tensor& out) {
+  issue("unary_vjp", {g, x, y, out}, numbers_of(f),
+        [=](Backend& on, const Operands& t) { on.unary_vjp(f, t[0], t[1], t[2], t[3]); });
+}
+void RehearsalBackend::binary(BinaryOp f, const Tensor& a, const Tensor& b, const Tensor& out) {
+  issue("binary", {a, b, out}, {static_cast<double>(f)},
+        [=](Backend& on, const Operands& t) { on.binary(f, t[0], t[1], t[2]); });
+}
+void RehearsalBackend::sum(const Tensor& x, const Tensor& out) {
+  issue("sum", {x, out}, {}, [](Backend& on, const Operands& t) { on.sum(t[0], t[1]); });
+}
+void RehearsalBackend::sum_squares(const Tensor& x, const Tensor& out) {
+  issue("sum_squares", {x, out}, {}, [](Backend& on, const Operands& t) { on.sum_squares(t[0], t[1]); });
+}
+void RehearsalBackend::instance_norm_stats(const Tensor& x, double eps, const Tensor& mean,
+                                           const Tensor& rstd) {
+  issue("instance_norm_stats", {x, mean, rstd}, {eps},
+        [=](Backend& on, const Operands& t) { on.instance_norm_stats(t[0], eps, t[1], t[2]); });
+}
+void RehearsalBackend::instance_norm(const Tensor& x, const Tensor& mean, const Tensor& rstd, const Tensor& w,
+                                     const Tensor& b, const Unary* activation, const Tensor& out) {
+  const Activation act(activation);
+  std::vector<double> numbers;
+  act.append_to(numbers);
+  issue("instance_norm", {x, mean, rstd, w, b, out}, numbers, [=](Backend& on, const Operands& t) {
+    on.instance_norm(t[0], t[1], t[2], t[3], t[4], act.get(), t[5]);
+  });
+}
+void RehearsalBackend::instance_norm_sums(const Tensor& g, const Tensor& x, const Tensor& mean,
+                                          const Tensor& rstd, const Tensor& sum_g, const Tensor& sum_gx) {
+  issue("instance_norm_sums", {g, x, mean, rstd, sum_g, sum_gx}, {},
+        [](Backend& on, const Operands& t) { on.instance_norm_sums(t[0], t[1], t[2], t[3], t[4], t[5]); });
+}
+void RehearsalBackend::instance_norm_grad_x(const Tensor& g, const Tensor& x, const Tensor& mean,
+                                            const Tensor& rstd, const Tensor& w, const Tensor& sum_g,
+                                            const Tensor& sum_gx, const Tensor& out) {
+  issue("instance_norm_grad_x", {g, x, mean, rstd, w, sum_g, sum_gx, out}, {},
+        [](Backend& on, const Operands& t) {
+          on.instance_norm_grad_x(t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7]);
+        });
+}
+void RehearsalBackend::gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) {
+  const Activation act(epilogue.activation);
+  std::vector<double> numbers;
+  act.append_to(numbers);
+  issue("gemm", {a, b, optional(epilogue.bias), out}, numbers, [=](Backend& on, const Operands& t) {
+    on.gemm(t[0], t[1], {optional(t[2]), act.get()}, t[3]);
+  });
+}
+void RehearsalBackend::conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter,
+                              const Epilogue& epilogue, const Tensor& out) {
+  const Activation act(epilogue.activation);
+  std::vector<double> numbers = numbers_of(s);
+  act.append_to(numbers);
+  issue("conv2d", {x, filter, optional(epilogue.bias), out}, numbers, [=](Backend& on, const Operands& t) {
+    on.conv2d(s, t[0], t[1], {optional(t[2]), act.get()}, t[3]);
+  });
+}
+void RehearsalBackend::conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter,
+                                     const Epilogue& epilogue, const Tensor& out) {
+  const Activation act(epilogue.activation);
+  std::vector<double> numbers = numbers_of(s);
+  act.append_to(numbers);
+  issue("conv2d_grad_x", {g, filter, optional(epilogue.bias), out}, numbers,
+        [=](Backend& on, const Operands& t) {
+          on.conv2d_grad_x(s, t[0], t[1], {optional(t[2]), act.get()}, t[3]);
+        });
+}
+void RehearsalBackend::conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x,
+                                     const Tensor& out) {
+  issue("conv2d_grad_w", {g, x, out}, numbers_of(s),
+        [=](Backend& on, const Operands& t) { on.conv2d_grad_w(s, t[0], t[1], t[2]); });
+}
+void RehearsalBackend::normal(const RandomSlice& slice, const Tensor& out) {
+  issue("normal", {*slice.state, out}, numbers_of(slice), [=](Backend& on, const Operands& t) {
+    on.normal({&t[0], slice.stream, slice.delta}, t[1]);
+  });
+}
+void RehearsalBackend::uniform(const RandomSlice& slice, const Tensor& out) {
+  issue("uniform", {*slice.state, out}, numbers_of(slice), [=](Backend& on, const Operands& t) {
+    on.uniform({&t[0], slice.stream, slice.delta}, t[1]);
+  });
+}
+void RehearsalBackend::advance(const Tensor& state, std::uint64_t blocks) {
+  issue("advance", {state}, {static_cast<double>(blocks)},
+        [=](Backend& on, const Operands& t) { on.advance(t[0], blocks); });
+}
+void RehearsalBackend::langevin_step(const Tensor& z, const Tensor& grad, double s,
+                                     const RandomSlice* noise) {
+  if (!noise) {
+    issue("langevin_step", {z, grad}, {s},
+          [=](Backend& on, const Operands& t) { on.langevin_step(t[0], t[1], s, nullptr); });
+    return;
+  }
+  std::vector<double> numbers = numbers_of(*noise);
+  numbers.push_back(s);
+  issue("langevin_step", {z, grad, *noise->state}, numbers,
+        [s, stream = noise->stream, delta = noise->delta](Backend& on, const Operands& t) {
+          const RandomSlice slice{&t[2], stream, delta};
+          on.langevin_step(t[0], t[1], s, &slice);
+        });
+}
+void RehearsalBackend::adam(const AdamStep& step) {
+  issue(
+      "adam",
+      {step.param, step.grad, step.m, step.v, *step.schedule, optional(step.grad_norm), optional(step.watch)},
+      {step.max_norm, step.beta1, step.beta2, step.eps, step.weight_decay},
+      [max_norm = step.max_norm, beta1 = step.beta1, beta2 = step.beta2, eps = step.eps,
+       decay = step.weight_decay](Backend& on, const Operands& t) {
+        on.adam({t[0], t[1], t[2], t[3], &t[4], optional(t[5]), max_norm, beta1, beta2, eps, decay,
+                 optional(t[6])});
+      });
+}
+void RehearsalBackend::adam_tick(const Tensor& schedule, double beta1, double beta2, const Tensor* watch) {
+  issue("adam_tick", {schedule, optional(watch)}, {beta1, beta2},
+        [=](Backend& on, const Operands& t) { on.adam_tick(t[0], beta1, beta2, optional(t[1])); });
+}
+void RehearsalBackend::watch(const Tensor& value, std::int64_t code, const Tensor& state) {
+  issue("watch", {value, state}, {static_cast<double>(code)},
+        [=](Backend& on, const Operands& t) { on.watch(t[0], code, t[1]); });
+}
+void RehearsalBackend::lerp(const Tensor& target, const Tensor& source, double rate, const Tensor* watch) {
+  issue("lerp", {target, source, optional(watch)}, {rate},
+        [=](Backend& on, const Operands& t) { on.lerp(t[0], t[1], rate, optional(t[2])); });
+}
+
+}  // namespace damc

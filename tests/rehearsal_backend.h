@@ -1,0 +1,102 @@
+/// Recording on a machine without a GPU: a device that records kernels and replays them, and proves at every
+/// replay that the step would issue the same work again.
+///
+/// Memory and kernels are those of the guarded device (guarded_backend.h): the host cannot touch its memory. Recording notes every kernel with its operands (address, shape, strides, type) and its
+/// numbers, and every block of memory that is taken or given back, and runs nothing, as a CUDA graph does. A
+/// replay first has the step issue its work once more without running it and compares that with the notes, call by
+/// call: memory of the step's own by the order in which it was taken, all other memory by its address. Whatever
+/// differs is an Error that says where; so is a copy between host and device. Then it runs the notes. Before a
+/// block of the step's own is used, it is filled with NaN: a replay cannot live on what the one before left.
+#pragma once
+
+#include "tensor/arena.h"
+#include "tensor/backend.h"
+
+namespace damc {
+
+class RehearsalBackend final : public Backend {
+ public:
+  RehearsalBackend();
+
+  /// Replays of all recordings so far, and the kernels that these ran.
+  std::int64_t replays() const { return replays_; }
+  std::int64_t replayed_kernels() const { return replayed_kernels_; }
+
+  void* allocate(std::size_t bytes) override;
+  void release(void* block, std::size_t bytes) override;
+  void copy_bytes(void* to, const void* from, std::size_t bytes, CopyKind kind) override;
+  void synchronize() override;
+  std::size_t bytes_in_use() const override { return inner_->bytes_in_use(); }
+  std::size_t bytes_reserved() const override { return inner_->bytes_reserved(); }
+  std::unique_ptr<Recording> make_recording() override;
+
+  void fill(double value, const Tensor& out) override;
+  void copy(const Tensor& in, const Tensor& out) override;
+  void unary(const Unary& f, const Tensor& x, const Tensor& out) override;
+  void unary_vjp(const Unary& f, const Tensor& g, const Tensor& x, const Tensor& y,
+                 const Tensor& out) override;
+  void binary(BinaryOp f, const Tensor& a, const Tensor& b, const Tensor& out) override;
+  void sum(const Tensor& x, const Tensor& out) override;
+  void sum_squares(const Tensor& x, const Tensor& out) override;
+  void instance_norm_stats(const Tensor& x, double eps, const Tensor& mean, const Tensor& rstd) override;
+  void instance_norm(const Tensor& x, const Tensor& mean, const Tensor& rstd, const Tensor& w,
+                     const Tensor& b, const Unary* activation, const Tensor& out) override;
+  void instance_norm_sums(const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd,
+                          const Tensor& sum_g, const Tensor& sum_gx) override;
+  void instance_norm_grad_x(const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd,
+                            const Tensor& w, const Tensor& sum_g, const Tensor& sum_gx,
+                            const Tensor& out) override;
+  void gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) override;
+  void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Epilogue& epilogue,
+              const Tensor& out) override;
+  void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Epilogue& epilogue,
+                     const Tensor& out) override;
+  void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, const Tensor& out) override;
+  void normal(const RandomSlice& slice, const Tensor& out) override;
+  void uniform(const RandomSlice& slice, const Tensor& out) override;
+  void advance(const Tensor& state, std::uint64_t blocks) override;
+  void langevin_step(const Tensor& z, const Tensor& grad, double s, const RandomSlice* noise) override;
+  void adam(const AdamStep& step) override;
+  void adam_tick(const Tensor& schedule, double beta1, double beta2, const Tensor* watch) override;
+  void watch(const Tensor& value, std::int64_t code, const Tensor& state) override;
+  void lerp(const Tensor& target, const Tensor& source, double rate, const Tensor* watch) override;
+
+ private:
+  class Run;
+  class Rehearsal;
+
+  /// Operands of a kernel; undefined where it does without.
+  using Operands = std::vector<Tensor>;
+  using Kernel = std::function<void(Backend& on, const Operands& t)>;
+
+  /// Runs the kernel; while a step is recorded or rehearsed, notes or compares it. `numbers` are its arguments
+  /// that are no tensors.
+  void issue(const char* kernel, const Operands& operands, const std::vector<double>& numbers, Kernel call);
+  /// Fills a block with NaN.
+  void poison(void* block, std::size_t bytes);
+
+  std::unique_ptr<Backend> inner_;
+  Arenas arenas_;
+  Run* run_ = nullptr;  // of the step that is being recorded or rehearsed
+  std::int64_t replays_ = 0, replayed_kernels_ = 0;
+};
+
+/// The rehearsing device in the place of cuda:0 while it lives. Tensors and steps on it must be gone before.
+class RehearsalDevice {
+ public:
+  static constexpr Device device{DeviceType::cuda, 0};
+
+  RehearsalDevice() : RehearsalDevice(std::make_unique<RehearsalBackend>()) {}
+
+  const RehearsalBackend& operator*() const { return backend_; }
+  const RehearsalBackend* operator->() const { return &backend_; }
+
+ private:
+  explicit RehearsalDevice(std::unique_ptr<RehearsalBackend> made)
+      : backend_(*made), override_(device, std::move(made)) {}
+
+  RehearsalBackend& backend_;
+  BackendOverride override_;
+};
+
+}  // namespace damc
