@@ -51,8 +51,8 @@ std::vector<double> numbers_of(const RandomSlice& slice) {
 /// the order in which it was taken.
 class RehearsalBackend::Run {
  public:
-  /// What becomes of a call: its text, and how to run it (empty: nothing to run).
-  using Note = std::function<void(const std::string& text, std::function<void()> call)>;
+  /// What becomes of a call: its text, and how to run it (empty: nothing to run). Returns what is wrong with it.
+  using Note = std::function<std::string(const std::string& text, std::function<void()> call)>;
 
   Run(RehearsalBackend& owner, Note note) : owner_(owner), note_(std::move(note)) {
     ENSURE(!owner.run_, "rehearsal: a step is recorded within another");
@@ -64,20 +64,27 @@ class RehearsalBackend::Run {
 
   void take(void* block, std::size_t bytes) {
     own_[static_cast<const std::byte*>(block)] = {bytes, ++taken_};
-    note_(fmt::format("takes block {} of {} bytes", taken_, bytes),
-          [&owner = owner_, block, bytes] { owner.poison(block, bytes); });
+    note(fmt::format("takes block {} of {} bytes", taken_, bytes),
+         [&owner = owner_, block, bytes] { owner.poison(block, bytes); });
   }
   void give_back(void* block) {
     const auto found = own_.find(static_cast<const std::byte*>(block));
-    ENSURE(found != own_.end(), "rehearsal: a recorded step gives back memory that it did not take");
-    note_(fmt::format("gives back block {}", found->second.number), {});
+    if (found == own_.end()) {
+      if (problem_.empty()) problem_ = "a recorded step gives back memory that it did not take";
+      return;
+    }
+    note(fmt::format("gives back block {}", found->second.number), {});
     own_.erase(found);
   }
   void kernel(const char* name, const Operands& operands, const std::vector<double>& numbers,
               std::function<void()> call) {
-    note_(fmt::format("{}({}; {})", name, describe(operands), fmt::join(numbers, ", ")), std::move(call));
+    note(fmt::format("{}({}; {})", name, describe(operands), fmt::join(numbers, ", ")), std::move(call));
   }
-  void results(const Operands& results) { note_("returns " + describe(results), {}); }
+  void results(const Operands& results) { note("returns " + describe(results), {}); }
+
+  /// Throws Error with the first thing that was wrong. Not earlier: memory is also given back where nothing may be
+  /// thrown.
+  void finish() const { ENSURE(problem_.empty(), "rehearsal: {}", problem_); }
 
  private:
   struct Block {
@@ -85,6 +92,9 @@ class RehearsalBackend::Run {
     int number;
   };
 
+  void note(const std::string& text, std::function<void()> call) {
+    if (problem_.empty()) problem_ = note_(text, std::move(call));
+  }
   std::string describe(const Operands& operands) const {
     std::string text;
     for (const Tensor& t : operands) text += (text.empty() ? "" : ", ") + describe(t);
@@ -105,6 +115,7 @@ class RehearsalBackend::Run {
   Note note_;
   std::map<const std::byte*, Block> own_;  // that is out
   int taken_ = 0;
+  std::string problem_;
 };
 
 /// A recorded step.
@@ -120,12 +131,16 @@ class RehearsalBackend::Rehearsal final : public Recording {
   std::vector<Tensor> record(const Work& work) override {
     ENSURE(calls_.empty(), "rehearsal: a step is recorded twice");
     const Arenas::Use use(owner_.arenas_, arena_);
+    std::vector<Call> calls;
     Run run(owner_, [&](const std::string& text, std::function<void()> call) {
-      calls_.push_back({text, std::move(call)});
+      calls.push_back({text, std::move(call)});
+      return std::string();
     });
     std::vector<Tensor> results = work();
     run.results(results);
+    run.finish();
     work_ = work;
+    calls_ = std::move(calls);
     return results;
   }
 
@@ -158,12 +173,13 @@ class RehearsalBackend::Rehearsal final : public Recording {
     const Arenas::Use use(owner_.arenas_, make_arena());
     Run run(owner_, [&](const std::string& text, const std::function<void()>&) {
       const std::string was = next < calls_.size() ? calls_[next].text : "the end";
-      ENSURE(text == was, "rehearsal: call {} of the step was\n  {}\nand is now\n  {}", next, was, text);
       ++next;
+      return text == was ? std::string()
+                         : fmt::format("call {} of the step was\n  {}\nand is now\n  {}", next, was, text);
     });
     results = work_();
     run.results(results);
-    ENSURE(next == calls_.size(), "rehearsal: the step made {} calls and now makes {}", calls_.size(), next);
+    run.finish();
   }
 
   RehearsalBackend& owner_;

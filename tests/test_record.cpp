@@ -251,7 +251,7 @@ TEST_CASE("a number of the host that changes is found") {
   Captured step("rate", {"a"}, gpu, [&](const Tensors& in) { return Tensors{mul(in[0], rate)}; });
   repeat(step);
   rate = 0.2;
-  CHECK_THROWS_WITH_AS(repeat(step, 1), doctest::Contains("rehearsal: call 1 of the step was"), Error);
+  CHECK_THROWS_WITH_AS(repeat(step, 1), doctest::Contains("rehearsal: call 2 of the step was"), Error);
 }
 
 TEST_CASE("a tensor that is another one at every call is found, unless it is an input") {
@@ -425,4 +425,44 @@ TEST_CASE("a batch of another size is an error that says so") {
                        "step 'ancestral sampling': input 'x' was [2, 28, 28, 1] f32 in the first call and is "
                        "[3, 28, 28, 1] f32 now",
                        Error);
+}
+
+TEST_CASE("evaluation replays whole batches, and the last smaller one runs as it is written") {
+  const RehearsalDevice device;
+  const std::int64_t batch = evaluation_batch(architecture("mnist"));
+  Images images;
+  images.n = 4 * batch + 3;
+  images.height = images.width = 28;
+  images.channels = 1;
+  images.pixels.resize(static_cast<std::size_t>(images.n * images.image_size()));
+  for (std::size_t i = 0; i < images.pixels.size(); ++i)
+    images.pixels[i] = static_cast<std::uint8_t>(i * i % 251);
+  const Model here(steady("mnist-quick", "cpu")), there(steady("mnist-quick", "cuda:0"));
+  const Inference a = infer_all(here, images), b = infer_all(there, images);
+  CHECK(b.squared_error == a.squared_error);
+  CHECK(b.prior == a.prior);
+  CHECK(device->replays() == 2);
+}
+
+TEST_CASE("samples of all kinds are recorded, and go on in their stream of noise") {
+  const RehearsalDevice device;
+  const auto draws = [](const std::string& where) {
+    const Model model(steady("mnist-quick", where));
+    Generator random(4, 0, model.device);
+    const Tensor x = pictures(model.config, 1, model.device);
+    Captured step("samples", {"x"}, model.device, [&](const Tensors& in) {
+      const Tensor z = model.Q.sample(in[0], 3, random);  // three for one observation
+      return Tensors{model.Q.sample_prior(3, random), model.sample_lebm(3, random),
+                     model.infer(in[0], random), model.G.forward(z).value()};
+    });
+    std::vector<double> values;
+    for (int k = 0; k < 5; ++k) {
+      for (const Tensor& t : step({x})) {
+        for (const double value : t.to_vector<double>()) values.push_back(value);
+      }
+    }
+    return values;
+  };
+  CHECK(draws("cuda:0") == draws("cpu"));
+  CHECK(device->replays() == 3);
 }
