@@ -238,6 +238,12 @@ void RehearsalBackend::issue(const char* kernel, const Operands& operands, const
                [&inner = *inner_, kept = std::move(kept), call = std::move(call)] { call(inner, kept); });
 }
 
+void RehearsalBackend::hold(const Tensor& weight) {
+  issue("hold", {weight}, {}, [](Backend& on, const Operands& t) { on.hold(t[0]); });
+}
+void RehearsalBackend::release(const Tensor& weight) {
+  issue("release", {weight}, {}, [](Backend& on, const Operands& t) { on.release(t[0]); });
+}
 void RehearsalBackend::fill(double value, const Tensor& out) {
   issue("fill", {out}, {value}, [=](Backend& on, const Operands& t) { on.fill(value, t[0]); });
 }

@@ -26,6 +26,8 @@ class RehearsalBackend final : public Backend {
   void release(void* block, std::size_t bytes) override;
   void copy_bytes(void* to, const void* from, std::size_t bytes, CopyKind kind) override;
   void synchronize() override;
+  void hold(const Tensor& weight) override;
+  void release(const Tensor& weight) override;
   std::size_t bytes_in_use() const override { return inner_->bytes_in_use(); }
   std::size_t bytes_reserved() const override { return inner_->bytes_reserved(); }
   std::unique_ptr<Recording> make_recording() override;
