@@ -40,6 +40,9 @@ class PreparedDenoiser {
            {},
            w.size(0)});
     }
+    std::vector<Tensor> weights;
+    for (const PreparedBlock& block : blocks_) weights.insert(weights.end(), {block.joint, block.context});
+    held_.emplace(std::move(weights));
   }
 
   /// eps_hat at time number i; calls go through the times in order, so contexts are made some at
