@@ -15,8 +15,8 @@ namespace {
 struct PreparedBlock {
   Tensor joint, joint_bias;
   Tensor context, context_bias;
-  Tensor per_image;    // W_cx SiLU(xemb) + b_c, [N, out]; N is 1 when all z share one embedding
-  Tensor gate, shift;  // of the steps in hand, [steps N, out]
+  Tensor per_image;       // W_cx SiLU(xemb) + b_c, [N, out]; N is 1 when all z share one embedding
+  Tensor gate_and_shift;  // of the steps in hand, [steps N, 2 out]; the gate before its sigmoid
   std::int64_t out;
 };
 
@@ -37,7 +37,6 @@ class PreparedDenoiser {
            cat(std::vector<Tensor>{block->hyper_gate.bias.value(), block->skip.bias.value()}, 0),
            linear(image, w_c.narrow(1, kTimeEmbedding, nemb_), block->layer_ctx.bias.value()),
            {},
-           {},
            w.size(0)});
     }
     std::vector<Tensor> weights;
@@ -50,12 +49,10 @@ class PreparedDenoiser {
   Tensor operator()(std::int64_t i, const Tensor& z) {
     if (i >= first_ + count_ || i < first_) prepare(i);
     const Tensor features = fourier_features(z, denoiser_.fourier_projection().value()).value();
-    return add(z, denoiser_u_net(features, [&](int k, const Tensor& x) {
+    return add(z, denoiser_u_net(features, [&](int k, const Tensor& x, const Unary* activation) {
                  const PreparedBlock& block = blocks_[static_cast<std::size_t>(k)];
-                 const Tensor both = linear(x, block.joint, block.joint_bias);
-                 const auto now = [&](const Tensor& t) { return t.narrow(0, (i - first_) * n_, n_); };
-                 return add(add(mul(both.narrow(1, 0, block.out), now(block.gate)), now(block.shift)),
-                            both.narrow(1, block.out, block.out));
+                 const Tensor now = block.gate_and_shift.narrow(0, (i - first_) * n_, n_);
+                 return gated_sum(linear(x, block.joint, block.joint_bias), now, activation);
                }));
   }
 
@@ -73,9 +70,7 @@ class PreparedDenoiser {
       const Tensor per_time = linear(time, source.layer_ctx.weight.value().narrow(1, 0, kTimeEmbedding), {});
       const Tensor c = silu(add(per_time.reshape({count_, 1, block.out}), block.per_image))
                            .reshape({count_ * n_, block.out});
-      const Tensor both = linear(c, block.context, block.context_bias);
-      block.gate = sigmoid(both.narrow(1, 0, block.out));
-      block.shift = both.narrow(1, block.out, block.out);
+      block.gate_and_shift = linear(c, block.context, block.context_bias);
     }
   }
 

@@ -53,8 +53,9 @@ Variable Denoiser::time_embedding(const Tensor& logsnr) const {
 Variable Denoiser::forward(const Variable& z, const Tensor& logsnr, const Variable& xemb) const {
   const Variable context = silu(cat(std::vector<Variable>{time_embedding(logsnr), xemb}, 1));
   const Variable features = fourier_features(z, projection_);
-  return z + denoiser_u_net(features, [&](int i, const Variable& x) {
-           return blocks_[static_cast<std::size_t>(i)]->forward(x, context);
+  return z + denoiser_u_net(features, [&](int i, const Variable& x, const Unary* activation) {
+           const Variable out = blocks_[static_cast<std::size_t>(i)]->forward(x, context);
+           return activation ? unary(*activation, out) : out;
          });
 }
 

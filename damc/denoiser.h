@@ -48,19 +48,18 @@ class Denoiser final : public Module {
   std::vector<std::unique_ptr<DenoiserBlock>> blocks_;
 };
 
-/// Applies the seven blocks in their U: `apply(i, x)` is block i. Each of the first three outputs is stored
-/// before its LReLU(0.01); each of the last three blocks takes [running, stored], last stored first, through
-/// the same LReLU.
+/// Applies the seven blocks in their U: `apply(i, x, activation)` is block i, activated. The first three outputs
+/// are stored; each of the last three blocks takes [running, stored], last stored first. Every block but the
+/// first takes its input through LReLU(0.01), stored or not, so every output but the last is activated at once.
 template <class Value, class Apply>
 Value denoiser_u_net(Value h, const Apply& apply) {
-  constexpr double slope = 0.01;
+  const Unary leaky{UnaryOp::leaky_relu, 0.01};
   Value stored[3];
-  for (int i = 0; i < 3; ++i) {
-    stored[i] = apply(i, h);
-    h = leaky_relu(stored[i], slope);
+  for (int i = 0; i < 3; ++i) h = stored[i] = apply(i, h, &leaky);
+  h = apply(3, h, &leaky);
+  for (int i = 4; i < 7; ++i) {
+    h = apply(i, cat(std::vector<Value>{h, stored[6 - i]}, 1), i < 6 ? &leaky : nullptr);
   }
-  h = apply(3, h);
-  for (int i = 4; i < 7; ++i) h = apply(i, leaky_relu(cat(std::vector<Value>{h, stored[6 - i]}, 1), slope));
   return h;
 }
 

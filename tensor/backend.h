@@ -107,6 +107,11 @@ class Backend {
                                     const Tensor& w, const Tensor& sum_g, const Tensor& sum_gx,
                                     const Tensor& out) = 0;
 
+  // Shared, a block of the denoiser (damc/denoiser.h); inference only.
+  /// out = act(y_1 sigmoid(c_1) + y_2 + c_2): y and c are [N, 2n], contiguous, their halves 1 and 2 are columns
+  /// [0, n) and [n, 2n); c may be [1, 2n]. out is [N, n].
+  virtual void gated_sum(const Tensor& y, const Tensor& c, const Unary* activation, const Tensor& out) = 0;
+
   // By device: OpenBLAS; cuBLAS. out = act(a b + bias): a [.., M, K], b [.., K, N], out [.., M, N]
   // contiguous, 2 or 3 dimensions; one of the last two strides of a and b is 1.
   virtual void gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) = 0;

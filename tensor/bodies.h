@@ -233,6 +233,28 @@ struct InstanceNormBody {
   }
 };
 
+/// out = act(y_1 sigmoid(c_1) + y_2 + c_2), halves of rows of 2n; a row of c is `c_row` beyond the last.
+template <class T, class F>
+struct GatedSumBody {
+  const T* y;
+  const T* c;
+  T* out;
+  std::int64_t n, c_row;
+  F activation;
+
+  struct Row {
+    const T* y;
+    const T* c;
+    T* out;
+    std::int64_t n;
+    F activation;
+    DAMC_HD void operator()(std::int64_t j) const {
+      out[j] = activation.f(y[j] * functor::sigmoid<T>{}.f(c[j]) + (y[n + j] + c[n + j]));
+    }
+  };
+  DAMC_HD Row row(std::int64_t r) const { return {y + 2 * n * r, c + c_row * r, out + n * r, n, activation}; }
+};
+
 /// out = w rstd (g - sum_g / P - (x - mean) rstd sum_gx / P); a row is one pixel.
 template <class T>
 struct InstanceNormGradBody {

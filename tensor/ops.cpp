@@ -166,6 +166,16 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, const Unary*
   return out;
 }
 
+Tensor gated_sum(const Tensor& y, const Tensor& c, const Unary* activation) {
+  check_pair("gated_sum", y, c);
+  ENSURE(y.ndim() == 2 && c.ndim() == 2 && y.size(1) % 2 == 0 && c.size(1) == y.size(1) &&
+             (c.size(0) == y.size(0) || c.size(0) == 1),
+         "gated_sum: y is {}, c is {}", y.shape().str(), c.shape().str());
+  const Tensor out = like(y, {y.size(0), y.size(1) / 2});
+  if (out.numel() > 0) backend(y.device()).gated_sum(y.contiguous(), c.contiguous(), activation, out);
+  return out;
+}
+
 Tensor conv2d(const Tensor& x, const Tensor& filter, const Tensor& bias, std::int64_t stride,
               std::int64_t padding, const Unary* activation) {
   return conv2d_forward(conv_geometry(x.shape(), filter.shape(), stride, padding), x, filter, bias,

@@ -65,6 +65,9 @@ Tensor matmul(const Tensor& a, const Tensor& b);
 /// act(x w^T + bias): x [N, in], w [out, in], bias [out].
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, const Unary* activation = nullptr);
 
+/// act(y_1 sigmoid(c_1) + y_2 + c_2) of the halves of the columns: y [N, 2n], c [N, 2n] or [1, 2n]; [N, n].
+Tensor gated_sum(const Tensor& y, const Tensor& c, const Unary* activation = nullptr);
+
 // Convolutions, channels last: images N,H,W,C, filters Cout,kH,kW,Cin.
 Tensor conv2d(const Tensor& x, const Tensor& filter, const Tensor& bias, std::int64_t stride,
               std::int64_t padding, const Unary* activation = nullptr);

@@ -147,6 +147,16 @@ class SharedKernels : public Backend {
     });
   }
 
+  void gated_sum(const Tensor& y, const Tensor& c, const Unary* activation, const Tensor& out) override {
+    dispatch_float(y.dtype(), [&]<class T>(T) {
+      dispatch_activation<T>(activation, [&](auto f) {
+        exec_.for_rows(out.size(0), out.size(1),
+                       GatedSumBody<T, decltype(f)>{y.data<T>(), c.data<T>(), out.data<T>(), out.size(1),
+                                                    c.size(0) == 1 ? 0 : c.size(1), f});
+      });
+    });
+  }
+
   void normal(const RandomSlice& slice, const Tensor& out) override { draw<true>(slice, out); }
   void uniform(const RandomSlice& slice, const Tensor& out) override { draw<false>(slice, out); }
 

@@ -72,6 +72,9 @@ class ObservedBackend : public Backend {
     around_("instance_norm_grad_x", out,
             [&] { inner_.instance_norm_grad_x(g, x, mean, rstd, w, sum_g, sum_gx, out); });
   }
+  void gated_sum(const Tensor& y, const Tensor& c, const Unary* activation, const Tensor& out) override {
+    around_("gated_sum", out, [&] { inner_.gated_sum(y, c, activation, out); });
+  }
   void gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) override {
     around_("gemm", out, [&] { inner_.gemm(a, b, epilogue, out); });
   }

@@ -169,6 +169,9 @@ void GuardedBackend::instance_norm_grad_x(const Tensor& g, const Tensor& x, cons
   run("instance_norm_grad_x", {&g, &x, &mean, &rstd, &w, &sum_g, &sum_gx, &out},
       [&] { cpu_.instance_norm_grad_x(g, x, mean, rstd, w, sum_g, sum_gx, out); });
 }
+void GuardedBackend::gated_sum(const Tensor& y, const Tensor& c, const Unary* activation, const Tensor& out) {
+  run("gated_sum", {&y, &c, &out}, [&] { cpu_.gated_sum(y, c, activation, out); });
+}
 void GuardedBackend::gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) {
   run("gemm", {&a, &b, epilogue.bias, &out}, [&] { cpu_.gemm(a, b, epilogue, out); });
 }

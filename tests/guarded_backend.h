@@ -49,6 +49,7 @@ class GuardedBackend final : public Backend {
   void instance_norm_grad_x(const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd,
                             const Tensor& w, const Tensor& sum_g, const Tensor& sum_gx,
                             const Tensor& out) override;
+  void gated_sum(const Tensor& y, const Tensor& c, const Unary* activation, const Tensor& out) override;
   void gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) override;
   void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Epilogue& epilogue,
               const Tensor& out) override;

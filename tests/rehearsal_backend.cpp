@@ -282,6 +282,14 @@ void RehearsalBackend::instance_norm(const Tensor& x, const Tensor& mean, const 
     on.instance_norm(t[0], t[1], t[2], t[3], t[4], act.get(), t[5]);
   });
 }
+void RehearsalBackend::gated_sum(const Tensor& y, const Tensor& c, const Unary* activation,
+                                 const Tensor& out) {
+  const Activation act(activation);
+  std::vector<double> numbers;
+  act.append_to(numbers);
+  issue("gated_sum", {y, c, out}, numbers,
+        [=](Backend& on, const Operands& t) { on.gated_sum(t[0], t[1], act.get(), t[2]); });
+}
 void RehearsalBackend::instance_norm_sums(const Tensor& g, const Tensor& x, const Tensor& mean,
                                           const Tensor& rstd, const Tensor& sum_g, const Tensor& sum_gx) {
   issue("instance_norm_sums", {g, x, mean, rstd, sum_g, sum_gx}, {},

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "tensor/backend.h"
+#include "tensor/error.h"
 #include "tensor/ops.h"
 #include "tests/naive.h"
 
@@ -97,6 +98,27 @@ TEST_CASE("a held weight on the right, as it is and transposed, with and without
       }
     }
   }
+}
+
+TEST_CASE("gated_sum is the sum of its parts") {
+  const Unary leaky{UnaryOp::leaky_relu, 0.01};
+  for (const Dtype dtype : float_types) {
+    for (const std::int64_t n : {1, 7, 256}) {
+      for (const std::int64_t rows : {0, 1, 5, 200}) {
+        const Tensor y = normal({rows, 2 * n}, dtype);
+        for (const Tensor& c : {normal({rows, 2 * n}, dtype), normal({1, 2 * n}, dtype)}) {
+          const auto half = [&](const Tensor& t, std::int64_t i) { return t.narrow(1, i * n, n); };
+          const Tensor sum = add(add(mul(half(y, 0), sigmoid(half(c, 0))), half(y, 1)), half(c, 1));
+          const double tolerance = dtype == Dtype::f32 ? 1e-6 : 1e-15;
+          check_near(elements(gated_sum(y, c)), elements(sum), tolerance);
+          check_near(elements(gated_sum(y, c, &leaky)), elements(leaky_relu(sum, 0.01)), tolerance);
+        }
+      }
+    }
+  }
+  CHECK_THROWS_AS(gated_sum(normal({2, 4}), normal({2, 6})), Error);
+  CHECK_THROWS_AS(gated_sum(normal({2, 3}), normal({2, 3})), Error);
+  CHECK_THROWS_AS(gated_sum(normal({3, 4}), normal({2, 4})), Error);
 }
 
 TEST_CASE("linear with bias and activation") {
