@@ -9,26 +9,26 @@ std::size_t whole_units(std::size_t bytes) { return (bytes + 511) / 512 * 512; }
 }  // namespace
 
 Arena::~Arena() {
-  for (const auto& [size, blocks] : free_) {
-    for (void* block : blocks) source_.dispose(block, size);
-  }
+  for (const auto& [size, block] : free_) source_.dispose(block, size);
 }
 
 void* Arena::allocate(std::size_t bytes) {
   const std::size_t size = whole_units(bytes);
-  auto& blocks = free_[size];
-  if (!blocks.empty()) {
-    void* block = blocks.back();
-    blocks.pop_back();
-    return block;
+  auto found = free_.lower_bound(size);
+  if (found == free_.end() || found->first > 2 * size) {
+    found = free_.emplace(size, source_.obtain(size));
+    reserved_ += size;
   }
-  blocks.reserve(blocks.capacity() + 1);  // so that release, called from destructors, cannot throw
-  void* block = source_.obtain(size);
-  reserved_ += size;
+  void* block = found->second;
+  out_.emplace(block, free_.extract(found));
   return block;
 }
 
-void Arena::release(void* block, std::size_t bytes) { free_[whole_units(bytes)].push_back(block); }
+void Arena::release(void* block) {
+  const auto found = out_.find(block);
+  free_.insert(std::move(found->second));
+  out_.erase(found);
+}
 
 void* Arenas::allocate(std::size_t bytes) {
   void* block = active_->allocate(bytes);
@@ -36,10 +36,10 @@ void* Arenas::allocate(std::size_t bytes) {
   return block;
 }
 
-bool Arenas::release(void* block, std::size_t bytes) {
+bool Arenas::release(void* block) {
   const auto owner = owners_.find(block);
   if (owner == owners_.end()) return false;
-  owner->second->release(block, bytes);
+  owner->second->release(block);
   owners_.erase(owner);
   return true;
 }

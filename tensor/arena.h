@@ -7,11 +7,10 @@
 #include <map>
 #include <memory>
 #include <unordered_map>
-#include <vector>
 
 namespace damc {
 
-/// Blocks of one recording, kept by size: a step that runs again gets the same ones.
+/// Blocks of one recording. A step that runs again finds what it gave back, so that it soon needs no new ones.
 class Arena {
  public:
   /// Where blocks come from and where they go in the end.
@@ -25,13 +24,18 @@ class Arena {
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
+  /// The smallest free block that is large enough, unless it is more than twice as large; else a new one.
   void* allocate(std::size_t bytes);
-  void release(void* block, std::size_t bytes);
+  void release(void* block);
   std::size_t bytes_reserved() const { return reserved_; }
 
  private:
+  using Blocks = std::multimap<std::size_t, void*>;  // by size
+
   Source source_;
-  std::map<std::size_t, std::vector<void*>> free_;
+  Blocks free_;
+  // Handed out, with their places in free_: so release, called from destructors, cannot throw.
+  std::unordered_map<void*, Blocks::node_type> out_;
   std::size_t reserved_ = 0;
 };
 
@@ -58,7 +62,7 @@ class Arenas {
   void* allocate(std::size_t bytes);
   /// Takes the block back if it is an arena's, from now on or before; else returns false. An arena lives as
   /// long as one of its blocks is out.
-  bool release(void* block, std::size_t bytes);
+  bool release(void* block);
 
  private:
   std::shared_ptr<Arena> active_;

@@ -207,7 +207,7 @@ void* RehearsalBackend::allocate(std::size_t bytes) {
 void RehearsalBackend::release(void* block, std::size_t bytes) {
   if (!block) return;
   if (run_) run_->give_back(block);
-  if (!arenas_.release(block, bytes)) inner_->release(block, bytes);
+  if (!arenas_.release(block)) inner_->release(block, bytes);
 }
 
 void RehearsalBackend::poison(void* block, std::size_t bytes) {

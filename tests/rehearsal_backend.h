@@ -1,12 +1,13 @@
 /// Recording on a machine without a GPU: a device that records kernels and replays them, and proves at every
 /// replay that the step would issue the same work again.
 ///
-/// Memory and kernels are those of the guarded device (guarded_backend.h): the host cannot touch its memory. Recording notes every kernel with its operands (address, shape, strides, type) and its
-/// numbers, and every block of memory that is taken or given back, and runs nothing, as a CUDA graph does. A
-/// replay first has the step issue its work once more without running it and compares that with the notes, call by
-/// call: memory of the step's own by the order in which it was taken, all other memory by its address. Whatever
-/// differs is an Error that says where; so is a copy between host and device. Then it runs the notes. Before a
-/// block of the step's own is used, it is filled with NaN: a replay cannot live on what the one before left.
+/// Memory and kernels are those of the guarded device (guarded_backend.h): the host cannot touch its memory.
+/// Recording notes every kernel with its operands (address, shape, strides, type) and its numbers, and every
+/// block of memory that is taken or given back, and runs nothing, as a CUDA graph does. A replay first has the
+/// step issue its work once more without running it and compares that with the notes, call by call: memory of
+/// the step's own by the order in which it was taken, all other memory by its address. Whatever differs is an
+/// Error that says where; so is a copy between host and device. Then it runs the notes. Before a block of the
+/// step's own is used, it is filled with NaN: a replay cannot live on what the one before left.
 #pragma once
 
 #include "tensor/arena.h"

@@ -218,29 +218,34 @@ TEST_CASE("an arena hands out its own blocks again, and lives as long as they ar
     const Arenas::Use outer(all, first);
     a = all.allocate(100);
     b = all.allocate(2000);
-    CHECK(all.release(a, 100));
+    CHECK(all.release(a));
     const Arenas::Use inner(all, second);
     c = all.allocate(100);
-    CHECK(c != a);                // the other arena's
-    CHECK(all.release(b, 2000));  // goes back to its own
+    CHECK(c != a);          // the other arena's
+    CHECK(all.release(b));  // goes back to its own
   }
   CHECK_FALSE(all.in_use());
   {
     const Arenas::Use again(all, first);
     CHECK(all.allocate(90) == a);
+    CHECK(all.allocate(1100) == b);  // the smallest that is large enough, and no more than twice as large
+    CHECK(all.release(b));
+    void* other = all.allocate(400);
+    CHECK(other != b);
+    CHECK(all.release(other));
     CHECK(all.allocate(2000) == b);
   }
-  CHECK(first->bytes_reserved() == 512 + 2048);
+  CHECK(first->bytes_reserved() == 512 + 2048 + 512);
   int elsewhere = 0;
-  CHECK_FALSE(all.release(&elsewhere, 4));
+  CHECK_FALSE(all.release(&elsewhere));
   second.reset();
   CHECK(disposed == 0);  // c is still out
-  CHECK(all.release(c, 100));
+  CHECK(all.release(c));
   CHECK(disposed == 1);
-  CHECK(all.release(a, 90));
+  CHECK(all.release(a));
   first.reset();
-  CHECK(all.release(b, 2000));
-  CHECK(disposed == 3);
+  CHECK(all.release(b));
+  CHECK(disposed == 4);
 }
 
 // What a rehearsal finds ----------------------------------------------------------------------------------

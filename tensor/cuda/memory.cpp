@@ -50,7 +50,7 @@ void* CudaMemory::allocate(std::size_t bytes) {
 void CudaMemory::release(void* block, std::size_t bytes) {
   if (!block) return;
   in_use_ -= bytes;
-  if (arenas_.release(block, bytes)) return;
+  if (arenas_.release(block)) return;
   if (arenas_.in_use()) {
     late_.push_back(block);  // the stream may be capturing, and would take this for a part of the step
   } else {
