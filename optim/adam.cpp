@@ -33,12 +33,11 @@ void Adam::update(const std::vector<Tensor>& grads, const Tensor& norm, double m
   Backend& on = backend(schedule_.device());
   const Tensor* watched = watch ? &watch->state() : nullptr;
   on.adam_tick(schedule_, options_.beta1, options_.beta2, watched);
-  for (std::size_t i = 0; i < slots_.size(); ++i) {
-    const Slot& slot = slots_[i];
-    on.adam({slot.parameter.value(), grads[i].contiguous(), slot.m, slot.v, &schedule_,
-             max_norm > 0.0 ? &norm : nullptr, max_norm, options_.beta1, options_.beta2, options_.eps,
-             options_.weight_decay, watched});
-  }
+  std::vector<AdamTensors> tensors;
+  for (std::size_t i = 0; i < slots_.size(); ++i)
+    tensors.push_back({slots_[i].parameter.value(), grads[i].contiguous(), slots_[i].m, slots_[i].v});
+  on.adam(tensors, {&schedule_, max_norm > 0.0 ? &norm : nullptr, max_norm, options_.beta1, options_.beta2,
+                    options_.eps, options_.weight_decay, watched});
 }
 
 StateDict Adam::state_dict(const std::string& prefix) const {
@@ -69,10 +68,6 @@ void Adam::load_state_dict(const StateDict& state, const std::string& prefix) {
   load("schedule", schedule_);
 }
 
-Tensor global_norm(const std::vector<Tensor>& grads) {
-  Tensor total;
-  for (const Tensor& g : grads) total = total.defined() ? add(total, sum_squares(g)) : sum_squares(g);
-  return sqrt(total);
-}
+Tensor global_norm(const std::vector<Tensor>& grads) { return sqrt(sum_squares(grads)); }
 
 }  // namespace damc

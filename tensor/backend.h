@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "tensor/conv_geometry.h"
@@ -35,9 +36,12 @@ struct RandomSlice {
   std::uint64_t delta;
 };
 
-/// One tensor's Adam or AdamW update; see optim/adam.h for the equations.
-struct AdamStep {
+/// A tensor that Adam or AdamW updates, and what it needs of it: all contiguous, of one shape and type.
+struct AdamTensors {
   Tensor param, grad, m, v;
+};
+/// One update; see optim/adam.h for the equations.
+struct AdamStep {
   const Tensor* schedule;  ///< f64 of three on the device: learning rate, beta1^t, beta2^t
   const Tensor*
       grad_norm;  ///< scalar of the parameter's type: global norm of the gradients; null: no clipping
@@ -92,7 +96,8 @@ class Backend {
 
   // Shared, reducing. x is [outer, reduced, inner], out [outer, inner], all contiguous.
   virtual void sum(const Tensor& x, const Tensor& out) = 0;
-  virtual void sum_squares(const Tensor& x, const Tensor& out) = 0;
+  /// out = sum of squares over all xs: contiguous, at most kMostSegments, of out's type; out is a scalar.
+  virtual void sum_squares(std::span<const Tensor> xs, const Tensor& out) = 0;
 
   // Shared, instance normalisation over the pixels of x [N, P, C]; mean, rstd, sums are [N, C]; w, b are [C].
   virtual void instance_norm_stats(const Tensor& x, double eps, const Tensor& mean, const Tensor& rstd) = 0;
@@ -132,7 +137,8 @@ class Backend {
   // Shared, updates in place.
   /// z <- z - s^2/2 (grad + z) + s w, w ~ N(0, I) or 0 when noise is null; Eq. (3), see damc/langevin.h.
   virtual void langevin_step(const Tensor& z, const Tensor& grad, double s, const RandomSlice* noise) = 0;
-  virtual void adam(const AdamStep& step) = 0;
+  /// All tensors are of one type.
+  virtual void adam(std::span<const AdamTensors> tensors, const AdamStep& step) = 0;
   /// schedule[1] *= beta1, schedule[2] *= beta2
   virtual void adam_tick(const Tensor& schedule, double beta1, double beta2, const Tensor* watch) = 0;
   /// If `value`, a scalar, is not finite and no number before was: state[1] = state[0], state[2] = 2 code + (1

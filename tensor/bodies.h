@@ -1,12 +1,14 @@
 /// Loop bodies of the shared kernels, for any device: what happens to one element, or to one term of a sum.
 ///
 /// A row body gives row(r), whose operator()(c) treats element c of row r; a reduction body gives load(o, r,
-/// i), the term r of the sum at output (o, i). The executors (tensor/cpu/executor.h) own the loops.
+/// i), the term r of the sum at output (o, i). Over several tensors at once (segments.h) rows are tensors, and so
+/// are the outputs o of a reduction body, whose sums are then added up. The executors (tensor/cpu/executor.h) own the loops.
 #pragma once
 
 #include "tensor/backend.h"
 #include "tensor/host_device.h"
 #include "tensor/philox.h"
+#include "tensor/segments.h"
 
 namespace damc {
 
@@ -168,11 +170,12 @@ struct SumBody {
   }
 };
 
-template <class T, bool kRun = false>
-struct SumSquaresBody {
-  SumBody<T, kRun> terms;
-  DAMC_HD T load(std::int64_t o, std::int64_t r, std::int64_t i) const {
-    const T value = terms.load(o, r, i);
+/// Squares of the elements of several tensors.
+template <class T>
+struct SquareBody {
+  const T* x[kMostSegments];
+  DAMC_HD T load(std::int64_t segment, std::int64_t c, std::int64_t) const {
+    const T value = x[segment][c];
     return value * value;
   }
 };
@@ -367,13 +370,16 @@ struct WatchBody {
 
 DAMC_HD inline bool watch_has_fired(const std::int64_t* state) { return state && state[1] >= 0; }
 
-/// Adam / AdamW for one tensor; the constants of the step are worked out once per row.
+/// Adam / AdamW for several tensors; the constants of the step are worked out once per row, a piece of a tensor.
 template <class T>
 struct AdamBody {
-  T* param;
-  const T* grad;
-  T* m;
-  T* v;
+  struct Pointers {
+    T* param;
+    const T* grad;
+    T* m;
+    T* v;
+  };
+  Pointers tensors[kMostSegments];
   const double* schedule;
   const T* grad_norm;
   double max_norm, beta1, beta2, eps, weight_decay;
@@ -394,17 +400,18 @@ struct AdamBody {
       param[c] = param[c] * keep - step * m[c] / (std::sqrt(v[c]) * root + eps);
     }
   };
-  DAMC_HD Row row(std::int64_t) const {
+  DAMC_HD Row row(int segment) const {
     double clip = 1.0;
     if (grad_norm) {
       const double wanted = max_norm / (static_cast<double>(*grad_norm) + 1e-6);
       clip = wanted < 1.0 ? wanted : 1.0;
     }
     const double lr = schedule[0];
-    return {param,
-            grad,
-            m,
-            v,
+    const Pointers& tensor = tensors[segment];
+    return {tensor.param,
+            tensor.grad,
+            tensor.m,
+            tensor.v,
             static_cast<T>(clip),
             static_cast<T>(beta1),
             static_cast<T>(beta2),

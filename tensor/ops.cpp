@@ -1,6 +1,10 @@
 #include "tensor/ops.h"
 
+#include <algorithm>
+
+#include "tensor/backend.h"
 #include "tensor/error.h"
+#include "tensor/segments.h"
 
 namespace damc {
 namespace {
@@ -87,10 +91,23 @@ Tensor sum(const Tensor& x, int dim) {
   return sum_range(x, dim, dim + 1, shape);
 }
 
-Tensor sum_squares(const Tensor& x) {
-  const Tensor out = like(x, {});
-  backend(x.device()).sum_squares(around(x, 0, x.ndim()), out);
-  return out;
+Tensor sum_squares(const Tensor& x) { return sum_squares(std::vector<Tensor>{x}); }
+
+Tensor sum_squares(const std::vector<Tensor>& xs) {
+  ENSURE(!xs.empty(), "sum_squares: no tensors");
+  std::vector<Tensor> parts;
+  for (const Tensor& x : xs) {
+    check_pair("sum_squares", xs[0], x);
+    parts.push_back(x.contiguous());
+  }
+  Tensor total;
+  for (std::size_t first = 0; first < parts.size(); first += kMostSegments) {
+    const auto count = std::min<std::size_t>(kMostSegments, parts.size() - first);
+    const Tensor out = like(xs[0], {});
+    backend(out.device()).sum_squares(std::span(parts).subspan(first, count), out);
+    total = first > 0 ? add(total, out) : out;
+  }
+  return total;
 }
 
 Tensor sum_to(const Tensor& x, const Shape& shape) {

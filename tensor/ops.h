@@ -52,6 +52,8 @@ Tensor sum(const Tensor& x);
 Tensor sum(const Tensor& x, int dim);
 /// Sum of squares of all elements, a scalar.
 Tensor sum_squares(const Tensor& x);
+/// The sum of all their squares, in few passes however many tensors there are.
+Tensor sum_squares(const std::vector<Tensor>& xs);
 /// Sums over the dimensions along which `shape` was broadcast to x's shape; the adjoint of expand. Shares x's
 /// memory when there is nothing to sum.
 Tensor sum_to(const Tensor& x, const Shape& shape);

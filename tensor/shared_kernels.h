@@ -2,7 +2,9 @@
 /// loops.
 ///
 /// An executor has  for_each(n, body)  body(i);  for_rows(rows, cols, body)  body.row(r)(c);
-/// and  reduce<T>(outer, reduced, inner, body, out)  out[o, i] = sum over r of body.load(o, r, i).
+/// and  reduce<T>(outer, reduced, inner, body, out)  out[o, i] = sum over r of body.load(o, r, i);  and over
+/// several tensors at once (segments.h)  for_pieces(segments, body)  body.row(s)(c);  and
+/// sum_pieces<T>(segments, body, out)  out[0] = sum over s and c of body.load(s, c, 0).
 #pragma once
 
 #include "tensor/backend.h"
@@ -90,10 +92,15 @@ class SharedKernels : public Backend {
     });
   }
 
-  void sum_squares(const Tensor& x, const Tensor& out) override {
-    with_terms(x, [&]<class T, bool kRun>(SumBody<T, kRun> terms) {
-      exec_.template reduce<T>(x.size(0), x.size(1), x.size(2), SumSquaresBody<T, kRun>{terms},
-                               out.data<T>());
+  void sum_squares(std::span<const Tensor> xs, const Tensor& out) override {
+    dispatch_float(out.dtype(), [&]<class T>(T) {
+      Segments segments;
+      SquareBody<T> body{};
+      for (std::size_t i = 0; i < xs.size(); ++i) {
+        segments.add(xs[i].numel());
+        body.x[i] = xs[i].data<T>();
+      }
+      exec_.template sum_pieces<T>(segments, body, out.data<T>());
     });
   }
 
@@ -172,13 +179,29 @@ class SharedKernels : public Backend {
     });
   }
 
-  void adam(const AdamStep& step) override {
-    dispatch_float(step.param.dtype(), [&]<class T>(T) {
-      exec_.for_rows(1, step.param.numel(),
-                     AdamBody<T>{step.param.data<T>(), step.grad.data<T>(), step.m.data<T>(),
-                                 step.v.data<T>(), step.schedule->data<double>(),
-                                 step.grad_norm ? step.grad_norm->data<T>() : nullptr, step.max_norm,
-                                 step.beta1, step.beta2, step.eps, step.weight_decay, state_of(step.watch)});
+  void adam(std::span<const AdamTensors> tensors, const AdamStep& step) override {
+    if (tensors.size() > kMostSegments) {
+      adam(tensors.subspan(kMostSegments), step);
+      tensors = tensors.first(kMostSegments);
+    }
+    if (tensors.empty()) return;
+    dispatch_float(tensors[0].param.dtype(), [&]<class T>(T) {
+      Segments segments;
+      AdamBody<T> body{{},
+                       step.schedule->data<double>(),
+                       step.grad_norm ? step.grad_norm->data<T>() : nullptr,
+                       step.max_norm,
+                       step.beta1,
+                       step.beta2,
+                       step.eps,
+                       step.weight_decay,
+                       state_of(step.watch)};
+      for (std::size_t i = 0; i < tensors.size(); ++i) {
+        const AdamTensors& t = tensors[i];
+        segments.add(t.param.numel());
+        body.tensors[i] = {t.param.data<T>(), t.grad.data<T>(), t.m.data<T>(), t.v.data<T>()};
+      }
+      exec_.for_pieces(segments, body);
     });
   }
 

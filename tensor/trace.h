@@ -52,8 +52,8 @@ class ObservedBackend : public Backend {
   void sum(const Tensor& x, const Tensor& out) override {
     around_("sum", out, [&] { inner_.sum(x, out); });
   }
-  void sum_squares(const Tensor& x, const Tensor& out) override {
-    around_("sum_squares", out, [&] { inner_.sum_squares(x, out); });
+  void sum_squares(std::span<const Tensor> xs, const Tensor& out) override {
+    around_("sum_squares", out, [&] { inner_.sum_squares(xs, out); });
   }
   void instance_norm_stats(const Tensor& x, double eps, const Tensor& mean, const Tensor& rstd) override {
     around_("instance_norm_stats", mean, [&] { inner_.instance_norm_stats(x, eps, mean, rstd); });
@@ -101,8 +101,8 @@ class ObservedBackend : public Backend {
   void langevin_step(const Tensor& z, const Tensor& grad, double s, const RandomSlice* noise) override {
     around_("langevin_step", z, [&] { inner_.langevin_step(z, grad, s, noise); });
   }
-  void adam(const AdamStep& step) override {
-    around_("adam", step.param, [&] { inner_.adam(step); });
+  void adam(std::span<const AdamTensors> tensors, const AdamStep& step) override {
+    around_("adam", tensors.front().param, [&] { inner_.adam(tensors, step); });
   }
   void adam_tick(const Tensor& schedule, double beta1, double beta2, const Tensor* watch) override {
     around_("adam_tick", schedule, [&] { inner_.adam_tick(schedule, beta1, beta2, watch); });

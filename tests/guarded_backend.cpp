@@ -113,8 +113,7 @@ bool GuardedBackend::contains(const void* address) const {
 
 /// `operands` may hold nulls: what a call does without.
 template <class Call>
-void GuardedBackend::run(const char* kernel, std::initializer_list<const Tensor*> operands,
-                         const Call& call) {
+void GuardedBackend::run(const char* kernel, const std::vector<const Tensor*>& operands, const Call& call) {
   Access access(*this);
   int number = 0;
   for (const Tensor* t : operands) {
@@ -146,8 +145,10 @@ void GuardedBackend::binary(BinaryOp f, const Tensor& a, const Tensor& b, const 
 void GuardedBackend::sum(const Tensor& x, const Tensor& out) {
   run("sum", {&x, &out}, [&] { cpu_.sum(x, out); });
 }
-void GuardedBackend::sum_squares(const Tensor& x, const Tensor& out) {
-  run("sum_squares", {&x, &out}, [&] { cpu_.sum_squares(x, out); });
+void GuardedBackend::sum_squares(std::span<const Tensor> xs, const Tensor& out) {
+  std::vector<const Tensor*> operands{&out};
+  for (const Tensor& x : xs) operands.push_back(&x);
+  run("sum_squares", operands, [&] { cpu_.sum_squares(xs, out); });
 }
 void GuardedBackend::instance_norm_stats(const Tensor& x, double eps, const Tensor& mean,
                                          const Tensor& rstd) {
@@ -201,9 +202,10 @@ void GuardedBackend::langevin_step(const Tensor& z, const Tensor& grad, double s
   run("langevin_step", {&z, &grad, noise ? noise->state : nullptr},
       [&] { cpu_.langevin_step(z, grad, s, noise); });
 }
-void GuardedBackend::adam(const AdamStep& step) {
-  run("adam", {&step.param, &step.grad, &step.m, &step.v, step.schedule, step.grad_norm, step.watch},
-      [&] { cpu_.adam(step); });
+void GuardedBackend::adam(std::span<const AdamTensors> tensors, const AdamStep& step) {
+  std::vector<const Tensor*> operands{step.schedule, step.grad_norm, step.watch};
+  for (const AdamTensors& t : tensors) operands.insert(operands.end(), {&t.param, &t.grad, &t.m, &t.v});
+  run("adam", operands, [&] { cpu_.adam(tensors, step); });
 }
 void GuardedBackend::adam_tick(const Tensor& schedule, double beta1, double beta2, const Tensor* watch) {
   run("adam_tick", {&schedule, watch}, [&] { cpu_.adam_tick(schedule, beta1, beta2, watch); });

@@ -151,7 +151,7 @@ void run_block(const std::vector<ReduceShare>& threads, const TermsBody& body, s
   std::fill(std::begin(sums), std::end(sums), std::numeric_limits<double>::quiet_NaN());
   each([&](const ReduceShare& thread) { sums[thread.slot] = thread.sum<double>(body, o); });
   for (int left = threads[0].half; left >= threads[0].least; left /= 2) {
-    each([&](const ReduceShare& thread) { thread.fold(sums, left); });
+    each([&](const ReduceShare& thread) { fold(sums, thread.slot, left); });
   }
   each([&](const ReduceShare& thread) {
     if (!thread.writes()) return;
@@ -266,5 +266,73 @@ TEST_CASE("reductions of any size keep to the limits of a grid, cover all terms 
         CHECK((chunks == 1 || chunks * 32 <= reduced));
       }
     }
+  }
+}
+
+namespace {
+
+/// Rows are tensors; terms are numbered through all of them.
+struct CountSegmentsBody {
+  Counts& calls;
+  const std::vector<std::int64_t>& start;
+  struct Row {
+    Counts& calls;
+    std::int64_t start;
+    void operator()(std::int64_t c) const { ++calls[static_cast<std::size_t>(start + c)]; }
+  };
+  Row row(int s) const { return {calls, start[static_cast<std::size_t>(s)]}; }
+  double load(std::int64_t s, std::int64_t c, std::int64_t) const {
+    const std::int64_t j = start[static_cast<std::size_t>(s)] + c;
+    ++calls[static_cast<std::size_t>(j)];
+    return TermsBody::value(j);
+  }
+};
+
+/// As CudaExecutor::for_pieces and sum_pieces launch them.
+void check_pieces(const std::vector<std::int64_t>& lengths, int processors) {
+  Segments segments;
+  std::vector<std::int64_t> start{0};
+  for (const std::int64_t n : lengths) {
+    segments.add(n);
+    start.push_back(start.back() + n);
+  }
+  const std::int64_t total = start.back();
+  const LoopLaunch launch = pieces_launch(segments.pieces(), processors);
+  check_limits(launch);
+  const GridIndex blocks{launch.blocks, 1, 1}, threads{launch.threads, 1, 1};
+  Counts calls(static_cast<std::size_t>(total)), reads(calls.size());
+  for_each_thread(blocks, threads, [&](const ThreadPlace& at) {
+    for_pieces_share(at, segments, CountSegmentsBody{calls, start});
+  });
+  CHECK(all_ones(calls));
+
+  double sum = 0.0, expected = 0.0;
+  for (std::int64_t q = 0; q < segments.pieces(); ++q) {
+    std::vector<double> sums(launch.threads);
+    for_each_thread({1, 1, 1}, threads, [&](const ThreadPlace& at) {
+      sums[at.thread.x] = piece_share<double>(at, segments.piece(q), CountSegmentsBody{reads, start});
+    });
+    for (int left = static_cast<int>(launch.threads) / 2; left >= 1; left /= 2) {
+      for (int slot = 0; slot < static_cast<int>(launch.threads); ++slot) fold(sums.data(), slot, left);
+    }
+    sum += sums[0];
+  }
+  CHECK(all_ones(reads));
+  for (std::int64_t j = 0; j < total; ++j) expected += TermsBody::value(j);
+  CHECK(sum == expected);
+}
+
+}  // namespace
+
+TEST_CASE("loops over several tensors visit every element once, and sums read every term once") {
+  constexpr std::int64_t p = kPieceElements;
+  for (const int processors : {1, 132}) {
+    check_pieces({1}, processors);
+    check_pieces({p - 1, p, p + 1}, processors);
+    check_pieces({0, 3, 0, 0, 5 * p + 7, 0}, processors);
+    check_pieces({0, 0}, processors);
+    check_pieces({30 * p + 1, 17, 2 * p, 1, 1, 64}, processors);
+    check_pieces(std::vector<std::int64_t>(kMostSegments, 300), processors);
+    check_pieces(std::vector<std::int64_t>(kMostSegments, 0), processors);
   }
 }

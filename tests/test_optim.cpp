@@ -8,9 +8,11 @@
 #include "optim/adam.h"
 #include "optim/ema.h"
 #include "optim/schedule.h"
+#include "tensor/backend.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
+#include "tensor/segments.h"
 
 using namespace damc;
 
@@ -149,6 +151,40 @@ TEST_CASE("global_norm is the norm over all gradients") {
   const std::vector<Tensor> g = gradients(weights, 3);
   CHECK(global_norm(g).item() == doctest::Approx(norm(flat(g))).epsilon(1e-14));
   CHECK(global_norm({Tensor::full({}, -3.0), Tensor::full({1}, 4.0)}).item() == 5.0);
+}
+
+TEST_CASE("many tensors at once: the bits of one after the other") {
+  for (const Dtype dtype : {Dtype::f32, Dtype::f64}) {
+    std::vector<AdamTensors> together, alone;
+    std::vector<Tensor> grads;
+    Generator random(4);
+    for (int i = 0; i < 2 * kMostSegments + 3; ++i) {  // sizes around those of a piece; some of no elements
+      const std::int64_t sizes[] = {1, 7, kPieceElements - 1, kPieceElements, kPieceElements + 1, 0, 5000};
+      const Shape shape{i == 40 ? 100'000 : sizes[i % 7]};
+      const auto draw = [&] { return random.normal(shape, dtype); };
+      const AdamTensors one{draw(), draw(), draw(), square(draw())};
+      together.push_back(one);
+      alone.push_back({one.param.clone(), one.grad, one.m.clone(), one.v.clone()});
+      grads.push_back(one.grad);
+    }
+    const Tensor norm = global_norm(grads);
+    long double squares = 0.0;
+    for (const double g : flat(grads)) squares += static_cast<long double>(g) * g;
+    CHECK(
+        norm.item() ==
+        doctest::Approx(static_cast<double>(std::sqrt(squares))).epsilon(dtype == Dtype::f64 ? 1e-13 : 1e-6));
+
+    const Tensor schedule = Tensor::from(Doubles{1e-2, 0.9, 0.999}, {3});
+    const AdamStep step{&schedule, &norm, 1.0, 0.9, 0.999, 1e-8, 0.01};
+    backend({}).adam(together, step);
+    for (const AdamTensors& one : alone) backend({}).adam({&one, 1}, step);
+    for (std::size_t i = 0; i < alone.size(); ++i) {
+      CAPTURE(i);
+      CHECK(values(together[i].param) == values(alone[i].param));
+      CHECK(values(together[i].m) == values(alone[i].m));
+      CHECK(values(together[i].v) == values(alone[i].v));
+    }
+  }
 }
 
 TEST_CASE("clipping") {

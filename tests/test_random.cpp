@@ -216,8 +216,9 @@ TEST_CASE("Adam and AdamW follow their equations") {
       for (int t = 1; t <= 10; ++t) {
         const Tensor grad = generator.normal(shape, dtype);
         backend({}).adam_tick(schedule, beta1, beta2, nullptr);
-        backend({}).adam({param, grad, m, v, &schedule, norm > 0.0 ? &grad_norm : nullptr, max_norm, beta1,
-                          beta2, eps, decay});
+        const AdamTensors tensors{param, grad, m, v};
+        backend({}).adam({&tensors, 1},
+                         {&schedule, norm > 0.0 ? &grad_norm : nullptr, max_norm, beta1, beta2, eps, decay});
         const Values g = grad.to_vector<double>();
         const double clip = norm > 0.0 ? std::min(1.0, max_norm / (norm + 1e-6)) : 1.0;
         for (std::size_t i = 0; i < p.size(); ++i) {

@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "tensor/segments.h"
+
 namespace damc {
 
 class CpuExecutor {
@@ -32,6 +34,32 @@ class CpuExecutor {
       const std::int64_t threads = omp_get_num_threads(), me = omp_get_thread_num();
       walk(total * me / threads, total * (me + 1) / threads, cols, body);
     }
+  }
+
+  template <class Body>
+  void for_pieces(const Segments& segments, const Body& body) const {
+    const std::int64_t pieces = segments.pieces();
+#pragma omp parallel for schedule(static) if (pieces * kPieceElements >= kParallelElements)
+    for (std::int64_t q = 0; q < pieces; ++q) {
+      const Segments::Piece piece = segments.piece(q);
+      const auto row = body.row(piece.segment);
+#pragma omp simd
+      for (std::int64_t c = piece.first; c < piece.last; ++c) row(c);
+    }
+  }
+
+  template <class T, class Body>
+  void sum_pieces(const Segments& segments, const Body& body, T* out) const {
+    const std::int64_t pieces = segments.pieces();
+    std::vector<T> partial(static_cast<std::size_t>(pieces));
+#pragma omp parallel for schedule(static) if (pieces * kPieceElements >= kParallelElements)
+    for (std::int64_t q = 0; q < pieces; ++q) {
+      const Segments::Piece piece = segments.piece(q);
+      partial[static_cast<std::size_t>(q)] = sum_run<T>(body, piece.segment, piece.first, piece.last);
+    }
+    double sum = 0.0;
+    for (const T part : partial) sum += static_cast<double>(part);
+    *out = static_cast<T>(sum);
   }
 
   template <class T, class Body>

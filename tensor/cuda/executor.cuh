@@ -38,10 +38,33 @@ __global__ void reduce_kernel(std::int64_t outer, std::int64_t reduced, std::int
     sums[share.slot] = static_cast<double>(share.sum<T>(body, o));
     for (int left = share.half; left >= share.least; left /= 2) {
       __syncthreads();
-      share.fold(sums, left);
+      fold(sums, share.slot, left);
     }
     if (share.writes()) partial[share.target(o)] = static_cast<T>(sums[share.slot]);
     __syncthreads();  // the slots are free for the next output only now
+  }
+}
+
+/// Segments and body are large: __grid_constant__ leaves them where the launch put them.
+template <class Body>
+__global__ void for_pieces_kernel(const __grid_constant__ Segments segments,
+                                  const __grid_constant__ Body body) {
+  for_pieces_share(this_thread(), segments, body);
+}
+
+template <class T, class Body>
+__global__ void sum_pieces_kernel(const __grid_constant__ Segments segments,
+                                  const __grid_constant__ Body body, T* partial) {
+  __shared__ double sums[kMostSummands];
+  const int slot = static_cast<int>(threadIdx.x);
+  for (std::int64_t q = blockIdx.x; q < segments.pieces(); q += gridDim.x) {
+    sums[slot] = static_cast<double>(piece_share<T>(this_thread(), segments.piece(q), body));
+    for (int left = static_cast<int>(blockDim.x) / 2; left >= 1; left /= 2) {
+      __syncthreads();
+      fold(sums, slot, left);
+    }
+    if (slot == 0) partial[q] = static_cast<T>(sums[0]);
+    __syncthreads();  // the slots are free for the next piece only now
   }
 }
 
@@ -67,6 +90,29 @@ class CudaExecutor {
     memory_->use_device();
     for_rows_kernel<<<launch.blocks, launch.threads, 0, memory_->stream()>>>(rows, cols, body);
     check_cuda(cudaGetLastError(), "row kernel");
+  }
+
+  template <class Body>
+  void for_pieces(const Segments& segments, const Body& body) const {
+    if (segments.pieces() == 0) return;
+    const LoopLaunch launch = pieces_launch(segments.pieces(), memory_->processors());
+    memory_->use_device();
+    for_pieces_kernel<<<launch.blocks, launch.threads, 0, memory_->stream()>>>(segments, body);
+    check_cuda(cudaGetLastError(), "kernel over several tensors");
+  }
+
+  template <class T, class Body>
+  void sum_pieces(const Segments& segments, const Body& body, T* out) const {
+    const std::int64_t pieces = segments.pieces();
+    const CudaBlock block(*memory_, static_cast<std::size_t>(pieces) * sizeof(T));
+    T* partial = static_cast<T*>(block.data());
+    if (pieces > 0) {
+      const LoopLaunch launch = pieces_launch(pieces, memory_->processors());
+      memory_->use_device();
+      sum_pieces_kernel<T><<<launch.blocks, launch.threads, 0, memory_->stream()>>>(segments, body, partial);
+      check_cuda(cudaGetLastError(), "sum over several tensors");
+    }
+    reduce<T>(1, pieces, 1, PartialBody<T>{partial}, out);
   }
 
   template <class T, class Body>

@@ -6,6 +6,8 @@
 namespace damc {
 namespace {
 
+constexpr std::int64_t kLoopThreads = 256;  // of a block that loops
+
 constexpr std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 /// A matrix operand of the column-major library: the row-major matrix with unit column stride is its
@@ -28,10 +30,13 @@ std::array<std::int64_t, 4> image_strides(std::int64_t c, std::int64_t h, std::i
 }  // namespace
 
 LoopLaunch loop_launch(std::int64_t n, int processors) {
-  constexpr std::int64_t threads = 256, waves = 8;
-  const std::int64_t needed = std::max<std::int64_t>(1, divide_up(n, threads));
-  return {static_cast<unsigned>(std::min(needed, waves * std::max(1, processors))),
-          static_cast<unsigned>(threads)};
+  return pieces_launch(divide_up(n, kLoopThreads), processors);
+}
+
+LoopLaunch pieces_launch(std::int64_t pieces, int processors) {
+  constexpr std::int64_t waves = 8;
+  return {static_cast<unsigned>(std::clamp<std::int64_t>(pieces, 1, waves * std::max(1, processors))),
+          static_cast<unsigned>(kLoopThreads)};
 }
 
 ReduceLaunch reduce_launch(std::int64_t outer, std::int64_t reduced, std::int64_t inner) {

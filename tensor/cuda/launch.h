@@ -19,6 +19,9 @@ struct LoopLaunch {
 };
 LoopLaunch loop_launch(std::int64_t n, int processors);
 
+/// A block for each of `pieces` pieces (segments.h), or a few full waves that take them in turn.
+LoopLaunch pieces_launch(std::int64_t pieces, int processors);
+
 /// Out [outer, inner] = sum over `reduced` of terms, in two passes: blocks.y partial sums of `chunk` terms per
 /// output, then their sum. Neighbouring threads take neighbouring outputs (inner > 1) or neighbouring terms
 /// (inner = 1), so that loads coalesce; see ReduceShare in loops.h. How a sum is cut depends on its shape only.

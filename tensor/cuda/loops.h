@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "tensor/host_device.h"
+#include "tensor/segments.h"
 
 namespace damc {
 
@@ -38,8 +39,32 @@ DAMC_HD void for_rows_share(const ThreadPlace& at, std::int64_t rows, std::int64
   }
 }
 
+/// body.row(s)(c) for this thread's elements of several tensors; a block takes whole pieces.
+template <class Body>
+DAMC_HD void for_pieces_share(const ThreadPlace& at, const Segments& segments, const Body& body) {
+  for (std::int64_t q = at.block.x; q < segments.pieces(); q += at.blocks.x) {
+    const Segments::Piece piece = segments.piece(q);
+    const auto row = body.row(piece.segment);
+    for (std::int64_t c = piece.first + at.thread.x; c < piece.last; c += at.threads.x) row(c);
+  }
+}
+
+/// This thread's part in the sum over a piece.
+template <class T, class Body>
+DAMC_HD T piece_share(const ThreadPlace& at, const Segments::Piece& piece, const Body& body) {
+  T total = T(0);
+  for (std::int64_t c = piece.first + at.thread.x; c < piece.last; c += at.threads.x)
+    total += body.load(piece.segment, c, 0);
+  return total;
+}
+
 /// Most threads of a block that sums: entries of its shared memory.
 inline constexpr unsigned kMostSummands = 256;
+
+/// One fold of a block's sums to `left` slots, as the thread of `slot` does it; all threads are between two barriers.
+DAMC_HD inline void fold(double* sums, int slot, int left) {
+  if (slot < left) sums[slot] += sums[slot + left];
+}
 
 /// A thread's part in partial sums [outer, chunks, inner] of terms [outer, reduced, inner]. Blocks: x = inner
 /// block, y = chunk of terms, z strides over outer. Threads: x = neighbouring outputs or, for inner = 1,
@@ -71,13 +96,16 @@ struct ReduceShare {
     for (std::int64_t r = first; r < last; r += step) total += body.load(o, r, i);
     return total;
   }
-  /// One fold to `left` slots; all threads of a block are between two barriers.
-  DAMC_HD void fold(double* sums, int left) const {
-    if (slot < left) sums[slot] += sums[slot + left];
-  }
   /// After the last fold: whether this thread's slot is a partial sum, and where that belongs.
   DAMC_HD bool writes() const { return slot < least && i < inner; }
   DAMC_HD std::int64_t target(std::int64_t o) const { return (o * chunks + chunk_index) * inner + i; }
+};
+
+/// Partial sums, as terms of their own sum.
+template <class T>
+struct PartialBody {
+  const T* partial;
+  DAMC_HD T load(std::int64_t, std::int64_t r, std::int64_t) const { return partial[r]; }
 };
 
 /// out [outer, inner] from partial sums [outer, chunks, inner].

@@ -115,8 +115,9 @@ void bench_common_kernels(BenchReport& report) {
   measure("elementwise", "silu", 2, [&] { on.unary({UnaryOp::silu}, x, out); });
   measure("elementwise", "add", 3, [&] { on.binary(BinaryOp::add, x, y, out); });
   measure("random", "normal", 1, [&] { on.normal(random.take(kElements), out); });
+  const AdamTensors updated{out, x, m, v};
   measure("adam", "step", 7, [&] {
-    on.adam({out, x, m, v, &schedule, nullptr, 0.0, 0.5, 0.999, 1e-8, 1e-4});
+    on.adam({&updated, 1}, {&schedule, nullptr, 0.0, 0.5, 0.999, 1e-8, 1e-4});
   });
   measure("langevin", "step", 3, [&] {
     const RandomSlice noise = random.take(kElements);
