@@ -14,6 +14,7 @@
 
 #include "tensor/conv_geometry.h"
 #include "tensor/functors.h"
+#include "tensor/staging.h"
 #include "tensor/tensor.h"
 
 namespace damc {
@@ -78,6 +79,10 @@ class Backend {
   /// From hold to release the values of a weight do not change; holds nest. See HeldWeights.
   virtual void hold(const Tensor& /*weight*/) {}
   virtual void release(const Tensor& /*weight*/) {}
+  /// Staging for copies of `bytes` to the device; CUDA's run beside its work, from pinned memory.
+  virtual std::unique_ptr<Staging> make_staging(std::size_t bytes) {
+    return make_synchronous_staging(*this, bytes);
+  }
   /// Bytes handed out now, and the most the pool has held.
   virtual std::size_t bytes_in_use() const = 0;
   virtual std::size_t bytes_reserved() const = 0;

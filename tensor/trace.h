@@ -27,6 +27,7 @@ class ObservedBackend : public Backend {
   void synchronize() override { inner_.synchronize(); }
   void hold(const Tensor& weight) override { inner_.hold(weight); }
   void release(const Tensor& weight) override { inner_.release(weight); }
+  std::unique_ptr<Staging> make_staging(std::size_t bytes) override { return inner_.make_staging(bytes); }
   std::size_t bytes_in_use() const override { return inner_.bytes_in_use(); }
   std::size_t bytes_reserved() const override { return inner_.bytes_reserved(); }
 

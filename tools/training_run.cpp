@@ -108,16 +108,16 @@ void TrainingRun::run() {
                   folder_.string(), done_, c.iterations, split_->train.n, split_->test.n,
                   model_->G.parameter_count() + model_->E.parameter_count() + model_->Q.parameter_count()));
   const Shape shape{c.batch, model_->images.size, model_->images.size, model_->images.channels};
-  std::vector<float> pixels(static_cast<std::size_t>(shape.numel()));
+  Feed feed(*batches_, shape, model_->device);
   const auto every = [&](std::int64_t interval) {
     return done_ == c.iterations || (interval > 0 && done_ % interval == 0);
   };
   StatusLine status(done_, c.iterations);
   fixed_bytes_ = backend(model_->device).bytes_in_use();
   while (done_ < c.iterations) {
-    batches_->fill(done_, pixels);
-    const IterationStats stats = iterate(Tensor::from(pixels, shape).to(model_->device));
+    const IterationStats stats = iterate(feed.take(done_));
     ++done_;
+    if (done_ < c.iterations) feed.load(done_);  // beside the work that is queued
     const int signal = stop_signal;  // read once: it may come at any time
     const bool logged = every(c.log_every), saved = signal || every(c.state_every);
     if (logged || saved) check();

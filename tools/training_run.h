@@ -6,7 +6,7 @@
 #include <string>
 
 #include "damc/run_folder.h"
-#include "data/batches.h"
+#include "data/feed.h"
 #include "data/images.h"
 
 namespace damc {

@@ -8,6 +8,7 @@
 #include "tensor/cuda/executor.cuh"
 #include "tensor/cuda/graph.h"
 #include "tensor/cuda/memory.h"
+#include "tensor/cuda/staging.h"
 #include "tensor/shared_kernels.h"
 
 namespace damc {
@@ -25,6 +26,9 @@ class CudaBackend final : public SharedKernels<CudaExecutor> {
     memory_.copy(to, from, bytes, kind);
   }
   void synchronize() override { memory_.synchronize(); }
+  std::unique_ptr<Staging> make_staging(std::size_t bytes) override {
+    return std::make_unique<CudaStaging>(memory_, bytes);
+  }
   std::size_t bytes_in_use() const override { return memory_.bytes_in_use(); }
   std::size_t bytes_reserved() const override { return memory_.bytes_reserved(); }
 

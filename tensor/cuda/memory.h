@@ -21,6 +21,7 @@ class CudaMemory {
   /// comes by here, so that a process may use several devices.
   void use_device() const;
 
+  int index() const { return index_; }
   cudaStream_t stream() const { return stream_; }
   int processors() const { return processors_; }
 
