@@ -128,6 +128,52 @@ TEST_CASE("loops beyond 32 bits: the first and the last thread take what is thei
 
 namespace {
 
+/// Notes the elements of one thread, each as its place in the flattened rows.
+struct RowExtremesBody {
+  std::int64_t &calls, &first, &last;
+  std::int64_t cols;
+  struct Row {
+    const RowExtremesBody& body;
+    std::int64_t start;
+    void operator()(std::int64_t c) const {
+      CHECK(c >= 0);
+      CHECK(c < body.cols);
+      if (body.calls++ == 0) body.first = start + c;
+      body.last = start + c;
+    }
+  };
+  Row row(std::int64_t r) const { return {*this, r * cols}; }
+};
+
+}  // namespace
+
+TEST_CASE("row loops around and beyond 32 bits: the first and the last thread take what is theirs") {
+  constexpr std::int64_t limit = std::int64_t{1} << 32;
+  constexpr unsigned blocks = 1 << 20, threads = 256;  // far more than a launch has, so that a share is short
+  const std::int64_t step = std::int64_t{blocks} * threads;
+  const std::int64_t sizes[][2] = {{1, limit + 5}, {(limit - 1 - step) / 7, 7},
+                                   {limit / 8, 7}, {limit / 3, 3},
+                                   {5, limit / 5}, {3, limit / 2},
+                                   {limit, 3}};
+  for (const auto& [rows, cols] : sizes) {
+    CAPTURE(rows);
+    CAPTURE(cols);
+    const std::int64_t n = rows * cols;
+    for (const bool end : {false, true}) {
+      const ThreadPlace at{
+          {end ? blocks - 1 : 0, 0, 0}, {end ? threads - 1 : 0, 0, 0}, {blocks, 1, 1}, {threads, 1, 1}};
+      const std::int64_t start = end ? step - 1 : 0;
+      std::int64_t calls = 0, first = -1, last = -1;
+      for_rows_share(at, rows, cols, RowExtremesBody{calls, first, last, cols});
+      CHECK(first == start);
+      CHECK(calls == (n - start + step - 1) / step);
+      CHECK(last == start + (calls - 1) * step);
+    }
+  }
+}
+
+namespace {
+
 /// Terms -8 .. 8 of a sum; counts how often each is read.
 struct TermsBody {
   Counts& reads;

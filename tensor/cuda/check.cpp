@@ -10,6 +10,12 @@ void check_cuda(cudaError_t status, const char* what) {
 
 void check_cuda(cudaError_t status, const std::string& what) { check_cuda(status, what.c_str()); }
 
+void check_launch(const char* what, std::initializer_list<std::int64_t> sizes) {
+  const cudaError_t status = cudaGetLastError();
+  if (status != cudaSuccess)
+    check_cuda(status, fmt::format("launch of {} [{}]", what, fmt::join(sizes.begin(), sizes.end(), ", ")));
+}
+
 void check_cublas(cublasStatus_t status, const std::string& what) {
   if (status != CUBLAS_STATUS_SUCCESS) {
     throw Error(fmt::format("cuBLAS: {}: {}", what, cublasGetStatusString(status)));

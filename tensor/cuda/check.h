@@ -6,6 +6,8 @@
 #include <cuda_runtime.h>
 #include <cudnn.h>
 
+#include <cstdint>
+#include <initializer_list>
 #include <string>
 
 namespace damc {
@@ -13,6 +15,8 @@ namespace damc {
 /// Throw Error unless the status is success. `what` says which call on which operands.
 void check_cuda(cudaError_t status, const char* what);
 void check_cuda(cudaError_t status, const std::string& what);
+/// Throws Error if the launch just made failed. `what` names the kernel, `sizes` what it works on.
+void check_launch(const char* what, std::initializer_list<std::int64_t> sizes);
 void check_cublas(cublasStatus_t status, const std::string& what);
 void check_cudnn(cudnnStatus_t status, const std::string& what);
 

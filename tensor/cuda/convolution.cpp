@@ -129,9 +129,12 @@ std::vector<Descriptor> make_operation(ConvPass pass, const ConvGeometry& s, Dty
       .set(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, CUDNN_TYPE_INT64, 2, d.stride.data())
       .finalize();
   Descriptor operation(a.operation, what);
-  operation.set(a.alpha, CUDNN_TYPE_DOUBLE, 1.0)
-      .set(a.beta, CUDNN_TYPE_DOUBLE, 0.0)
-      .set(a.convolution, CUDNN_TYPE_BACKEND_DESCRIPTOR, convolution.raw())
+  if (dtype == Dtype::f32) {  // scaling factors are of the type that is computed in
+    operation.set(a.alpha, CUDNN_TYPE_FLOAT, 1.0f).set(a.beta, CUDNN_TYPE_FLOAT, 0.0f);
+  } else {
+    operation.set(a.alpha, CUDNN_TYPE_DOUBLE, 1.0).set(a.beta, CUDNN_TYPE_DOUBLE, 0.0);
+  }
+  operation.set(a.convolution, CUDNN_TYPE_BACKEND_DESCRIPTOR, convolution.raw())
       .set(a.x, CUDNN_TYPE_BACKEND_DESCRIPTOR, parts[0].raw())
       .set(a.filter, CUDNN_TYPE_BACKEND_DESCRIPTOR, parts[1].raw())
       .set(a.y, CUDNN_TYPE_BACKEND_DESCRIPTOR, parts[2].raw())

@@ -80,7 +80,7 @@ class CudaExecutor {
     const LoopLaunch launch = loop_launch(n, memory_->processors());
     memory_->use_device();
     for_each_kernel<<<launch.blocks, launch.threads, 0, memory_->stream()>>>(n, body);
-    check_cuda(cudaGetLastError(), "elementwise kernel");
+    check_launch("an elementwise kernel over", {n});
   }
 
   template <class Body>
@@ -89,7 +89,7 @@ class CudaExecutor {
     const LoopLaunch launch = loop_launch(rows * cols, memory_->processors());
     memory_->use_device();
     for_rows_kernel<<<launch.blocks, launch.threads, 0, memory_->stream()>>>(rows, cols, body);
-    check_cuda(cudaGetLastError(), "row kernel");
+    check_launch("a kernel over rows", {rows, cols});
   }
 
   template <class Body>
@@ -98,7 +98,7 @@ class CudaExecutor {
     const LoopLaunch launch = pieces_launch(segments.pieces(), memory_->processors());
     memory_->use_device();
     for_pieces_kernel<<<launch.blocks, launch.threads, 0, memory_->stream()>>>(segments, body);
-    check_cuda(cudaGetLastError(), "kernel over several tensors");
+    check_launch("a kernel over pieces", {segments.pieces()});
   }
 
   template <class T, class Body>
@@ -110,7 +110,7 @@ class CudaExecutor {
       const LoopLaunch launch = pieces_launch(pieces, memory_->processors());
       memory_->use_device();
       sum_pieces_kernel<T><<<launch.blocks, launch.threads, 0, memory_->stream()>>>(segments, body, partial);
-      check_cuda(cudaGetLastError(), "sum over several tensors");
+      check_launch("a sum over pieces", {pieces});
     }
     reduce<T>(1, pieces, 1, PartialBody<T>{partial}, out);
   }
@@ -137,7 +137,7 @@ class CudaExecutor {
     memory_->use_device();
     reduce_kernel<T><<<size(launch.blocks), size(launch.threads), 0, memory_->stream()>>>(
         outer, reduced, inner, launch.chunk, body, partial);
-    check_cuda(cudaGetLastError(), "reduction kernel");
+    check_launch("a sum over the second of", {outer, reduced, inner});
   }
 
   static dim3 size(const GridIndex& index) { return {index.x, index.y, index.z}; }

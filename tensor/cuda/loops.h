@@ -28,14 +28,28 @@ DAMC_HD void for_each_share(const ThreadPlace& at, std::int64_t n, const Body& b
     body(i);
 }
 
+/// body.row(r)(c) for elements first, first + step, .. of the flattened [.., cols], counted in integers of type I.
+template <class I, class Body>
+DAMC_HD void for_rows_from(I first, I total, I step, I cols, const Body& body) {
+  for (I i = first; i < total; i += step) {
+    const I r = i / cols;
+    body.row(r)(i - r * cols);
+  }
+}
+
 /// body.row(r)(c) for this thread's elements of [rows, cols].
 template <class Body>
 DAMC_HD void for_rows_share(const ThreadPlace& at, std::int64_t rows, std::int64_t cols, const Body& body) {
   const std::int64_t total = rows * cols, step = static_cast<std::int64_t>(at.blocks.x) * at.threads.x;
-  for (std::int64_t i = static_cast<std::int64_t>(at.block.x) * at.threads.x + at.thread.x; i < total;
-       i += step) {
-    const std::int64_t r = i / cols;
-    body.row(r)(i - r * cols);
+  const std::int64_t first = static_cast<std::int64_t>(at.block.x) * at.threads.x + at.thread.x;
+  if (rows == 1) {
+    const auto row = body.row(0);
+    for (std::int64_t i = first; i < total; i += step) row(i);
+  } else if (total + step <= 0xFFFFFFFF) {  // a GPU divides 32-bit numbers several times as fast
+    for_rows_from(static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(total),
+                  static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(cols), body);
+  } else {
+    for_rows_from(first, total, step, cols, body);
   }
 }
 
