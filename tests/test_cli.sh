@@ -76,6 +76,9 @@ for command in train sample reconstruct eval chain toy apply data info bench; do
   succeeds 'Usage' "$command" --help
 done
 succeeds '^damc [0-9]' info
+succeeds '^mnist-quick +posterior_chain +64 ' bench --floors --preset mnist-quick --json floors.json
+exists floors.json
+refuses 2 "unknown GPU 'h300'" bench --floors --gpu h300
 if "$damc" info | grep -q 'cuda *not built in'; then
   refuses 2 'no CUDA backend' train --preset mnist-quick --data "$root/data/mnist" --device cuda --out runs
 fi

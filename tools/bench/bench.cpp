@@ -1,12 +1,14 @@
-/// `damc bench`: times kernels, training iterations and sampling.
+/// `damc bench`: times kernels, training iterations and sampling, or prints what a GPU cannot be faster than.
 
 #include <omp.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "tensor/error.h"
 #include "tensor/file.h"
+#include "tools/bench/floors.h"
 #include "tools/bench/suites.h"
 #include "tools/commands.h"
 
@@ -21,7 +23,20 @@ struct BenchOptions {
   int threads = 0;
   std::string json;
   std::string device = "cpu";
+  bool floors = false;
+  std::string gpu = "h200";
+  std::string precision = "fp32";
 };
+
+bool has_suite(const BenchOptions& options, const char* suite) {
+  return std::ranges::find(options.suites, suite) != options.suites.end();
+}
+
+void write_json(const BenchOptions& options, const nlohmann::json& report) {
+  if (options.json.empty()) return;
+  const std::string text = report.dump(1) + "\n";
+  atomic_write_file(options.json, std::as_bytes(std::span(text)));
+}
 
 void run_suite(BenchReport& report, const std::string& suite, const Config& config, std::int64_t batch) {
   fmt::print(stderr, "timing {} of {}\n", suite, config.preset);
@@ -32,24 +47,68 @@ void run_suite(BenchReport& report, const std::string& suite, const Config& conf
   report.sample_gemm();
 }
 
-void run(const BenchOptions& options) {
-  if (options.threads > 0) omp_set_num_threads(options.threads);
+std::vector<Config> configurations(const BenchOptions& options) {
   std::vector<Config> configs;
   for (const std::string& preset : options.presets) {
     ConfigBuilder builder(preset);
     builder.set("device", options.device);
     configs.push_back(builder.finish());
   }
+  return configs;
+}
+
+/// What was measured for a counted part, if it was.
+std::optional<double> measured(const BenchReport* report, const FloorsReport::Row& row) {
+  if (!report) return {};
+  const auto found = std::ranges::find_if(report->rows(), [&](const BenchRow& timed) {
+    return timed.suite == row.suite && timed.name == row.name && timed.part == row.counted.part;
+  });
+  return found == report->rows().end() ? std::nullopt : std::optional(found->seconds);
+}
+
+/// Iterations count as many images as the preset trains on, sampling 64, unless --batch says otherwise. On a GPU
+/// both are timed as well.
+void run_floors(const BenchOptions& options) {
+  FloorsReport report(find_gpu(options.gpu), options.precision);
+  const Device device = parse_device(options.device);
+  std::optional<BenchReport> timed;
+  if (device.type != DeviceType::cpu) {
+    if (options.precision != "fp32") {
+      user_error(fmt::format("precision {} is not built yet, so it cannot be timed on {}", options.precision,
+                             device.str()),
+                 "leave out --device for the floors alone");
+    }
+    timed.emplace(device, options.repeat);
+  }
+  const auto add = [&](const char* suite, const Config& config, std::int64_t images, const auto& timing,
+                       const auto& counting) {
+    if (!has_suite(options, suite)) return;
+    if (timed) timing(*timed, config, images);
+    for (CountedPart& part : counting(config, images)) {
+      FloorsReport::Row row{suite, config.preset, std::move(part), images, {}};
+      row.seconds = measured(timed ? &*timed : nullptr, row);
+      report.add(std::move(row));
+    }
+  };
+  for (const Config& config : configurations(options)) {
+    add("iteration", config, options.batch ? options.batch : config.batch, bench_iteration, count_iteration);
+    add("sampling", config, options.batch ? options.batch : 64, bench_sampling, count_sampling);
+  }
+  report.print_table();
+  write_json(options, report.to_json());
+}
+
+void run(const BenchOptions& options) {
+  if (options.threads > 0) omp_set_num_threads(options.threads);
+  if (options.floors) return run_floors(options);
+  const std::vector<Config> configs = configurations(options);
   BenchReport report(parse_device(options.device), options.repeat);
-  if (std::ranges::find(options.suites, "kernels") != options.suites.end()) bench_common_kernels(report);
+  if (has_suite(options, "kernels")) bench_common_kernels(report);
   for (const std::string& suite : options.suites) {
     for (const Config& config : configs) run_suite(report, suite, config, options.batch);
   }
   report.print_table();
-  if (!options.json.empty()) {
-    const std::string text = report.to_json().dump(1) + "\n";
-    atomic_write_file(options.json, std::as_bytes(std::span(text)));
-  }
+  write_json(options, report.to_json());
 }
 
 }  // namespace
@@ -64,7 +123,9 @@ void add_bench_command(CLI::App& program) {
   command.add_option("--preset", options->presets, "networks to time, by preset")
       ->delimiter(',')
       ->capture_default_str();
-  command.add_option("--batch", options->batch, "images; 0: 32 for kernels and iteration, 64 for sampling")
+  command
+      .add_option("--batch", options->batch,
+                  "images; 0: 32 for kernels and iteration (the preset's own for floors), 64 for sampling")
       ->check(CLI::Range(0, 65536))
       ->capture_default_str();
   command.add_option("--repeat", options->repeat, "measurements of which the median is reported")
@@ -74,6 +135,14 @@ void add_bench_command(CLI::App& program) {
   command.add_option("--device", options->device, "cpu, cuda or cuda:N")->capture_default_str();
   command.add_option("--threads", options->threads, "CPU threads; 0: OMP_NUM_THREADS, or all cores")
       ->check(CLI::Range(0, 4096))
+      ->capture_default_str();
+  command.add_flag(
+      "--floors", options->floors,
+      "count operations, bytes and launches of iteration and sampling and print what a GPU cannot "
+      "be faster than; times them as well where --device is a GPU");
+  command.add_option("--gpu", options->gpu, "whose floors: h200, h100, a100, a6000")->capture_default_str();
+  command.add_option("--precision", options->precision, "whose arithmetic floor: fp32, tf32, bf16")
+      ->check(CLI::IsMember({"fp32", "tf32", "bf16"}))
       ->capture_default_str();
   command.callback([options] { run(*options); });
 }

@@ -43,6 +43,7 @@ class BenchReport {
   /// Measures the matrix product's rate once more.
   void sample_gemm();
 
+  const std::vector<BenchRow>& rows() const { return rows_; }
   void print_table() const;
   nlohmann::json to_json() const;
 

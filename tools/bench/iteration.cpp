@@ -42,6 +42,13 @@ class IterationBenchmark {
   Tensor x_;
 };
 
+void run_iteration(const Config& config, std::int64_t batch, const std::function<void()>& ready,
+                   const std::function<void(const char* part)>& done) {
+  IterationBenchmark benchmark(config, batch);
+  ready();
+  benchmark.run(0, done);
+}
+
 void bench_iteration(BenchReport& report, const Config& config, std::int64_t batch) {
   const std::int64_t images = batch ? batch : 32;
   IterationBenchmark benchmark(config, images);

@@ -1,0 +1,180 @@
+/// The model of the time: what the counting device counts, against the formulas of tools/bench/work.h and
+/// against what a device that computes is given.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "tensor/error.h"
+#include "tensor/ops.h"
+#include "tensor/trace.h"
+#include "tools/bench/floors.h"
+#include "tools/bench/suites.h"
+
+using namespace damc;
+
+namespace {
+
+/// The model on the counting device, of which only shapes are read; it lives no longer than the device.
+Model shapes_of(Config config) {
+  config.device = CountingDevice::device.str();
+  return Model(config);
+}
+
+/// GFLOP by which the sampler is cheaper than `diffusion_steps` passes of the denoiser: a time is embedded once
+/// for all images, an image's embedding is multiplied once for all times.
+double saved_by_sampler(const Model& model, std::int64_t batch) {
+  const auto n = static_cast<double>(batch), steps = static_cast<double>(model.config.diffusion_steps);
+  const auto time = static_cast<double>(kTimeEmbedding), image = static_cast<double>(model.config.nemb);
+  double macs = (n - 1.0) * steps * 2.0 * time * time;
+  for (const auto& block : model.Q.denoiser().blocks()) {
+    const auto out = static_cast<double>(block->layer.weight.value().size(0));
+    macs += out * ((n - 1.0) * steps * time + n * (steps - 1.0) * image);
+  }
+  return 2e-9 * macs;
+}
+
+void check_counts(const std::vector<CountedPart>& counted, const std::vector<PartWork>& formula,
+                  const std::vector<std::string>& with_sampler, double saved) {
+  REQUIRE(counted.size() == formula.size());
+  for (std::size_t i = 0; i < counted.size(); ++i) {
+    const std::string& part = formula[i].part;
+    CAPTURE(part);
+    CHECK(counted[i].part == part);
+    const bool cheaper = std::ranges::find(with_sampler, part) != with_sampler.end();
+    CHECK(1e-9 * counted[i].work.flop ==
+          doctest::Approx(formula[i].gflop - (cheaper ? saved : 0.0)).epsilon(1e-12));
+    CHECK(counted[i].work.launches > 0);
+    CHECK(counted[i].work.bytes > 0.0);
+  }
+}
+
+Config tiny() {
+  Config c = preset_config("mnist-quick");
+  c.nz = 4;
+  c.ngf = c.nif = 2;
+  c.nemb = c.ndf = 8;
+  c.width = 0.0625;
+  c.diffusion_steps = 5;
+  c.posterior_steps = c.prior_steps = c.test_posterior_steps = c.sample_prior_steps = 3;
+  return c;
+}
+
+/// The CPU in the place of cuda:0, counting the kernels that it runs.
+class ObservedDevice {
+ public:
+  std::int64_t take() { return std::exchange(kernels_, 0); }
+
+ private:
+  std::int64_t kernels_ = 0;
+  BackendOverride override_{
+      CountingDevice::device,
+      std::make_unique<ObservedBackend>(backend({}), [this](const char*, const Tensor&, const auto& call) {
+        ++kernels_;
+        call();
+      })};
+};
+
+}  // namespace
+
+TEST_CASE("a kernel counts its multiply-adds and every operand once") {
+  CountingDevice device;
+  const auto zeros = [](const Shape& shape) {
+    return Tensor::zeros(shape, Dtype::f32, CountingDevice::device);
+  };
+  const Tensor x = zeros({2, 3}), w = zeros({5, 3}), bias = zeros({5}), image = zeros({2, 8, 8, 3}),
+               filter = zeros({4, 3, 3, 3});
+  KernelWork work = device.take();
+  CHECK(work.launches == 5);
+  CHECK(work.flop == 0.0);
+  CHECK(work.bytes == 4.0 * (6 + 15 + 5 + 384 + 108));
+
+  const Unary activation{UnaryOp::leaky_relu, 0.2};
+  linear(x, w, bias, &activation);
+  work = device.take();
+  CHECK(work.launches == 1);
+  CHECK(work.flop == 2.0 * 2 * 5 * 3);
+  CHECK(work.bytes == 4.0 * (6 + 15 + 5 + 10));
+
+  conv2d(image, filter, {}, 1, 1);
+  work = device.take();
+  CHECK(work.flop == 2.0 * 2 * 8 * 8 * 4 * 27);
+  CHECK(work.bytes == 4.0 * (384 + 108 + 512));
+
+  add(x, zeros({3}));  // the row is read once, though every row of x needs it
+  CHECK(device.take().bytes == 4.0 * (3 + 6 + 3 + 6));
+  mul(x, x);
+  CHECK(device.take().bytes == 4.0 * (6 + 6));
+  CHECK(x.narrow(0, 0, 1).narrow(1, 0, 1).item() == 0.0);
+}
+
+TEST_CASE("what is counted is the formulas' work for every preset and part") {
+  constexpr std::int64_t batch = 3;
+  for (const std::string& preset : preset_names()) {
+    CAPTURE(preset);
+    const Config config = preset_config(preset);
+    std::vector<PartWork> iteration, sampling;
+    double saved = 0.0;
+    {
+      const CountingDevice device;
+      const Model model = shapes_of(config);
+      iteration = iteration_work(model, batch);
+      sampling = sampling_work(model, batch);
+      saved = saved_by_sampler(model, batch);
+    }
+    CHECK(saved > 0.0);
+    check_counts(count_iteration(config, batch), iteration, {"ancestral_sampling", "total"}, saved);
+    check_counts(count_sampling(config, batch), sampling, {"damc_prior", "damc_posterior"}, saved);
+  }
+}
+
+TEST_CASE("a device that computes is given as many kernels as the one that counts") {
+  constexpr std::int64_t batch = 2;
+  Config config = tiny();
+  const std::vector<CountedPart> iteration = count_iteration(config, batch);
+  const std::vector<CountedPart> sampling = count_sampling(config, batch);
+  ObservedDevice device;
+  config.device = CountingDevice::device.str();
+  std::size_t part = 0;
+  run_iteration(
+      config, batch, [&] { device.take(); },
+      [&](const char* name) {
+        CAPTURE(name);
+        CHECK(iteration[part++].work.launches == device.take());
+      });
+  CHECK(part + 1 == iteration.size());
+  part = 0;
+  visit_sampling(config, batch, [&](const PartWork& work, const std::function<void()>& sample) {
+    CAPTURE(work.part);
+    device.take();
+    sample();
+    CHECK(sampling[part++].work.launches == device.take());
+  });
+  CHECK(part == sampling.size());
+}
+
+TEST_CASE("floors are work over rate, and the largest has a name") {
+  const Gpu gpu{"test", "Test", 1.0, 2.0, 4.0, 100.0};
+  const KernelWork work{4e9, 1e8, 1000};
+  const Floors fp32 = floors(work, gpu, "fp32"), bf16 = floors(work, gpu, "bf16");
+  CHECK(fp32.compute == doctest::Approx(4e-3));
+  CHECK(floors(work, gpu, "tf32").compute == doctest::Approx(2e-3));
+  CHECK(bf16.compute == doctest::Approx(1e-3));
+  CHECK(fp32.memory == doctest::Approx(1e-3));
+  CHECK(fp32.eager == doctest::Approx(1000 * kLaunchSeconds));
+  CHECK(fp32.graph == doctest::Approx(1000 * kNodeSeconds));
+  CHECK(fp32.largest(0.0) == std::string("compute"));
+  CHECK(fp32.largest(5e-3) == std::string("launches"));
+  CHECK(floors({1e9, 4e8, 1}, gpu, "fp32").largest(1e-6) == std::string("memory"));
+  CHECK_THROWS_AS(gpu.rate("fp8"), Error);
+}
+
+TEST_CASE("GPUs go by name, a wrong one is told the right ones") {
+  for (const char* name : {"h200", "h100", "a100", "a6000"}) {
+    const Gpu& gpu = find_gpu(name);
+    CHECK(gpu.name == std::string(name));
+    CHECK(gpu.fp32 < gpu.tf32);
+    CHECK(gpu.tf32 < gpu.bf16);
+  }
+  CHECK_THROWS_WITH_AS(find_gpu("h300"), "unknown GPU 'h300'\nhint: known are h200, h100, a100, a6000",
+                       UserError);
+}
