@@ -83,8 +83,8 @@ std::vector<CountedPart> count_sampling(const Config& config, std::int64_t batch
 
 void FloorsReport::print_table() const {
   fmt::print(
-      "{} in {}: {:g} TFLOP/s, {:g} GB/s (data sheet, dense); a launch takes {:g} us, a graph's node {:g} us "
-      "(assumed); times in ms\n",
+      "{} in {}: {:g} TFLOP/s, {:g} GB/s (data sheet, dense);\n"
+      "a launch takes {:g} us, a graph's node {:g} us (assumed); times in ms\n",
       gpu_.title, precision_, gpu_.rate(precision_), gpu_.bandwidth, 1e6 * kLaunchSeconds,
       1e6 * kNodeSeconds);
   fmt::print("{:<13} {:<18} {:>5} {:>10} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}  {:<11} {}\n", "name",
