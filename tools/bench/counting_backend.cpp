@@ -21,13 +21,13 @@ bool same_elements(const Tensor& a, const Tensor& b) {
 
 }  // namespace
 
-void CountingBackend::count(Operands reads, Operands writes, std::int64_t macs) {
+void CountingBackend::count(const Operands& reads, const Operands& writes, std::int64_t macs) {
   work_.launches += 1;
   work_.flop += 2.0 * static_cast<double>(macs);
-  for (const Operands& side : {reads, writes}) {
-    for (auto t = side.begin(); t != side.end(); ++t) {
+  for (const Operands* side : {&reads, &writes}) {
+    for (auto t = side->begin(); t != side->end(); ++t) {
       const bool seen =
-          *t && std::any_of(side.begin(), t, [&](const Tensor* u) { return u && same_elements(*u, **t); });
+          *t && std::any_of(side->begin(), t, [&](const Tensor* u) { return u && same_elements(*u, **t); });
       if (*t && !seen) work_.bytes += bytes_of(**t);
     }
   }
@@ -53,7 +53,11 @@ void CountingBackend::binary(BinaryOp, const Tensor& a, const Tensor& b, const T
   count({&a, &b}, {&out});
 }
 void CountingBackend::sum(const Tensor& x, const Tensor& out) { count({&x}, {&out}); }
-void CountingBackend::sum_squares(const Tensor& x, const Tensor& out) { count({&x}, {&out}); }
+void CountingBackend::sum_squares(std::span<const Tensor> xs, const Tensor& out) {
+  Operands reads;
+  for (const Tensor& x : xs) reads.push_back(&x);
+  count(reads, {&out});
+}
 void CountingBackend::instance_norm_stats(const Tensor& x, double, const Tensor& mean, const Tensor& rstd) {
   count({&x}, {&mean, &rstd});
 }
@@ -71,6 +75,9 @@ void CountingBackend::instance_norm_grad_x(const Tensor& g, const Tensor& x, con
   count({&g, &x, &mean, &rstd, &w, &sum_g, &sum_gx}, {&out});
 }
 
+void CountingBackend::gated_sum(const Tensor& y, const Tensor& c, const Unary*, const Tensor& out) {
+  count({&y, &c}, {&out});
+}
 void CountingBackend::gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) {
   count({&a, &b, epilogue.bias}, {&out}, out.numel() * a.size(-1));
 }
@@ -93,9 +100,13 @@ void CountingBackend::advance(const Tensor& state, std::uint64_t) { count({&stat
 void CountingBackend::langevin_step(const Tensor& z, const Tensor& grad, double, const RandomSlice* noise) {
   count({&z, &grad, noise ? noise->state : nullptr}, {&z});
 }
-void CountingBackend::adam(const AdamStep& step) {
-  count({&step.param, &step.grad, &step.m, &step.v, step.schedule, step.grad_norm, step.watch},
-        {&step.param, &step.m, &step.v});
+void CountingBackend::adam(std::span<const AdamTensors> tensors, const AdamStep& step) {
+  Operands reads{step.schedule, step.grad_norm, step.watch}, writes;
+  for (const auto& [param, grad, m, v] : tensors) {
+    reads.insert(reads.end(), {&param, &grad, &m, &v});
+    writes.insert(writes.end(), {&param, &m, &v});
+  }
+  count(reads, writes);
 }
 void CountingBackend::adam_tick(const Tensor& schedule, double, double, const Tensor* watch) {
   count({&schedule, watch}, {&schedule});

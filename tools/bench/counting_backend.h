@@ -7,8 +7,9 @@
 #pragma once
 
 #include <cstdint>
-#include <initializer_list>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "tensor/backend.h"
 
@@ -47,7 +48,7 @@ class CountingBackend final : public Backend {
                  const Tensor& out) override;
   void binary(BinaryOp f, const Tensor& a, const Tensor& b, const Tensor& out) override;
   void sum(const Tensor& x, const Tensor& out) override;
-  void sum_squares(const Tensor& x, const Tensor& out) override;
+  void sum_squares(std::span<const Tensor> xs, const Tensor& out) override;
   void instance_norm_stats(const Tensor& x, double eps, const Tensor& mean, const Tensor& rstd) override;
   void instance_norm(const Tensor& x, const Tensor& mean, const Tensor& rstd, const Tensor& w,
                      const Tensor& b, const Unary* activation, const Tensor& out) override;
@@ -56,6 +57,7 @@ class CountingBackend final : public Backend {
   void instance_norm_grad_x(const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd,
                             const Tensor& w, const Tensor& sum_g, const Tensor& sum_gx,
                             const Tensor& out) override;
+  void gated_sum(const Tensor& y, const Tensor& c, const Unary* activation, const Tensor& out) override;
   void gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) override;
   void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Epilogue& epilogue,
               const Tensor& out) override;
@@ -66,16 +68,16 @@ class CountingBackend final : public Backend {
   void uniform(const RandomSlice& slice, const Tensor& out) override;
   void advance(const Tensor& state, std::uint64_t blocks) override;
   void langevin_step(const Tensor& z, const Tensor& grad, double s, const RandomSlice* noise) override;
-  void adam(const AdamStep& step) override;
+  void adam(std::span<const AdamTensors> tensors, const AdamStep& step) override;
   void adam_tick(const Tensor& schedule, double beta1, double beta2, const Tensor* watch) override;
   void watch(const Tensor& value, std::int64_t code, const Tensor& state) override;
   void lerp(const Tensor& target, const Tensor& source, double rate, const Tensor* watch) override;
 
  private:
-  using Operands = std::initializer_list<const Tensor*>;
+  using Operands = std::vector<const Tensor*>;
 
   /// One kernel. Operands may be null: what a call does without.
-  void count(Operands reads, Operands writes, std::int64_t macs = 0);
+  void count(const Operands& reads, const Operands& writes, std::int64_t macs = 0);
 
   KernelWork work_;
   std::uintptr_t next_ = 4096;  // address of the next block; never given out twice, so that operands that
