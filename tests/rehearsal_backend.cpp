@@ -265,8 +265,11 @@ void RehearsalBackend::binary(BinaryOp f, const Tensor& a, const Tensor& b, cons
 void RehearsalBackend::sum(const Tensor& x, const Tensor& out) {
   issue("sum", {x, out}, {}, [](Backend& on, const Operands& t) { on.sum(t[0], t[1]); });
 }
-void RehearsalBackend::sum_squares(const Tensor& x, const Tensor& out) {
-  issue("sum_squares", {x, out}, {}, [](Backend& on, const Operands& t) { on.sum_squares(t[0], t[1]); });
+void RehearsalBackend::sum_squares(std::span<const Tensor> xs, const Tensor& out) {
+  Operands operands(xs.begin(), xs.end());
+  operands.push_back(out);
+  issue("sum_squares", operands, {},
+        [](Backend& on, const Operands& t) { on.sum_squares(std::span(t).first(t.size() - 1), t.back()); });
 }
 void RehearsalBackend::instance_norm_stats(const Tensor& x, double eps, const Tensor& mean,
                                            const Tensor& rstd) {
@@ -364,16 +367,16 @@ void RehearsalBackend::langevin_step(const Tensor& z, const Tensor& grad, double
           on.langevin_step(t[0], t[1], s, &slice);
         });
 }
-void RehearsalBackend::adam(const AdamStep& step) {
-  issue(
-      "adam",
-      {step.param, step.grad, step.m, step.v, *step.schedule, optional(step.grad_norm), optional(step.watch)},
-      {step.max_norm, step.beta1, step.beta2, step.eps, step.weight_decay},
-      [max_norm = step.max_norm, beta1 = step.beta1, beta2 = step.beta2, eps = step.eps,
-       decay = step.weight_decay](Backend& on, const Operands& t) {
-        on.adam({t[0], t[1], t[2], t[3], &t[4], optional(t[5]), max_norm, beta1, beta2, eps, decay,
-                 optional(t[6])});
-      });
+void RehearsalBackend::adam(std::span<const AdamTensors> tensors, const AdamStep& step) {
+  Operands operands{*step.schedule, optional(step.grad_norm), optional(step.watch)};
+  for (const AdamTensors& t : tensors) operands.insert(operands.end(), {t.param, t.grad, t.m, t.v});
+  issue("adam", operands, {step.max_norm, step.beta1, step.beta2, step.eps, step.weight_decay},
+        [max_norm = step.max_norm, beta1 = step.beta1, beta2 = step.beta2, eps = step.eps,
+         decay = step.weight_decay](Backend& on, const Operands& t) {
+          std::vector<AdamTensors> all;
+          for (std::size_t i = 3; i < t.size(); i += 4) all.push_back({t[i], t[i + 1], t[i + 2], t[i + 3]});
+          on.adam(all, {&t[0], optional(t[1]), max_norm, beta1, beta2, eps, decay, optional(t[2])});
+        });
 }
 void RehearsalBackend::adam_tick(const Tensor& schedule, double beta1, double beta2, const Tensor* watch) {
   issue("adam_tick", {schedule, optional(watch)}, {beta1, beta2},

@@ -40,7 +40,7 @@ class RehearsalBackend final : public Backend {
                  const Tensor& out) override;
   void binary(BinaryOp f, const Tensor& a, const Tensor& b, const Tensor& out) override;
   void sum(const Tensor& x, const Tensor& out) override;
-  void sum_squares(const Tensor& x, const Tensor& out) override;
+  void sum_squares(std::span<const Tensor> xs, const Tensor& out) override;
   void instance_norm_stats(const Tensor& x, double eps, const Tensor& mean, const Tensor& rstd) override;
   void instance_norm(const Tensor& x, const Tensor& mean, const Tensor& rstd, const Tensor& w,
                      const Tensor& b, const Unary* activation, const Tensor& out) override;
@@ -60,7 +60,7 @@ class RehearsalBackend final : public Backend {
   void uniform(const RandomSlice& slice, const Tensor& out) override;
   void advance(const Tensor& state, std::uint64_t blocks) override;
   void langevin_step(const Tensor& z, const Tensor& grad, double s, const RandomSlice* noise) override;
-  void adam(const AdamStep& step) override;
+  void adam(std::span<const AdamTensors> tensors, const AdamStep& step) override;
   void adam_tick(const Tensor& schedule, double beta1, double beta2, const Tensor* watch) override;
   void watch(const Tensor& value, std::int64_t code, const Tensor& state) override;
   void lerp(const Tensor& target, const Tensor& source, double rate, const Tensor* watch) override;
