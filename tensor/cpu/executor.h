@@ -97,7 +97,7 @@ class CpuExecutor {
 
  private:
   static constexpr std::int64_t kParallelItems = 512;
-  static constexpr std::int64_t kParallelElements = 1 << 15;
+  static constexpr std::int64_t kParallelElements = 1 << 13;
   static constexpr std::int64_t kLanes = 64;               // widest block of columns summed side by side
   static constexpr std::int64_t kChunkElements = 1 << 14;  // terms of one partial sum, over all its lanes
 

@@ -71,7 +71,10 @@ template <int rows, int vectors, class T>
 void kernel(std::int64_t k, const T* a, std::int64_t lda, const T* panel, T* c, std::int64_t ldc) {
   constexpr std::int64_t lanes = PackedMatrices<T>::kLanes;
   using Vector = typename PackedMatrices<T>::Vector;
-  Vector sums[rows][vectors]{};
+  Vector sums[rows][vectors];
+  for (int r = 0; r < rows; ++r) {
+    for (int v = 0; v < vectors; ++v) sums[r][v] = Vector{};
+  }
   for (std::int64_t i = 0; i < k; ++i) {
     Vector b[vectors];
     for (int v = 0; v < vectors; ++v) std::memcpy(&b[v], panel + (i * vectors + v) * lanes, sizeof(Vector));
