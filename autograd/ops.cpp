@@ -38,6 +38,11 @@ Variable unary(const Unary& f, const Variable& x) {
   return record("unary", y, {{x, [f, x = x.value(), y](const Tensor& g) { return unary_vjp(f, g, x, y); }}});
 }
 
+Variable cast(const Variable& x, Dtype dtype) {
+  if (x.dtype() == dtype) return x;
+  return record("cast", x.value().to(dtype), {{x, [t = x.dtype()](const Tensor& g) { return g.to(t); }}});
+}
+
 Variable add(const Variable& a, const Variable& b) {
   return record("add", add(a.value(), b.value()),
                 {{a, [s = a.shape()](const Tensor& g) { return sum_to(g, s); }},
@@ -150,7 +155,7 @@ Variable instance_norm(const Variable& x, const Variable& w, const Variable& b, 
          "instance_norm: image {} (N,H,W,C), weight {}, bias {}", x.shape().str(), w.shape().str(),
          b.shape().str());
   for (const Variable* parameter : {&w, &b}) {
-    ENSURE(parameter->dtype() == x.dtype() && parameter->device() == x.device(),
+    ENSURE(parameter->dtype() == computed(x.dtype()) && parameter->device() == x.device(),
            "instance_norm: image {} on {}, a parameter {} on {}", name(x.dtype()), x.device().str(),
            name(parameter->dtype()), parameter->device().str());
   }
@@ -159,8 +164,9 @@ Variable instance_norm(const Variable& x, const Variable& w, const Variable& b, 
   const Shape shape = x.shape();
   const std::int64_t n = shape[0], channels = shape[3];
   const Tensor pixels = x.value().reshape({n, shape[1] * shape[2], channels});
-  const auto empty = [&](const Shape& s) { return Tensor::empty(s, x.dtype(), x.device()); };
-  const Tensor mean = empty({n, channels}), rstd = empty({n, channels}), y = empty(pixels.shape());
+  const Tensor mean = Tensor::empty({n, channels}, w.dtype(), x.device());
+  const Tensor rstd = Tensor::empty(mean.shape(), w.dtype(), x.device());
+  const Tensor y = Tensor::empty(pixels.shape(), x.dtype(), x.device());
   Backend& on = backend(x.device());
   on.instance_norm_stats(pixels, eps, mean, rstd);
   const Tensor weight = w.value().contiguous();
@@ -169,7 +175,7 @@ Variable instance_norm(const Variable& x, const Variable& w, const Variable& b, 
   const Shared gs = before_activation(activation, y);
   // [2, N, C]: the sums over pixels of gs and of gs x_hat, which all three gradients need.
   const Shared sums([=](const Tensor& g) {
-    const Tensor both = Tensor::empty({2, n, channels}, g.dtype(), g.device());
+    const Tensor both = Tensor::empty({2, n, channels}, mean.dtype(), g.device());
     backend(g.device())
         .instance_norm_sums(gs(g.reshape(pixels.shape())), pixels, mean, rstd, both.narrow(0, 0, 1),
                             both.narrow(0, 1, 1));

@@ -32,6 +32,9 @@ inline Variable clamp(const Variable& x, double low, double high) {
 }
 inline Variable greater(const Variable& x, double bound) { return unary({UnaryOp::greater, bound}, x); }
 
+/// x in another type; the gradient is cast back.
+Variable cast(const Variable& x, Dtype dtype);
+
 Variable add(const Variable& a, const Variable& b);
 Variable sub(const Variable& a, const Variable& b);
 Variable mul(const Variable& a, const Variable& b);
@@ -62,13 +65,13 @@ Variable matmul(const Variable& a, const Variable& b);
 Variable linear(const Variable& x, const Variable& w, const Variable& bias,
                 const Unary* activation = nullptr);
 
-// Channels last: images N,H,W,C; filters Cout,kH,kW,Cin (Cin,kH,kW,Cout for the transposed convolution).
+// Channels last, filters, biases and their gradients f32 for bf16 images: images N,H,W,C; filters Cout,kH,kW,Cin (Cin,kH,kW,Cout for the transposed convolution).
 Variable conv2d(const Variable& x, const Variable& filter, const Variable& bias, std::int64_t stride,
                 std::int64_t padding, const Unary* activation = nullptr);
 Variable conv_transpose2d(const Variable& x, const Variable& filter, const Variable& bias,
                           std::int64_t stride, std::int64_t padding, const Unary* activation = nullptr);
 
-/// act(w (x - mean) / sqrt(var + eps) + b), mean and (biased) variance over the pixels of each image and
+/// act(w (x - mean) / sqrt(var + eps) + b), w and b f32 for a bf16 x, mean and (biased) variance over the pixels of each image and
 /// channel.
 Variable instance_norm(const Variable& x, const Variable& w, const Variable& b, double eps = 1e-5,
                        const Unary* activation = nullptr);

@@ -1,6 +1,13 @@
 #include "damc/model.h"
 
 namespace damc {
+namespace {
+
+std::unique_ptr<EncoderNet> make_encoder(const Architecture& images, const Config& c, Init& init) {
+  return std::make_unique<EncoderNet>(images, c.nif, c.nemb, init, parse_precision(c.precision));
+}
+
+}  // namespace
 
 AmortizerOptions amortizer_options(const Config& c) {
   return {.nz = c.nz,
@@ -19,10 +26,11 @@ Model::Model(const Config& c, Dtype dtype)
       device(parse_device(c.device)),
       init_random_(make_generator(c, Stream::init, device)),
       init_(init_random_, dtype),
-      G(images, c.nz, c.ngf, init_),
+      G(images, c.nz, c.ngf, init_, parse_precision(c.precision)),
       E(c.nz, c.ndf, init_),
-      Q(std::make_unique<EncoderNet>(images, c.nif, c.nemb, init_), amortizer_options(c), init_),
-      Q_dummy(std::make_unique<EncoderNet>(images, c.nif, c.nemb, init_), amortizer_options(c), init_) {
+      Q(make_encoder(images, c, init_), amortizer_options(c), init_),
+      Q_dummy(make_encoder(images, c, init_), amortizer_options(c), init_) {
+  if (dtype == Dtype::f32) products_.emplace(device, products_of(parse_precision(c.precision)));
   Q_dummy.copy_from(Q);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 
 #include "damc/amortizer.h"
 #include "damc/config.h"
@@ -14,7 +15,8 @@ namespace damc {
 AmortizerOptions amortizer_options(const Config& config);
 
 struct Model {
-  /// Networks with fresh parameters from config.seed, on config.device.
+  /// Networks with fresh parameters from config.seed, on config.device, in config.precision. While a model in f32
+  /// lives, the device multiplies all f32 operands in its way; throws Error where a living one has another.
   explicit Model(const Config& config, Dtype dtype = Dtype::f32);
 
   Config config;
@@ -22,6 +24,7 @@ struct Model {
   Device device;
 
  private:
+  std::optional<HeldProducts> products_;  // f64 is always exact
   // Initialisation has a stream of its own, so that nothing else shifts it.
   Generator init_random_;
   Init init_;

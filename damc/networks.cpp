@@ -58,7 +58,9 @@ EnergyNet::EnergyNet(std::int64_t nz, std::int64_t ndf, Init& init) {
   ebm_.emplace<Linear>(ndf, 1, init);
 }
 
-GeneratorNet::GeneratorNet(const Architecture& images, std::int64_t nz, std::int64_t ngf, Init& init) {
+GeneratorNet::GeneratorNet(const Architecture& images, std::int64_t nz, std::int64_t ngf, Init& init,
+                           Precision precision)
+    : precision_(precision) {
   std::int64_t in = nz;
   for (const ConvSpec& layer : images.generator) {
     const bool last = layer.width == 0;
@@ -71,10 +73,13 @@ GeneratorNet::GeneratorNet(const Architecture& images, std::int64_t nz, std::int
 
 Variable GeneratorNet::forward(const Variable& z) const {
   ENSURE(z.value().ndim() == 2, "generator: z has shape {}, expected [N, nz]", z.shape().str());
-  return gen_.forward(reshape(z, {z.size(0), 1, 1, z.size(1)}));
+  const Variable pixel = reshape(z, {z.size(0), 1, 1, z.size(1)});
+  return cast(gen_.forward(cast(pixel, activations_of(precision_, z.dtype()))), z.dtype());
 }
 
-EncoderNet::EncoderNet(const Architecture& images, std::int64_t nif, std::int64_t nemb, Init& init) {
+EncoderNet::EncoderNet(const Architecture& images, std::int64_t nif, std::int64_t nemb, Init& init,
+                       Precision precision)
+    : precision_(precision) {
   std::int64_t in = images.channels;
   for (const ConvSpec& layer : images.encoder) {
     const bool last = layer.width == 0;
@@ -89,8 +94,8 @@ EncoderNet::EncoderNet(const Architecture& images, std::int64_t nif, std::int64_
 
 Variable EncoderNet::forward(const Variable& x, const Unary* fused) const {
   ENSURE(!fused, "encoder: nothing fuses into an encoder");
-  const Variable y = net_.forward(x);
-  return reshape(y, {y.size(0), -1});
+  const Variable y = net_.forward(cast(x, activations_of(precision_, x.dtype())));
+  return cast(reshape(y, {y.size(0), -1}), x.dtype());
 }
 
 }  // namespace damc

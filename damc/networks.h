@@ -1,12 +1,14 @@
 /// The networks of Tables S1, S2 and S4: energy E, generator G and encoder, for every data set.
 ///
-/// Images are N,H,W,C in [-1, 1]; z is [N, nz]. Parameter names are the authors' (under "E.", "G.",
+/// Images are N,H,W,C in [-1, 1]; z is [N, nz]. In bf16 the activations of G and the encoder, from the input to the
+/// last layer's output with its tanh, are bf16; what comes in and out is f32. Parameter names are the authors' (under "E.", "G.",
 /// "Q.encoder.").
 #pragma once
 
 #include <string>
 #include <vector>
 
+#include "damc/precision.h"
 #include "nn/layers.h"
 
 namespace damc {
@@ -45,26 +47,30 @@ class EnergyNet final : public Module {
 /// G(z), Table S2: transposed convolutions with LReLU(0.2) between and Tanh last. z [N, nz] -> [N, H, W, C].
 class GeneratorNet final : public Module {
  public:
-  GeneratorNet(const Architecture& images, std::int64_t nz, std::int64_t ngf, Init& init);
+  GeneratorNet(const Architecture& images, std::int64_t nz, std::int64_t ngf, Init& init,
+               Precision precision = Precision::fp32);
   Variable forward(const Variable& z) const;
   void visit(const std::string& prefix, const Visitor& visitor) const override {
     gen_.visit(prefix + "gen.", visitor);
   }
 
  private:
+  Precision precision_;
   Sequential gen_;
 };
 
 /// Table S4: convolutions with InstanceNorm and LReLU(0.2) between. x [N, H, W, C] -> [N, nemb].
 class EncoderNet final : public Layer {
  public:
-  EncoderNet(const Architecture& images, std::int64_t nif, std::int64_t nemb, Init& init);
+  EncoderNet(const Architecture& images, std::int64_t nif, std::int64_t nemb, Init& init,
+             Precision precision = Precision::fp32);
   Variable forward(const Variable& x, const Unary* fused = nullptr) const override;
   void visit(const std::string& prefix, const Visitor& visitor) const override {
     net_.visit(prefix + "net.", visitor);
   }
 
  private:
+  Precision precision_;
   Sequential net_;
 };
 

@@ -21,7 +21,14 @@ namespace damc {
 
 enum class CopyKind { host_to_device, device_to_host };
 
-/// What rides on a gemm or convolution: out = act(out + bias), bias over the last dimension.
+/// How f32 operands are multiplied: as they are, or rounded to 10 bits after the leading one, as tensor cores take
+/// them. Sums are f32 either way.
+enum class Products : std::uint8_t { f32, tf32 };
+
+/// "f32" or "tf32".
+constexpr const char* name(Products products) { return products == Products::f32 ? "f32" : "tf32"; }
+
+/// What rides on a gemm or convolution: out = act(out + bias), bias over the last dimension, f32 for bf16.
 /// Only activations whose derivative follows from their value: leaky_relu, tanh; none keeps the sum.
 struct Epilogue {
   const Tensor* bias = nullptr;
@@ -99,12 +106,13 @@ class Backend {
                          const Tensor& out) = 0;
   virtual void binary(BinaryOp f, const Tensor& a, const Tensor& b, const Tensor& out) = 0;
 
-  // Shared, reducing. x is [outer, reduced, inner], out [outer, inner], all contiguous.
+  // Shared, reducing. x is [outer, reduced, inner], out [outer, inner] (f32 for a bf16 x), all contiguous.
   virtual void sum(const Tensor& x, const Tensor& out) = 0;
   /// out = sum of squares over all xs: contiguous, at most kMostSegments, of out's type; out is a scalar.
   virtual void sum_squares(std::span<const Tensor> xs, const Tensor& out) = 0;
 
-  // Shared, instance normalisation over the pixels of x [N, P, C]; mean, rstd, sums are [N, C]; w, b are [C].
+  // Shared, instance normalisation over the pixels of x [N, P, C]; mean, rstd, sums are [N, C]; w, b are [C]; all but
+  // x, g and out are f32 where those are bf16.
   virtual void instance_norm_stats(const Tensor& x, double eps, const Tensor& mean, const Tensor& rstd) = 0;
   /// out = act((x - mean) rstd w + b)
   virtual void instance_norm(const Tensor& x, const Tensor& mean, const Tensor& rstd, const Tensor& w,
@@ -126,12 +134,17 @@ class Backend {
   // contiguous, 2 or 3 dimensions; one of the last two strides of a and b is 1.
   virtual void gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) = 0;
 
-  // By device: im2col / col2im and gemm; cuDNN. Contiguous N,H,W,C images and Cout,kH,kW,Cin filters.
+  // By device: im2col / col2im and gemm; cuDNN. Contiguous N,H,W,C images and Cout,kH,kW,Cin filters. Filters and
+  // their gradients are f32 where the images are bf16; the products are those of the filter rounded to bf16.
   virtual void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Epilogue& epilogue,
                       const Tensor& out) = 0;
   virtual void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter,
                              const Epilogue& epilogue, const Tensor& out) = 0;
   virtual void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, const Tensor& out) = 0;
+  /// Between the two the device multiplies f32 operands as said, otherwise as they are; calls nest. See
+  /// HeldProducts.
+  virtual void hold_products(Products) {}
+  virtual void release_products() {}
 
   // Shared, random: Philox4x32-10 (tensor/philox.h); out contiguous. Block k gives elements 4k .. 4k+3.
   virtual void normal(const RandomSlice& slice, const Tensor& out) = 0;
@@ -170,6 +183,21 @@ class HeldWeights {
  private:
   std::vector<Tensor> weights_;
   Backend* backend_;
+};
+
+/// Has a device multiply f32 operands in one way while this lives. Throws Error while others have it multiply in
+/// another. Products of f64 and bf16 operands are not affected.
+class HeldProducts {
+ public:
+  HeldProducts(Device device, Products products) : backend_(backend(device)) {
+    backend_.hold_products(products);
+  }
+  ~HeldProducts() { backend_.release_products(); }
+  HeldProducts(const HeldProducts&) = delete;
+  HeldProducts& operator=(const HeldProducts&) = delete;
+
+ private:
+  Backend& backend_;
 };
 
 /// Puts another backend in the place of a device's while it lives; for tests and traces (tensor/trace.h). The

@@ -150,7 +150,9 @@ struct UnaryVjpBody {
     T* out;
     std::int64_t sg;
     F f;
-    DAMC_HD void operator()(std::int64_t c) const { out[c] = at<SG>(g, sg, c) * f.df(x[c], y[c]); }
+    DAMC_HD void operator()(std::int64_t c) const {
+      out[c] = static_cast<T>(at<SG>(g, sg, c) * f.df(x[c], y[c]));
+    }
   };
   DAMC_HD Row row(std::int64_t r) const {
     std::int64_t offset[2];
@@ -165,7 +167,7 @@ template <class T, bool kRun = false>
 struct SumBody {
   const T* x;
   std::int64_t reduced, inner;
-  DAMC_HD T load(std::int64_t o, std::int64_t r, std::int64_t i) const {
+  DAMC_HD Computed<T> load(std::int64_t o, std::int64_t r, std::int64_t i) const {
     return kRun ? x[o * reduced + r] : x[(o * reduced + r) * inner + i];
   }
 };
@@ -180,10 +182,12 @@ struct SquareBody {
   }
 };
 
+// Instance normalisation: images are stored as S, statistics and parameters are T = Computed<S>.
+
 /// (x - mean)^2 over the pixels of x [N, P, C]
-template <class T>
+template <class S, class T = Computed<S>>
 struct CentredSquareBody {
-  const T* x;
+  const S* x;
   const T* mean;
   std::int64_t pixels, channels;
   DAMC_HD T load(std::int64_t n, std::int64_t p, std::int64_t c) const {
@@ -193,10 +197,10 @@ struct CentredSquareBody {
 };
 
 /// g (x - mean) rstd over the pixels of x [N, P, C]
-template <class T>
+template <class S, class T = Computed<S>>
 struct NormProductBody {
-  const T* g;
-  const T* x;
+  const S* g;
+  const S* x;
   const T* mean;
   const T* rstd;
   std::int64_t pixels, channels;
@@ -207,27 +211,27 @@ struct NormProductBody {
 };
 
 /// out = act((x - mean) rstd w + b); a row is one pixel.
-template <class T, class F>
+template <class S, class F, class T = Computed<S>>
 struct InstanceNormBody {
-  const T* x;
+  const S* x;
   const T* mean;
   const T* rstd;
   const T* w;
   const T* b;
-  T* out;
+  S* out;
   std::int64_t pixels, channels;
   F activation;
 
   struct Row {
-    const T* x;
+    const S* x;
     const T* mean;
     const T* rstd;
     const T* w;
     const T* b;
-    T* out;
+    S* out;
     F activation;
     DAMC_HD void operator()(std::int64_t c) const {
-      out[c] = activation.f((x[c] - mean[c]) * (rstd[c] * w[c]) + b[c]);
+      out[c] = static_cast<S>(activation.f((x[c] - mean[c]) * (rstd[c] * w[c]) + b[c]));
     }
   };
   DAMC_HD Row row(std::int64_t r) const {
@@ -259,31 +263,31 @@ struct GatedSumBody {
 };
 
 /// out = w rstd (g - sum_g / P - (x - mean) rstd sum_gx / P); a row is one pixel.
-template <class T>
+template <class S, class T = Computed<S>>
 struct InstanceNormGradBody {
-  const T* g;
-  const T* x;
+  const S* g;
+  const S* x;
   const T* mean;
   const T* rstd;
   const T* w;
   const T* sum_g;
   const T* sum_gx;
-  T* out;
+  S* out;
   std::int64_t pixels, channels;
 
   struct Row {
-    const T* g;
-    const T* x;
+    const S* g;
+    const S* x;
     const T* mean;
     const T* rstd;
     const T* w;
     const T* sum_g;
     const T* sum_gx;
-    T* out;
+    S* out;
     T per_pixel;
     DAMC_HD void operator()(std::int64_t c) const {
       const T x_hat = (x[c] - mean[c]) * rstd[c];
-      out[c] = w[c] * rstd[c] * (g[c] - per_pixel * (sum_g[c] + x_hat * sum_gx[c]));
+      out[c] = static_cast<S>(w[c] * rstd[c] * (g[c] - per_pixel * (sum_g[c] + x_hat * sum_gx[c])));
     }
   };
   DAMC_HD Row row(std::int64_t r) const {
@@ -297,15 +301,18 @@ struct InstanceNormGradBody {
 template <class T, class F>
 struct EpilogueBody {
   T* y;
-  const T* bias;  ///< null: none
+  const Computed<T>* bias;  ///< null: none
   std::int64_t channels;
   F activation;
 
   struct Row {
     T* y;
-    const T* bias;
+    const Computed<T>* bias;
     F activation;
-    DAMC_HD void operator()(std::int64_t c) const { y[c] = activation.f(bias ? y[c] + bias[c] : y[c]); }
+    DAMC_HD void operator()(std::int64_t c) const {
+      const Computed<T> sum = bias ? y[c] + bias[c] : y[c];
+      y[c] = static_cast<T>(activation.f(sum));
+    }
   };
   DAMC_HD Row row(std::int64_t r) const { return {y + r * channels, bias, activation}; }
 };

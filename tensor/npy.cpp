@@ -207,6 +207,7 @@ Tensor read_npy(const fs::path& path) {
 
 void write_npy(const fs::path& path, const Tensor& tensor) {
   ENSURE(tensor.defined(), "'{}': the tensor is undefined", path.string());
+  ENSURE(tensor.dtype() != Dtype::bf16, "'{}': npy has no bf16; cast to f32", path.string());
   const Tensor block = tensor.to(Device{}).contiguous();
   // Python writes a tuple of one with a comma: (3,)
   const Shape& shape = block.shape();

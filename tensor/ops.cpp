@@ -9,11 +9,29 @@
 namespace damc {
 namespace {
 
-void check_pair(const char* op, const Tensor& a, const Tensor& b) {
+void check_devices(const char* op, const Tensor& a, const Tensor& b) {
   ENSURE(a.defined() && b.defined(), "{}: undefined tensor", op);
   ENSURE(a.device() == b.device(), "{}: one tensor on {}, one on {}", op, a.device().str(), b.device().str());
+}
+
+void check_pair(const char* op, const Tensor& a, const Tensor& b) {
+  check_devices(op, a, b);
   ENSURE(a.dtype() == b.dtype() && a.dtype() != Dtype::i64, "{}: types {} and {}", op, name(a.dtype()),
          name(b.dtype()));
+}
+
+/// The same for operations that have no kernel for bf16.
+void check_wide_pair(const char* op, const Tensor& a, const Tensor& b) {
+  check_pair(op, a, b);
+  ENSURE(a.dtype() != Dtype::bf16, "{}: not for bf16; cast to f32", op);
+}
+
+/// An image and the parameters that it meets: f32 for a bf16 image, otherwise of the image's type.
+void check_parameter(const char* op, const Tensor& x, const Tensor& parameter) {
+  check_devices(op, x, parameter);
+  ENSURE(parameter.dtype() == computed(x.dtype()) && x.dtype() != Dtype::i64,
+         "{}: types {} and {}; a filter or bias is {} there", op, name(x.dtype()), name(parameter.dtype()),
+         name(computed(x.dtype())));
 }
 
 Tensor like(const Tensor& t, const Shape& shape) { return Tensor::empty(shape, t.dtype(), t.device()); }
@@ -23,7 +41,7 @@ Epilogue epilogue(const char* op, const Tensor& x, const Tensor& bias, std::int6
   ENSURE(!activation || activation->op == UnaryOp::leaky_relu || activation->op == UnaryOp::tanh,
          "{}: only leaky_relu and tanh ride on a product", op);
   if (!bias.defined()) return {nullptr, activation};
-  check_pair(op, x, bias);
+  check_parameter(op, x, bias);
   ENSURE(bias.shape() == Shape{channels} && bias.is_contiguous(), "{}: bias {} for {} channels", op,
          bias.shape().str(), channels);
   return {&bias, activation};
@@ -39,7 +57,7 @@ Tensor around(const Tensor& x, int first, int last) {
 /// Sums dimensions [first, last) of x into a tensor of `shape`.
 Tensor sum_range(const Tensor& x, int first, int last, const Shape& shape) {
   const Tensor grouped = around(x, first, last);
-  const Tensor out = like(x, shape);
+  const Tensor out = Tensor::empty(shape, computed(x.dtype()), x.device());
   backend(x.device()).sum(grouped, out);
   return out;
 }
@@ -72,7 +90,7 @@ Tensor unary_vjp(const Unary& f, const Tensor& g, const Tensor& x, const Tensor&
 }
 
 Tensor binary(BinaryOp f, const Tensor& a, const Tensor& b) {
-  check_pair("binary", a, b);
+  check_wide_pair("binary", a, b);
   const Shape shape = broadcast_shapes("binary", a.shape(), b.shape());
   const Tensor out = like(a, shape);
   backend(a.device()).binary(f, a.expand(shape), b.expand(shape), out);
@@ -158,7 +176,7 @@ Tensor cat(const std::vector<Tensor>& parts, int dim) {
 }
 
 Tensor matmul(const Tensor& a, const Tensor& b) {
-  check_pair("matmul", a, b);
+  check_wide_pair("matmul", a, b);
   ENSURE(a.ndim() == b.ndim() && (a.ndim() == 2 || a.ndim() == 3) && a.size(-1) == b.size(-2) &&
              (a.ndim() == 2 || a.size(0) == b.size(0)),
          "matmul: a is {}, b is {}", a.shape().str(), b.shape().str());
@@ -174,7 +192,7 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
 }
 
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, const Unary* activation) {
-  check_pair("linear", x, w);
+  check_wide_pair("linear", x, w);
   ENSURE(x.ndim() == 2 && w.ndim() == 2 && x.size(1) == w.size(1), "linear: input is {}, weight is {}",
          x.shape().str(), w.shape().str());
   const Tensor out = like(x, {x.size(0), w.size(0)});
@@ -207,7 +225,7 @@ Tensor conv_transpose2d(const Tensor& x, const Tensor& filter, const Tensor& bia
 
 Tensor conv2d_forward(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Tensor& bias,
                       const Unary* activation) {
-  check_pair("conv2d", x, filter);
+  check_parameter("conv2d", x, filter);
   ENSURE(x.shape() == s.in_shape() && filter.shape() == s.filter_shape(),
          "conv2d: image {}, filter {}, expected {}, {}", x.shape().str(), filter.shape().str(),
          s.in_shape().str(), s.filter_shape().str());
@@ -219,7 +237,7 @@ Tensor conv2d_forward(const ConvGeometry& s, const Tensor& x, const Tensor& filt
 
 Tensor conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Tensor& bias,
                      const Unary* activation) {
-  check_pair("conv2d_grad_x", g, filter);
+  check_parameter("conv2d_grad_x", g, filter);
   ENSURE(g.shape() == s.out_shape() && filter.shape() == s.filter_shape(),
          "conv2d_grad_x: gradient {}, filter {}, expected {}, {}", g.shape().str(), filter.shape().str(),
          s.out_shape().str(), s.filter_shape().str());
@@ -235,7 +253,7 @@ Tensor conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x) {
   ENSURE(g.shape() == s.out_shape() && x.shape() == s.in_shape(),
          "conv2d_grad_w: gradient {}, image {}, expected {}, {}", g.shape().str(), x.shape().str(),
          s.out_shape().str(), s.in_shape().str());
-  const Tensor out = like(x, s.filter_shape());
+  const Tensor out = Tensor::empty(s.filter_shape(), computed(x.dtype()), x.device());
   backend(x.device()).conv2d_grad_w(s, g.contiguous(), x.contiguous(), out);
   return out;
 }

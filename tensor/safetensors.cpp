@@ -30,7 +30,8 @@ struct FileType {
 constexpr FileType kTypes[] = {{"F32", 4}, {"F64", 8}, {"I64", 8}, {"F16", 2}, {"BF16", 2}};
 
 const char* file_type(Dtype dtype) {
-  return dtype == Dtype::f32 ? "F32" : dtype == Dtype::f64 ? "F64" : "I64";
+  constexpr const char* names[] = {"F32", "F64", "BF16", "I64"};
+  return names[static_cast<int>(dtype)];
 }
 
 /// A string from a file as it may appear in a message: in quotes, on one line, of bounded length.

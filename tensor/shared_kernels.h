@@ -23,7 +23,7 @@ class SharedKernels : public Backend {
     if (out.dtype() == Dtype::i64) {
       run(std::int64_t{});
     } else {
-      dispatch_float(out.dtype(), run);
+      dispatch_stored(out.dtype(), run);
     }
   }
 
@@ -32,8 +32,8 @@ class SharedKernels : public Backend {
       map<std::int64_t, std::int64_t>(functor::affine<std::int64_t>{1, 0}, in, out);
       return;
     }
-    dispatch_float(in.dtype(), [&]<class From>(From) {
-      dispatch_float(out.dtype(), [&]<class To>(To) { map<To, From>(functor::identity<From>{}, in, out); });
+    dispatch_stored(in.dtype(), [&]<class From>(From) {
+      dispatch_stored(out.dtype(), [&]<class To>(To) { map<To, From>(functor::identity<From>{}, in, out); });
     });
   }
 
@@ -45,8 +45,8 @@ class SharedKernels : public Backend {
 
   void unary_vjp(const Unary& f, const Tensor& g, const Tensor& x, const Tensor& y,
                  const Tensor& out) override {
-    dispatch_float(out.dtype(), [&]<class T>(T) {
-      dispatch_unary<T>(f, [&](auto functor) {
+    dispatch_stored(out.dtype(), [&]<class T>(T) {
+      dispatch_differentiated<T>(f, [&](auto functor) {
         using F = decltype(functor);
         const auto walk = strided_rows<2>({&g, &out});
         const auto run = [&]<int SG>() {
@@ -88,7 +88,7 @@ class SharedKernels : public Backend {
 
   void sum(const Tensor& x, const Tensor& out) override {
     with_terms(x, [&]<class T, bool kRun>(SumBody<T, kRun> terms) {
-      exec_.template reduce<T>(x.size(0), x.size(1), x.size(2), terms, out.data<T>());
+      exec_.template reduce<Computed<T>>(x.size(0), x.size(1), x.size(2), terms, out.data<Computed<T>>());
     });
   }
 
@@ -105,14 +105,15 @@ class SharedKernels : public Backend {
   }
 
   void instance_norm_stats(const Tensor& x, double eps, const Tensor& mean, const Tensor& rstd) override {
-    dispatch_float(x.dtype(), [&]<class T>(T) {
+    dispatch_stored(x.dtype(), [&]<class S>(S) {
+      using T = Computed<S>;
       const std::int64_t n = x.size(0), pixels = x.size(1), channels = x.size(2);
       const T per_pixel = T(1) / static_cast<T>(pixels);
-      exec_.template reduce<T>(n, pixels, channels, SumBody<T>{x.data<T>(), pixels, channels},
+      exec_.template reduce<T>(n, pixels, channels, SumBody<S>{x.data<S>(), pixels, channels},
                                mean.data<T>());
       exec_.for_each(n * channels, ScaleBody<T>{mean.data<T>(), per_pixel});
       exec_.template reduce<T>(n, pixels, channels,
-                               CentredSquareBody<T>{x.data<T>(), mean.data<T>(), pixels, channels},
+                               CentredSquareBody<S>{x.data<S>(), mean.data<T>(), pixels, channels},
                                rstd.data<T>());
       exec_.for_each(n * channels, RstdBody<T>{rstd.data<T>(), per_pixel, static_cast<T>(eps)});
     });
@@ -120,25 +121,27 @@ class SharedKernels : public Backend {
 
   void instance_norm(const Tensor& x, const Tensor& mean, const Tensor& rstd, const Tensor& w,
                      const Tensor& b, const Unary* activation, const Tensor& out) override {
-    dispatch_float(x.dtype(), [&]<class T>(T) {
+    dispatch_stored(x.dtype(), [&]<class S>(S) {
+      using T = Computed<S>;
       dispatch_activation<T>(activation, [&](auto f) {
         using F = decltype(f);
         exec_.for_rows(x.size(0) * x.size(1), x.size(2),
-                       InstanceNormBody<T, F>{x.data<T>(), mean.data<T>(), rstd.data<T>(), w.data<T>(),
-                                              b.data<T>(), out.data<T>(), x.size(1), x.size(2), f});
+                       InstanceNormBody<S, F>{x.data<S>(), mean.data<T>(), rstd.data<T>(), w.data<T>(),
+                                              b.data<T>(), out.data<S>(), x.size(1), x.size(2), f});
       });
     });
   }
 
   void instance_norm_sums(const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd,
                           const Tensor& sum_g, const Tensor& sum_gx) override {
-    dispatch_float(x.dtype(), [&]<class T>(T) {
+    dispatch_stored(x.dtype(), [&]<class S>(S) {
+      using T = Computed<S>;
       const std::int64_t n = x.size(0), pixels = x.size(1), channels = x.size(2);
-      exec_.template reduce<T>(n, pixels, channels, SumBody<T>{g.data<T>(), pixels, channels},
+      exec_.template reduce<T>(n, pixels, channels, SumBody<S>{g.data<S>(), pixels, channels},
                                sum_g.data<T>());
       exec_.template reduce<T>(
           n, pixels, channels,
-          NormProductBody<T>{g.data<T>(), x.data<T>(), mean.data<T>(), rstd.data<T>(), pixels, channels},
+          NormProductBody<S>{g.data<S>(), x.data<S>(), mean.data<T>(), rstd.data<T>(), pixels, channels},
           sum_gx.data<T>());
     });
   }
@@ -146,11 +149,12 @@ class SharedKernels : public Backend {
   void instance_norm_grad_x(const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd,
                             const Tensor& w, const Tensor& sum_g, const Tensor& sum_gx,
                             const Tensor& out) override {
-    dispatch_float(x.dtype(), [&]<class T>(T) {
+    dispatch_stored(x.dtype(), [&]<class S>(S) {
+      using T = Computed<S>;
       exec_.for_rows(
           x.size(0) * x.size(1), x.size(2),
-          InstanceNormGradBody<T>{g.data<T>(), x.data<T>(), mean.data<T>(), rstd.data<T>(), w.data<T>(),
-                                  sum_g.data<T>(), sum_gx.data<T>(), out.data<T>(), x.size(1), x.size(2)});
+          InstanceNormGradBody<S>{g.data<S>(), x.data<S>(), mean.data<T>(), rstd.data<T>(), w.data<T>(),
+                                  sum_g.data<T>(), sum_gx.data<T>(), out.data<S>(), x.size(1), x.size(2)});
     });
   }
 
@@ -223,15 +227,23 @@ class SharedKernels : public Backend {
   }
 
  protected:
-  /// Calls f(functor) for an activation that may ride on another kernel; null is the identity.
+  /// Calls f(functor) for an activation that may ride on another kernel.
   template <class T, class F>
-  static void dispatch_activation(const Unary* activation, F&& f) {
-    if (!activation) {
-      f(functor::identity<T>{});
-    } else if (activation->op == UnaryOp::leaky_relu) {
-      f(functor::leaky_relu<T>{static_cast<T>(activation->p0), T(0)});
+  static void dispatch_riding(const Unary& activation, F&& f) {
+    if (activation.op == UnaryOp::leaky_relu) {
+      f(functor::leaky_relu<T>{static_cast<T>(activation.p0), T(0)});
     } else {
       f(functor::tanh<T>{T(0), T(0)});
+    }
+  }
+
+  /// The same; null is the identity.
+  template <class T, class F>
+  static void dispatch_activation(const Unary* activation, F&& f) {
+    if (activation) {
+      dispatch_riding<T>(*activation, std::forward<F>(f));
+    } else {
+      f(functor::identity<T>{});
     }
   }
 
@@ -239,36 +251,15 @@ class SharedKernels : public Backend {
   template <class T>
   void apply_epilogue(const Epilogue& epilogue, T* y, std::int64_t rows, std::int64_t channels) {
     if (!epilogue.bias && !epilogue.activation) return;
-    dispatch_activation<T>(epilogue.activation, [&](auto f) {
+    dispatch_activation<Computed<T>>(epilogue.activation, [&](auto f) {
       using F = decltype(f);
-      exec_.for_rows(rows, channels,
-                     EpilogueBody<T, F>{y, epilogue.bias ? epilogue.bias->data<T>() : nullptr, channels, f});
+      exec_.for_rows(
+          rows, channels,
+          EpilogueBody<T, F>{y, epilogue.bias ? epilogue.bias->data<Computed<T>>() : nullptr, channels, f});
     });
   }
 
-  Executor exec_;
-
- private:
-  static RandomPointer pointer(const RandomSlice& slice) {
-    return {slice.state->data<std::int64_t>(), slice.stream, slice.delta};
-  }
-
-  static const std::int64_t* state_of(const Tensor* watch) {
-    return watch ? watch->data<std::int64_t>() : nullptr;
-  }
-
-  /// Calls f with the terms of a sum over x [outer, reduced, inner].
-  template <class F>
-  static void with_terms(const Tensor& x, const F& f) {
-    dispatch_float(x.dtype(), [&]<class T>(T) {
-      if (x.size(2) == 1) {
-        f(SumBody<T, true>{x.data<T>(), x.size(1), 1});
-      } else {
-        f(SumBody<T>{x.data<T>(), x.size(1), x.size(2)});
-      }
-    });
-  }
-
+  /// out = f(in), converted
   template <class To, class From, class F>
   void map(F f, const Tensor& in, const Tensor& out) {
     const auto walk = strided_rows<2>({&in, &out});
@@ -281,6 +272,40 @@ class SharedKernels : public Backend {
     } else {
       run.template operator()<kAnyStride, kAnyStride>();
     }
+  }
+
+  Executor exec_;
+
+ private:
+  /// Calls f(functor) for a function whose gradient is stored as T; in bf16 these ride on another kernel.
+  template <class T, class F>
+  static void dispatch_differentiated(const Unary& unary, F&& f) {
+    if constexpr (std::is_same_v<T, bf16>) {
+      if (unary.op != UnaryOp::leaky_relu && unary.op != UnaryOp::tanh) refuse_dtype(Dtype::bf16);
+      dispatch_riding<float>(unary, std::forward<F>(f));
+    } else {
+      dispatch_unary<T>(unary, std::forward<F>(f));
+    }
+  }
+
+  static RandomPointer pointer(const RandomSlice& slice) {
+    return {slice.state->data<std::int64_t>(), slice.stream, slice.delta};
+  }
+
+  static const std::int64_t* state_of(const Tensor* watch) {
+    return watch ? watch->data<std::int64_t>() : nullptr;
+  }
+
+  /// Calls f with the terms of a sum over x [outer, reduced, inner].
+  template <class F>
+  static void with_terms(const Tensor& x, const F& f) {
+    dispatch_stored(x.dtype(), [&]<class T>(T) {
+      if (x.size(2) == 1) {
+        f(SumBody<T, true>{x.data<T>(), x.size(1), 1});
+      } else {
+        f(SumBody<T>{x.data<T>(), x.size(1), x.size(2)});
+      }
+    });
   }
 
   template <bool kNormal>

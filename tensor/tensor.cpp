@@ -47,6 +47,7 @@ Tensor Tensor::from(std::span<const T> values, const Shape& shape, Device device
 
 template Tensor Tensor::from(std::span<const float>, const Shape&, Device);
 template Tensor Tensor::from(std::span<const double>, const Shape&, Device);
+template Tensor Tensor::from(std::span<const bf16>, const Shape&, Device);
 template Tensor Tensor::from(std::span<const std::int64_t>, const Shape&, Device);
 
 bool Tensor::is_contiguous() const {
@@ -76,6 +77,7 @@ std::vector<T> Tensor::to_vector() const {
 
 template std::vector<float> Tensor::to_vector() const;
 template std::vector<double> Tensor::to_vector() const;
+template std::vector<bf16> Tensor::to_vector() const;
 template std::vector<std::int64_t> Tensor::to_vector() const;
 
 double Tensor::item() const {

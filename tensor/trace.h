@@ -90,6 +90,8 @@ class ObservedBackend : public Backend {
   void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, const Tensor& out) override {
     around_("conv2d_grad_w", out, [&] { inner_.conv2d_grad_w(s, g, x, out); });
   }
+  void hold_products(Products products) override { inner_.hold_products(products); }
+  void release_products() override { inner_.release_products(); }
   void normal(const RandomSlice& slice, const Tensor& out) override {
     around_("normal", out, [&] { inner_.normal(slice, out); });
   }

@@ -388,6 +388,20 @@ TEST_CASE("convolution descriptors describe memory of both orders and the sizes 
   check_convolution(conv_geometry({1, 4, 4, 3}, {2, 4, 4, 3}, 1, 0));  // a filter as large as the image
 }
 
+TEST_CASE("the forms in which cuDNN is asked for a convolution") {
+  const auto forms = [](ConvPass pass, const ConvTypes& types) {
+    std::string text;
+    for (const ConvForm& form : conv_forms(pass, types))
+      text += std::string(form.channels == Channels::last ? " last " : " second ") + name(form.filter);
+    return text;
+  };
+  CHECK(forms(ConvPass::forward, {Dtype::f32, Dtype::f32}) == " last f32 second f32");
+  CHECK(forms(ConvPass::grad_w, {Dtype::f32, Dtype::f32}) == " last f32 second f32");
+  CHECK(forms(ConvPass::grad_w, {Dtype::f64, Dtype::f64}) == " second f64");
+  CHECK(forms(ConvPass::grad_x, {Dtype::bf16, Dtype::bf16}) == " last bf16 second bf16");
+  CHECK(forms(ConvPass::grad_w, {Dtype::bf16, Dtype::f32}) == " last f32 last bf16 second f32 second bf16");
+}
+
 TEST_CASE("descriptors of transposed convolutions: their input gradient pass is the forward pass") {
   check_convolution(conv_transpose_geometry({2, 1, 1, 3}, {3, 4, 4, 2}, 1, 0));
   check_convolution(conv_transpose_geometry({2, 3, 4, 3}, {3, 4, 4, 2}, 2, 1));

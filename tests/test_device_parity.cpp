@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "autograd/gradcheck.h"
+#include "damc/precision.h"
 #include "damc/trainer.h"
 #include "optim/adam.h"
 #include "tensor/error.h"
@@ -189,6 +190,19 @@ TEST_CASE("parity: f64 on both") {
     CHECK(nmse(got.value, wanted.value) < 1e-24);
     for (std::size_t k = 0; k < wanted.gradients.size(); ++k)
       CHECK(nmse(got.gradients[k], wanted.gradients[k]) < 1e-24);
+  }
+}
+
+TEST_CASE("networks and chains in every precision against f64") {
+  for (const auto& [precision, rounding] :
+       {std::pair{"fp32", 0x1p-24}, {"tf32", 0x1p-11}, {"bf16", 0x1p-8}}) {
+    Config config = tiny("cuda");
+    config.precision = precision;
+    for (const PrecisionError& e : precision_errors(config, 4)) {
+      MESSAGE(precision, " ", e.part, ": ", e.value, ", gradients ", e.gradients);
+      CHECK(e.value < 60.0 * rounding);
+      CHECK(e.gradients < 60.0 * rounding);
+    }
   }
 }
 

@@ -35,17 +35,20 @@ class Setting {
         dtype_(options.dtype == "f64" ? Dtype::f64 : Dtype::f32),
         random_(make_generator(config, Stream::init, device_)),
         init_(random_, dtype_),
+        precision_(parse_precision(config.precision)),
+        products_(device_, products_of(precision_)),
         file_(options.weights),
         weights_(read_safetensors(file_).tensors) {}
 
   std::unique_ptr<GeneratorNet> generator() {
-    return load("G.", std::make_unique<GeneratorNet>(images, config.nz, config.ngf, init_));
+    return load("G.", std::make_unique<GeneratorNet>(images, config.nz, config.ngf, init_, precision_));
   }
   std::unique_ptr<EnergyNet> energy() {
     return load("E.", std::make_unique<EnergyNet>(config.nz, config.ndf, init_));
   }
   std::unique_ptr<EncoderNet> encoder() {
-    return load("Q.encoder.", std::make_unique<EncoderNet>(images, config.nif, config.nemb, init_));
+    return load("Q.encoder.",
+                std::make_unique<EncoderNet>(images, config.nif, config.nemb, init_, precision_));
   }
   std::unique_ptr<Denoiser> denoiser() {
     return load("Q.p.", std::make_unique<Denoiser>(config.nz, config.nemb, config.width, init_));
@@ -74,6 +77,8 @@ class Setting {
   Dtype dtype_;
   Generator random_;
   Init init_;
+  Precision precision_;
+  HeldProducts products_;
   fs::path file_;
   StateDict weights_;
   std::map<std::string, Tensor> inputs_;
@@ -183,11 +188,15 @@ void apply(const ApplyOptions& options) {
   if (options.steps && !piece.steps) {
     user_error(fmt::format("{} has no --steps", piece.name), "only posterior-chain and prior-chain have");
   }
+  if (options.dtype == "f64" && options.config.build().precision != "fp32") {
+    user_error("--dtype f64 with a precision for f32", "leave out one of --dtype and --precision");
+  }
   const fs::path folder = fs::path(options.out).parent_path();
   if (!folder.empty() && !fs::is_directory(folder)) {
     user_error(fmt::format("the folder of --out {} does not exist", options.out));
   }
   Setting setting(options);
+  note_emulation(setting.config);
   for (std::size_t i = 0; i < files.size(); ++i) setting.read_input(piece.inputs[i], files[i]);
   if (piece.steps) setting.steps = options.steps.value_or(setting.config.*piece.steps);
   const Tensor result = piece.apply(setting);
@@ -224,6 +233,7 @@ void add_apply_command(CLI::App& program) {
       ->check(CLI::IsMember({"f32", "f64"}))
       ->capture_default_str();
   options->config.add_flag("device");
+  options->config.add_flag("precision");
   command->callback([options] { apply(*options); });
 }
 

@@ -72,6 +72,8 @@ Config ConfigOptions::build() const {
 RunOptions::RunOptions(CLI::App& command) {
   command.add_option("run", folder_, "folder of a training run")->type_name("RUN")->required();
   command.add_option("--device", device_, "cpu, cuda or cuda:N (default: the run's own)")->type_name("D");
+  command.add_option("--precision", precision_, "fp32, tf32 or bf16 (default: the run's own)")
+      ->check(CLI::IsMember({"fp32", "tf32", "bf16"}));
   command.add_option("--seed", seed_, "of the noise (default: the run's own)")
       ->type_name("S")
       ->check(CLI::NonNegativeNumber);
@@ -80,8 +82,17 @@ RunOptions::RunOptions(CLI::App& command) {
 LoadedRun RunOptions::load() const {
   Run run = open_run(folder_);
   if (seed_) run.config.seed = *seed_;
+  if (!precision_.empty()) run.config.precision = precision_;
   auto model = load_model(run, device_);
+  note_emulation(model->config);
   return {std::move(run), std::move(model)};
+}
+
+void note_emulation(const Config& config) {
+  if (config.precision == "fp32" || parse_device(config.device).type != DeviceType::cpu) return;
+  fmt::print(stderr,
+             "note: the CPU emulates the arithmetic of {}, for its numerics; it is slower than fp32\n",
+             config.precision);
 }
 
 std::pair<std::string, std::string> split_assignment(const std::string& option, const std::string& text) {

@@ -49,21 +49,23 @@ struct LoadedRun {
   std::unique_ptr<Model> model;
 };
 
-/// RUN, --device and --seed: what every command on a trained model takes.
+/// RUN, --device, --precision and --seed: what every command on a trained model takes.
 class RunOptions {
  public:
   explicit RunOptions(CLI::App& command);
   RunOptions(const RunOptions&) = delete;
   RunOptions& operator=(const RunOptions&) = delete;
 
-  /// Opens the run and loads its model; the model's configuration has the device and the seed that were asked
-  /// for. Throws UserError as open_run and load_model do.
+  /// Opens the run and loads its model; the model's configuration has what was asked for. Throws UserError as open_run and load_model do.
   LoadedRun load() const;
 
  private:
-  std::string folder_, device_;
+  std::string folder_, device_, precision_;
   std::optional<std::int64_t> seed_;
 };
+
+/// Says on stderr that the CPU only emulates a configuration's precision, if that is so.
+void note_emulation(const Config& config);
 
 /// Splits KEY=VALUE at the first '='. Throws UserError, naming the option, when there is none or the key is
 /// empty.

@@ -37,19 +37,16 @@ void print_plan(const Config& config) {
 
 void train(const TrainOptions& options) {
   if (!options.resume.empty()) {
-    const auto changes = options.config.only({"iterations", "device"});
+    const auto changes = options.config.only({"iterations", "device", "precision"});
     if (!changes) {
       user_error(
-          "--resume continues a run as it was configured; only --iterations and --device may go with it");
+          "--resume continues a run as it was configured; only --iterations, --device and --precision may go "
+          "with it");
     }
     TrainingRun::resume(options.resume, *changes).run();
     return;
   }
   const Config config = options.config.build();
-  if (config.precision != "fp32") {
-    user_error(fmt::format("precision {} is not built yet", config.precision),
-               "every device computes in fp32");
-  }
   if (options.dry_run) {
     print_plan(config);
   } else {
@@ -69,7 +66,8 @@ void add_train_command(CLI::App& program) {
   command.add_option("--out", options->out, "folder in which the run's own folder is made")
       ->capture_default_str();
   command.add_option("--resume", options->resume,
-                     "continue this run exactly where it stood; --iterations and --device may change");
+                     "continue this run exactly where it stood; --iterations, --device and --precision may "
+                     "change");
   command.add_flag("--dry-run", options->dry_run,
                    "print the effective configuration, sizes and device, and stop");
   command.callback([options] { train(*options); });

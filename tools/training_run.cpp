@@ -92,6 +92,7 @@ TrainingRun::TrainingRun(const Config& config, fs::path folder, Split split, std
       batches_(std::make_unique<Batches>(split_->train, config.batch, static_cast<std::uint64_t>(config.seed),
                                          config.flip)),
       done_(done) {
+  note_emulation(config);
   const Images& train = split_->train;
   const Architecture& images = model_->images;
   if (train.height != images.size || train.width != images.size || train.channels != images.channels) {

@@ -3,15 +3,16 @@
 #include <cstring>
 
 #include "tensor/cpu/conv.h"
+#include "tensor/cpu/emulated_products.h"
 #include "tensor/cpu/executor.h"
 #include "tensor/cpu/gemm.h"
 #include "tensor/cpu/packed.h"
 #include "tensor/cpu/parallel.h"
 #include "tensor/cpu/pool.h"
-#include "tensor/cpu/weight_cache.h"
 #include "tensor/cpu/winograd.h"
 #include "tensor/error.h"
 #include "tensor/shared_kernels.h"
+#include "tensor/weight_cache.h"
 
 namespace damc {
 namespace {
@@ -27,7 +28,8 @@ Matrix<T> as_matrix(const Tensor& t, std::int64_t batch) {
   return {data, std::max(least, transposed ? strides[col] : strides[row]), transposed};
 }
 
-class CpuBackend final : public SharedKernels<CpuExecutor> {
+/// Products of f32 and f64 operands; EmulatedProducts adds the others.
+class CpuBackend : public SharedKernels<CpuExecutor> {
  public:
   void* allocate(std::size_t bytes) override { return pool_.allocate(bytes); }
   void release(void* block, std::size_t bytes) override { pool_.release(block, bytes); }
@@ -225,12 +227,14 @@ class CpuBackend final : public SharedKernels<CpuExecutor> {
   }
 
   HostPool pool_;
+
+ protected:
   WeightCache weights_;
 };
 
 }  // namespace
 
-std::unique_ptr<Backend> make_cpu_backend() { return std::make_unique<CpuBackend>(); }
+std::unique_ptr<Backend> make_cpu_backend() { return std::make_unique<EmulatedProducts<CpuBackend>>(); }
 
 std::string cpu_summary() {
   return fmt::format("{} threads; {}, kernels for {}", omp_get_max_threads(), openblas_get_config(),

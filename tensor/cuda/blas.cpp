@@ -19,15 +19,15 @@ Blas::Blas(CudaMemory& memory)
   check_cublas(cublasSetStream(handle_, memory.stream()), "cublasSetStream");
   // After the stream, which would put the library's own workspace back.
   check_cublas(cublasSetWorkspace(handle_, workspace_.data(), workspace_.bytes()), "cublasSetWorkspace");
-  check_cublas(cublasSetMathMode(handle_, CUBLAS_PEDANTIC_MATH), "cublasSetMathMode");
 }
 
 Blas::~Blas() { cublasDestroy(handle_); }
 
-bool Blas::gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) {
+bool Blas::gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, Products products,
+                const Tensor& out) {
   memory_.use_device();
   const GemmCall call = gemm_call(a, b, out);
-  if (lt_finishes(epilogue, out) && lt_.multiply(call, *epilogue.bias)) return true;
+  if (lt_finishes(epilogue, out) && lt_.multiply(call, *epilogue.bias, products)) return true;
   const bool f32 = out.dtype() == Dtype::f32;
   const float one_f = 1.0f, zero_f = 0.0f;
   const double one_d = 1.0, zero_d = 0.0;
@@ -39,8 +39,8 @@ bool Blas::gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, cons
       handle_, order(call.A), order(call.B), call.m, call.n, call.k,
       f32 ? static_cast<const void*>(&one_f) : &one_d, call.A.data, type, call.A.ld, call.A.batch_stride,
       call.B.data, type, call.B.ld, call.B.batch_stride, f32 ? static_cast<const void*>(&zero_f) : &zero_d,
-      call.C, type, call.ldc, call.batch_stride_c, call.batches,
-      f32 ? CUBLAS_COMPUTE_32F_PEDANTIC : CUBLAS_COMPUTE_64F_PEDANTIC, CUBLAS_GEMM_DEFAULT);
+      call.C, type, call.ldc, call.batch_stride_c, call.batches, compute_type(out.dtype(), products),
+      CUBLAS_GEMM_DEFAULT);
   if (status != CUBLAS_STATUS_SUCCESS) {
     check_cublas(status,
                  fmt::format("{} product of {} and {}", name(out.dtype()), a.shape().str(), b.shape().str()));

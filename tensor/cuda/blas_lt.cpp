@@ -19,10 +19,9 @@ std::string describe(const LtProduct& p, Dtype dtype) {
 
 }  // namespace
 
-LtDescriptors::LtDescriptors(const LtProduct& product, Dtype dtype) {
+LtDescriptors::LtDescriptors(const LtProduct& product, Dtype dtype, Products products) {
   const std::string what = describe(product, dtype);
-  const bool f32 = dtype == Dtype::f32;
-  const cudaDataType_t type = f32 ? CUDA_R_32F : CUDA_R_64F;
+  const cudaDataType_t type = dtype == Dtype::f32 ? CUDA_R_32F : CUDA_R_64F;
   const auto layout = [&](const LtProduct::Layout& l) {
     cublasLtMatrixLayout_t made = nullptr;
     check_cublas(cublasLtMatrixLayoutCreate(&made, type, l.rows, l.cols, l.ld), what);
@@ -32,9 +31,7 @@ LtDescriptors::LtDescriptors(const LtProduct& product, Dtype dtype) {
   B_ = layout(product.B);
   D_ = layout(product.D);
   cublasLtMatmulDesc_t made = nullptr;
-  check_cublas(
-      cublasLtMatmulDescCreate(&made, f32 ? CUBLAS_COMPUTE_32F_PEDANTIC : CUBLAS_COMPUTE_64F_PEDANTIC, type),
-      what);
+  check_cublas(cublasLtMatmulDescCreate(&made, compute_type(dtype, products), type), what);
   operation_.reset(made);
   const auto set = [&](cublasLtMatmulDescAttributes_t attribute, auto value) {
     check_cublas(cublasLtMatmulDescSetAttribute(made, attribute, &value, sizeof value), what);
@@ -57,10 +54,11 @@ BlasLt::BlasLt(cudaStream_t stream, void* workspace, std::size_t workspace_bytes
 
 BlasLt::~BlasLt() { cublasLtDestroy(handle_); }
 
-bool BlasLt::multiply(const GemmCall& call, const Tensor& bias) {
-  const std::pair key{bias.dtype(), lt_product(call, bias.raw())};
+bool BlasLt::multiply(const GemmCall& call, const Tensor& bias, Products products) {
+  const std::tuple key{bias.dtype(), products, lt_product(call, bias.raw())};
   auto found = plans_.find(key);
-  if (found == plans_.end()) found = plans_.emplace(key, make_plan(key.second, bias)).first;
+  if (found == plans_.end())
+    found = plans_.emplace(key, make_plan(std::get<LtProduct>(key), bias, products)).first;
   Plan& plan = found->second;
   if (!plan.algorithm) return false;
   LtDescriptors& d = plan.descriptors;
@@ -76,8 +74,8 @@ bool BlasLt::multiply(const GemmCall& call, const Tensor& bias) {
   return true;
 }
 
-BlasLt::Plan BlasLt::make_plan(const LtProduct& product, const Tensor& bias) const {
-  Plan plan{{product, bias.dtype()}, {}, describe(product, bias.dtype())};
+BlasLt::Plan BlasLt::make_plan(const LtProduct& product, const Tensor& bias, Products products) const {
+  Plan plan{{product, bias.dtype(), products}, {}, describe(product, bias.dtype())};
   const LtDescriptors& d = plan.descriptors;
   plan.descriptors.set_bias(bias.raw());  // the heuristic looks at its alignment
   cublasLtMatmulPreferenceOpaque_t preference;

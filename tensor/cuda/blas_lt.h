@@ -7,17 +7,23 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
+#include <tuple>
 
 #include "tensor/cuda/launch.h"
 
 namespace damc {
 
+/// How the library is to multiply f32 or f64 operands: pedantic is exactly in their type.
+inline cublasComputeType_t compute_type(Dtype dtype, Products products) {
+  if (dtype == Dtype::f64) return CUBLAS_COMPUTE_64F_PEDANTIC;
+  return products == Products::tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F_PEDANTIC;
+}
+
 /// A product's descriptors as the library holds them. It makes and checks them without a GPU, too.
 class LtDescriptors {
  public:
   /// Throws Error with the library's message where it refuses one.
-  LtDescriptors(const LtProduct& product, Dtype dtype);
+  LtDescriptors(const LtProduct& product, Dtype dtype, Products products);
 
   void set_bias(const void* bias);
 
@@ -45,9 +51,9 @@ class BlasLt {
   BlasLt(const BlasLt&) = delete;
   BlasLt& operator=(const BlasLt&) = delete;
 
-  /// Queues out = a b + bias, f32 products in true f32, by the algorithm that the library's heuristic named when
+  /// Queues out = a b + bias, f32 operands multiplied as said, by the algorithm that the library's heuristic named when
   /// this shape first came. False, with nothing queued, where the library has none.
-  bool multiply(const GemmCall& call, const Tensor& bias);
+  bool multiply(const GemmCall& call, const Tensor& bias, Products products);
 
  private:
   struct Plan {
@@ -56,13 +62,13 @@ class BlasLt {
     std::string what;                               ///< for errors
   };
 
-  Plan make_plan(const LtProduct& product, const Tensor& bias) const;
+  Plan make_plan(const LtProduct& product, const Tensor& bias, Products products) const;
 
   cublasLtHandle_t handle_ = nullptr;
   cudaStream_t stream_;
   void* workspace_;
   std::size_t workspace_bytes_;
-  std::map<std::pair<Dtype, LtProduct>, Plan> plans_;
+  std::map<std::tuple<Dtype, Products, LtProduct>, Plan> plans_;
 };
 
 }  // namespace damc

@@ -19,10 +19,10 @@ const char* name(ConvPass pass) {
                                     : "convolution weight gradient";
 }
 
-std::string describe(ConvPass pass, const ConvGeometry& s, Dtype dtype) {
-  return fmt::format("{} {} of image {}, filter {}, output {}, stride {}, padding {}", damc::name(dtype),
-                     name(pass), s.in_shape().str(), s.filter_shape().str(), s.out_shape().str(), s.stride,
-                     s.padding);
+std::string describe(ConvPass pass, const ConvGeometry& s, const ConvTypes& types) {
+  const char* type = types.products == Products::tf32 ? "tf32" : damc::name(types.images);
+  return fmt::format("{} {} of image {}, filter {}, output {}, stride {}, padding {}", type, name(pass),
+                     s.in_shape().str(), s.filter_shape().str(), s.out_shape().str(), s.stride, s.padding);
 }
 
 /// One of cuDNN's descriptors, with typed attributes.
@@ -60,7 +60,11 @@ class Descriptor {
   std::string what_;
 };
 
-cudnnDataType_t data_type(Dtype dtype) { return dtype == Dtype::f32 ? CUDNN_DATA_FLOAT : CUDNN_DATA_DOUBLE; }
+cudnnDataType_t data_type(Dtype dtype) {
+  return dtype == Dtype::f32    ? CUDNN_DATA_FLOAT
+         : dtype == Dtype::bf16 ? CUDNN_DATA_BFLOAT16
+                                : CUDNN_DATA_DOUBLE;
+}
 
 Descriptor tensor_descriptor(std::int64_t id, Dtype dtype, const std::array<std::int64_t, 4>& dims,
                              const std::array<std::int64_t, 4>& strides, const std::string& what) {
@@ -111,16 +115,16 @@ PassAttributes attributes(ConvPass pass) {
 }
 
 /// A pass as the library's operation, with the descriptors it consists of; the operation is the last.
-std::vector<Descriptor> make_operation(ConvPass pass, const ConvGeometry& s, Dtype dtype, Channels channels,
-                                       const std::string& what) {
-  const ConvDescriptors d = conv_descriptors(s, channels);
+std::vector<Descriptor> make_operation(ConvPass pass, const ConvGeometry& s, const ConvTypes& types,
+                                       const ConvForm& form, const std::string& what) {
+  const ConvDescriptors d = conv_descriptors(s, form.channels);
   const PassAttributes a = attributes(pass);
   std::vector<Descriptor> parts;
-  parts.push_back(tensor_descriptor(kX, dtype, d.x_dims, d.x_strides, what));
-  parts.push_back(tensor_descriptor(kFilter, dtype, d.w_dims, d.w_strides, what));
-  parts.push_back(tensor_descriptor(kY, dtype, d.y_dims, d.y_strides, what));
+  parts.push_back(tensor_descriptor(kX, types.images, d.x_dims, d.x_strides, what));
+  parts.push_back(tensor_descriptor(kFilter, form.filter, d.w_dims, d.w_strides, what));
+  parts.push_back(tensor_descriptor(kY, types.images, d.y_dims, d.y_strides, what));
   Descriptor convolution(CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, what);
-  convolution.set(CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, data_type(dtype))
+  convolution.set(CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, data_type(computed(types.images)))
       .set(CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, CUDNN_CROSS_CORRELATION)
       .set(CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, CUDNN_TYPE_INT64, std::int64_t{2})
       .set(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, CUDNN_TYPE_INT64, 2, d.padding.data())
@@ -150,9 +154,9 @@ struct Graph {
   cudnnBackendDescriptor_t raw() const { return parts.back().raw(); }
 };
 
-Graph make_graph(cudnnHandle_t handle, ConvPass pass, const ConvGeometry& s, Dtype dtype, Channels channels,
-                 const std::string& what) {
-  Graph graph{make_operation(pass, s, dtype, channels, what)};
+Graph make_graph(cudnnHandle_t handle, ConvPass pass, const ConvGeometry& s, const ConvTypes& types,
+                 const ConvForm& form, const std::string& what) {
+  Graph graph{make_operation(pass, s, types, form, what)};
   Descriptor whole(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, what);
   whole.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, handle)
       .set(CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, graph.raw())
@@ -187,9 +191,9 @@ std::vector<Descriptor> suggest(const Graph& graph, cudnnBackendHeurMode_t mode,
   return configs;
 }
 
-/// Whether an engine computes in the operands' type and gives the same bits at every run, by the notes that the
-/// library attaches to it.
-bool allowed(const Descriptor& config, const std::string& what) {
+/// Whether an engine computes as precisely as asked and gives the same bits at every run, by the notes that the
+/// library attaches to it. With f32 operands on tensor cores it multiplies in tf32.
+bool allowed(const Descriptor& config, bool tensor_cores, const std::string& what) {
   const Descriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR, what);
   cudnnBackendDescriptor_t raw = engine.raw();
   std::int64_t count = 0;
@@ -201,11 +205,12 @@ bool allowed(const Descriptor& config, const std::string& what) {
                                        static_cast<std::int64_t>(notes.size()), &count, notes.data()),
               what);
   constexpr cudnnBackendNumericalNote_t refused[] = {
-      CUDNN_NUMERICAL_NOTE_TENSOR_CORE, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS,
-      CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION, CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC,
+      CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS, CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION,
+      CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC,
       CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13};  // tiles so large cost digits
   const auto end = notes.begin() + std::min(count, static_cast<std::int64_t>(notes.size()));
-  return std::find_first_of(notes.begin(), end, std::begin(refused), std::end(refused)) == end;
+  return std::find_first_of(notes.begin(), end, std::begin(refused), std::end(refused)) == end &&
+         (tensor_cores || std::find(notes.begin(), end, CUDNN_NUMERICAL_NOTE_TENSOR_CORE) == end);
 }
 
 }  // namespace
@@ -214,13 +219,13 @@ struct ConvolutionPlans::Plan {
   std::shared_ptr<const Graph> graph;  // what the plan was made from lives as long as it
   Descriptor config;
   Descriptor plan;
-  Channels channels;
+  ConvForm form;
   std::int64_t workspace_bytes;
   std::string what;
 };
 
-void check_convolution(ConvPass pass, const ConvGeometry& s, Dtype dtype, Channels channels) {
-  make_operation(pass, s, dtype, channels, describe(pass, s, dtype));
+void check_convolution(ConvPass pass, const ConvGeometry& s, const ConvTypes& types, const ConvForm& form) {
+  make_operation(pass, s, types, form, describe(pass, s, types));
 }
 
 ConvolutionPlans::ConvolutionPlans(CudaMemory& memory) : memory_(memory) {
@@ -230,12 +235,13 @@ ConvolutionPlans::ConvolutionPlans(CudaMemory& memory) : memory_(memory) {
 
 ConvolutionPlans::~ConvolutionPlans() { cudnnDestroy(handle_); }
 
-Channels ConvolutionPlans::channels(ConvPass pass, const ConvGeometry& s, Dtype dtype) {
-  return plan(pass, s, dtype).channels;
+ConvForm ConvolutionPlans::form(ConvPass pass, const ConvGeometry& s, const ConvTypes& types) {
+  return plan(pass, s, types).form;
 }
 
-void ConvolutionPlans::run(ConvPass pass, const ConvGeometry& s, Dtype dtype, const ConvOperands& operands) {
-  const Plan& chosen = plan(pass, s, dtype);
+void ConvolutionPlans::run(ConvPass pass, const ConvGeometry& s, const ConvTypes& types,
+                           const ConvOperands& operands) {
+  const Plan& chosen = plan(pass, s, types);
   const CudaBlock workspace(memory_, static_cast<std::size_t>(chosen.workspace_bytes));
   const std::array<std::int64_t, 3> ids{kX, kFilter, kY};
   const std::array<const void*, 3> pointers{operands.x, operands.filter, operands.y};
@@ -247,24 +253,26 @@ void ConvolutionPlans::run(ConvPass pass, const ConvGeometry& s, Dtype dtype, co
   check_cudnn(cudnnBackendExecute(handle_, chosen.plan.raw(), pack.raw()), chosen.what);
 }
 
-const ConvolutionPlans::Plan& ConvolutionPlans::plan(ConvPass pass, const ConvGeometry& s, Dtype dtype) {
+const ConvolutionPlans::Plan& ConvolutionPlans::plan(ConvPass pass, const ConvGeometry& s,
+                                                     const ConvTypes& types) {
   memory_.use_device();
   const Key key{
-      pass, dtype, {s.n, s.in_h, s.in_w, s.in_c, s.out_c, s.kernel_h, s.kernel_w, s.stride, s.padding}};
+      pass, types, {s.n, s.in_h, s.in_w, s.in_c, s.out_c, s.kernel_h, s.kernel_w, s.stride, s.padding}};
   auto& found = plans_[key];
-  if (!found) found = choose(pass, s, dtype);
+  if (!found) found = choose(pass, s, types);
   return *found;
 }
 
 std::unique_ptr<ConvolutionPlans::Plan> ConvolutionPlans::choose(ConvPass pass, const ConvGeometry& s,
-                                                                 Dtype dtype) const {
+                                                                 const ConvTypes& types) const {
   constexpr std::int64_t most_workspace = std::int64_t{1} << 30;
-  const std::string what = describe(pass, s, dtype);
-  for (const Channels channels : conv_layouts(dtype)) {
-    const auto graph = std::make_shared<const Graph>(make_graph(handle_, pass, s, dtype, channels, what));
+  const std::string what = describe(pass, s, types);
+  const bool tensor_cores = types.images == Dtype::bf16 || types.products == Products::tf32;
+  for (const ConvForm& form : conv_forms(pass, types)) {
+    const auto graph = std::make_shared<const Graph>(make_graph(handle_, pass, s, types, form, what));
     for (const auto mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
       for (Descriptor& config : suggest(*graph, mode, what)) {
-        if (!allowed(config, what)) continue;
+        if (!allowed(config, tensor_cores, what)) continue;
         Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, what);
         plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, handle_)
             .set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, CUDNN_TYPE_BACKEND_DESCRIPTOR, config.raw());
@@ -275,7 +283,7 @@ std::unique_ptr<ConvolutionPlans::Plan> ConvolutionPlans::choose(ConvPass pass, 
                                              CUDNN_TYPE_INT64, 1, &count, &bytes),
                     what);
         if (bytes > most_workspace) continue;
-        return std::make_unique<Plan>(Plan{graph, std::move(config), std::move(plan), channels, bytes, what});
+        return std::make_unique<Plan>(Plan{graph, std::move(config), std::move(plan), form, bytes, what});
       }
     }
   }

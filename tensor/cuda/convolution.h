@@ -1,5 +1,5 @@
 /// cuDNN's convolutions through its graph API: one plan per shape, the first of the library's ranking that
-/// computes in the operands' type and gives the same bits at every run. Plans are not timed: which is fastest may
+/// computes as precisely as asked and gives the same bits at every run. Plans are not timed: which is fastest may
 /// differ from run to run, and a resumed run must compute what the first one did. Layouts are those of launch.h.
 #pragma once
 
@@ -18,10 +18,8 @@ namespace damc {
 /// Bytes that the address of every operand is a multiple of.
 inline constexpr std::int64_t kConvAlignment = 16;
 
-enum class ConvPass { forward, grad_x, grad_w };
-
-/// Device pointers of one call: input-sized, filter-sized and output-sized operand, their channels where
-/// ConvolutionPlans::channels says. One of them is written.
+/// Device pointers of one call: input-sized, filter-sized and output-sized operand, in the form that
+/// ConvolutionPlans::form says. One of them is written.
 struct ConvOperands {
   const void* x;
   const void* filter;
@@ -29,7 +27,7 @@ struct ConvOperands {
 };
 
 /// Has the library check the descriptors of a pass, which needs no GPU. Throws Error where it refuses them.
-void check_convolution(ConvPass pass, const ConvGeometry& s, Dtype dtype, Channels channels);
+void check_convolution(ConvPass pass, const ConvGeometry& s, const ConvTypes& types, const ConvForm& form);
 
 class ConvolutionPlans {
  public:
@@ -39,17 +37,17 @@ class ConvolutionPlans {
   ConvolutionPlans(const ConvolutionPlans&) = delete;
   ConvolutionPlans& operator=(const ConvolutionPlans&) = delete;
 
-  /// Where the operands' channels must lie. Throws Error with the shapes where the library has no plan.
-  Channels channels(ConvPass pass, const ConvGeometry& s, Dtype dtype);
+  /// What the operands must look like. Throws Error with the shapes where the library has no plan.
+  ConvForm form(ConvPass pass, const ConvGeometry& s, const ConvTypes& types);
   /// Runs one pass. Throws Error with the shapes and the library's message.
-  void run(ConvPass pass, const ConvGeometry& s, Dtype dtype, const ConvOperands& operands);
+  void run(ConvPass pass, const ConvGeometry& s, const ConvTypes& types, const ConvOperands& operands);
 
  private:
   struct Plan;
-  using Key = std::tuple<ConvPass, Dtype, std::array<std::int64_t, 9>>;
+  using Key = std::tuple<ConvPass, ConvTypes, std::array<std::int64_t, 9>>;
 
-  const Plan& plan(ConvPass pass, const ConvGeometry& s, Dtype dtype);
-  std::unique_ptr<Plan> choose(ConvPass pass, const ConvGeometry& s, Dtype dtype) const;
+  const Plan& plan(ConvPass pass, const ConvGeometry& s, const ConvTypes& types);
+  std::unique_ptr<Plan> choose(ConvPass pass, const ConvGeometry& s, const ConvTypes& types) const;
 
   CudaMemory& memory_;
   cudnnHandle_t handle_ = nullptr;

@@ -9,7 +9,9 @@
 #include "tensor/cuda/graph.h"
 #include "tensor/cuda/memory.h"
 #include "tensor/cuda/staging.h"
+#include "tensor/product_mode.h"
 #include "tensor/shared_kernels.h"
+#include "tensor/weight_cache.h"
 
 namespace damc {
 namespace {
@@ -33,20 +35,24 @@ class CudaBackend final : public SharedKernels<CudaExecutor> {
   std::size_t bytes_reserved() const override { return memory_.bytes_reserved(); }
 
   std::unique_ptr<Recording> make_recording() override { return std::make_unique<CudaGraph>(memory_); }
+  void hold(const Tensor& weight) override { weights_.hold(weight); }
+  void release(const Tensor& weight) override { weights_.release(weight); }
+  void hold_products(Products products) override { mode_.hold(products); }
+  void release_products() override { mode_.release(); }
 
   void gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) override {
-    if (!blas_.gemm(a, b, epilogue, out)) finish(epilogue, out);
+    if (!blas_.gemm(a, b, epilogue, mode_.now(), out)) finish(epilogue, out);
   }
 
   void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Epilogue& epilogue,
               const Tensor& out) override {
-    convolve(ConvPass::forward, s, x, filter, out, out);
+    convolve(ConvPass::forward, s, x, rounded(filter, x.dtype()), out, out);
     finish(epilogue, out);
   }
 
   void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Epilogue& epilogue,
                      const Tensor& out) override {
-    convolve(ConvPass::grad_x, s, out, filter, g, out);
+    convolve(ConvPass::grad_x, s, out, rounded(filter, g.dtype()), g, out);
     finish(epilogue, out);
   }
 
@@ -62,24 +68,31 @@ class CudaBackend final : public SharedKernels<CudaExecutor> {
       out.fill(0.0);
       return;
     }
-    const Channels channels = convolutions_.channels(pass, s, out.dtype());
-    // What the library cannot read where it lies is copied. `out` is never cut out of another tensor, so that
-    // it is aligned.
+    const ConvTypes types{x.dtype(), filter.dtype(), x.dtype() == Dtype::f32 ? mode_.now() : Products::f32};
+    const ConvForm form = convolutions_.form(pass, s, types);
+    const bool second = form.channels == Channels::second;
+    // What the library cannot read or write where it lies is copied. `out` is never cut out of another tensor, so
+    // that it is aligned.
     const auto readable = [&](const Tensor& t) {
-      if (channels == Channels::second) return t.permute({0, 3, 1, 2}).clone();
+      if (second) return t.permute({0, 3, 1, 2}).clone();
       return alignment(t.raw()) >= kConvAlignment ? t : t.clone();
     };
-    const Tensor x1 = readable(x), filter1 = readable(filter), y1 = readable(y);
-    convolutions_.run(pass, s, out.dtype(), {x1.raw(), filter1.raw(), y1.raw()});
-    if (channels == Channels::second) {
-      const Tensor& written = pass == ConvPass::forward ? y1 : pass == ConvPass::grad_x ? x1 : filter1;
-      out.copy_from(written.permute({0, 2, 3, 1}));
-    }
+    const Tensor x1 = readable(x), filter1 = readable(filter.to(form.filter)), y1 = readable(y);
+    convolutions_.run(pass, s, types, {x1.raw(), filter1.raw(), y1.raw()});
+    const Tensor& written = pass == ConvPass::forward ? y1 : pass == ConvPass::grad_x ? x1 : filter1;
+    if (written.raw() != out.raw()) out.copy_from(second ? written.permute({0, 2, 3, 1}) : written);
+  }
+
+  /// A filter in the images' type: bf16 images meet rounded weights, held ones are rounded once.
+  Tensor rounded(const Tensor& filter, Dtype dtype) {
+    if (filter.dtype() == dtype || !weights_.holds(filter)) return filter.to(dtype);
+    const auto make = [&] { return std::make_shared<const Tensor>(filter.to(dtype)); };
+    return *weights_.get(filter, {}, make);
   }
 
   void finish(const Epilogue& epilogue, const Tensor& out) {
     if (out.numel() == 0) return;
-    dispatch_float(out.dtype(), [&]<class T>(T) {
+    dispatch_stored(out.dtype(), [&]<class T>(T) {
       apply_epilogue<T>(epilogue, out.data<T>(), out.numel() / out.size(-1), out.size(-1));
     });
   }
@@ -87,6 +100,8 @@ class CudaBackend final : public SharedKernels<CudaExecutor> {
   CudaMemory memory_;
   Blas blas_;
   ConvolutionPlans convolutions_;
+  WeightCache weights_;
+  ProductMode mode_;
 };
 
 }  // namespace

@@ -100,6 +100,15 @@ std::vector<Channels> conv_layouts(Dtype dtype) {
   return {Channels::last, Channels::second};
 }
 
+std::vector<ConvForm> conv_forms(ConvPass pass, const ConvTypes& types) {
+  std::vector<ConvForm> forms;
+  for (const Channels channels : conv_layouts(types.images)) {
+    forms.push_back({channels, types.filter});
+    if (pass == ConvPass::grad_w && types.filter != types.images) forms.push_back({channels, types.images});
+  }
+  return forms;
+}
+
 ConvDescriptors conv_descriptors(const ConvGeometry& s, Channels channels) {
   return {.x_dims = {s.n, s.in_c, s.in_h, s.in_w},
           .x_strides = image_strides(s.in_c, s.in_h, s.in_w, channels),

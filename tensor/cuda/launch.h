@@ -80,6 +80,25 @@ enum class Channels { last, second };
 /// channels second only, and for some shapes in true f32 it may have no other engine either.
 std::vector<Channels> conv_layouts(Dtype dtype);
 
+enum class ConvPass { forward, grad_x, grad_w };
+
+/// Types of a convolution: of both images and of the filter or its gradient; what is summed is computed(images).
+/// f32 operands may be multiplied as tf32.
+struct ConvTypes {
+  Dtype images, filter;
+  Products products = Products::f32;
+  auto operator<=>(const ConvTypes&) const = default;
+};
+
+/// The form in which cuDNN computes a convolution.
+struct ConvForm {
+  Channels channels;
+  Dtype filter;  ///< as it is read or written there
+};
+/// The forms in which it may be asked for one, the better first. It may not write the f32 gradient of a filter from
+/// bf16 images; then that comes in bf16.
+std::vector<ConvForm> conv_forms(ConvPass pass, const ConvTypes& types);
+
 /// Sizes and strides in the order cuDNN wants them: N,C,H,W and K,C,R,S, wherever the channels lie.
 struct ConvDescriptors {
   std::array<std::int64_t, 4> x_dims, x_strides, w_dims, w_strides, y_dims, y_strides;

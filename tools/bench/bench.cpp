@@ -44,6 +44,7 @@ void run_suite(BenchReport& report, const std::string& suite, const Config& conf
   if (suite == "kernels") bench_network_kernels(report, config, batch);
   if (suite == "iteration") bench_iteration(report, config, batch);
   if (suite == "sampling") bench_sampling(report, config, batch);
+  if (suite == "precision") print_precision(config, batch);
   report.sample_gemm();
 }
 
@@ -52,6 +53,7 @@ std::vector<Config> configurations(const BenchOptions& options) {
   for (const std::string& preset : options.presets) {
     ConfigBuilder builder(preset);
     builder.set("device", options.device);
+    builder.set("precision", options.precision);
     configs.push_back(builder.finish());
   }
   return configs;
@@ -72,19 +74,14 @@ void run_floors(const BenchOptions& options) {
   FloorsReport report(find_gpu(options.gpu), options.precision);
   const Device device = parse_device(options.device);
   std::optional<BenchReport> timed;
-  if (device.type != DeviceType::cpu) {
-    if (options.precision != "fp32") {
-      user_error(fmt::format("precision {} is not built yet, so it cannot be timed on {}", options.precision,
-                             device.str()),
-                 "leave out --device for the floors alone");
-    }
-    timed.emplace(device, options.repeat);
-  }
+  if (device.type != DeviceType::cpu) timed.emplace(device, options.repeat);
   const auto add = [&](const char* suite, const Config& config, std::int64_t images, const auto& timing,
                        const auto& counting) {
     if (!has_suite(options, suite)) return;
     if (timed) timing(*timed, config, images);
-    for (CountedPart& part : counting(config, images)) {
+    Config counted = config;
+    counted.precision = "fp32";  // see floors.h
+    for (CountedPart& part : counting(counted, images)) {
       FloorsReport::Row row{suite, config.preset, std::move(part), images, {}};
       row.seconds = measured(timed ? &*timed : nullptr, row);
       report.add(std::move(row));
@@ -116,16 +113,20 @@ void run(const BenchOptions& options) {
 void add_bench_command(CLI::App& program) {
   CLI::App& command = *program.add_subcommand("bench", "Time kernels, training iterations and sampling");
   const auto options = std::make_shared<BenchOptions>();
-  command.add_option("--suite", options->suites, "what to time: kernels, iteration, sampling")
+  command
+      .add_option("--suite", options->suites,
+                  "what to time: kernels, iteration, sampling; or precision, the errors against f64")
       ->delimiter(',')
-      ->check(CLI::IsMember({"kernels", "iteration", "sampling"}))
+      ->check(CLI::IsMember({"kernels", "iteration", "sampling", "precision"}))
       ->capture_default_str();
   command.add_option("--preset", options->presets, "networks to time, by preset")
       ->delimiter(',')
       ->capture_default_str();
   command
-      .add_option("--batch", options->batch,
-                  "images; 0: 32 for kernels and iteration (the preset's own for floors), 64 for sampling")
+      .add_option(
+          "--batch", options->batch,
+          "images; 0: 32 for kernels and iteration (the preset's own for floors), 64 for sampling, 4 for "
+          "precision")
       ->check(CLI::Range(0, 65536))
       ->capture_default_str();
   command.add_option("--repeat", options->repeat, "measurements of which the median is reported")
@@ -141,7 +142,8 @@ void add_bench_command(CLI::App& program) {
       "count operations, bytes and launches of iteration and sampling and print what a GPU cannot "
       "be faster than; times them as well where --device is a GPU");
   command.add_option("--gpu", options->gpu, "whose floors: h200, h100, a100, a6000")->capture_default_str();
-  command.add_option("--precision", options->precision, "whose arithmetic floor: fp32, tf32, bf16")
+  command
+      .add_option("--precision", options->precision, "of iteration, sampling and floors: fp32, tf32, bf16")
       ->check(CLI::IsMember({"fp32", "tf32", "bf16"}))
       ->capture_default_str();
   command.callback([options] { run(*options); });

@@ -1,0 +1,114 @@
+/// A GPU's tensor-core products on the CPU, for their numerics: slow.
+///
+/// Operands are rounded as a tensor core takes them and multiplied by the f32 kernels, whose sums are f32 as the
+/// tensor core's are. A bf16 product's sum is rounded to bf16 before bias and activation, which are a pass of their
+/// own on a GPU as well. True f32 and f64 products go through untouched.
+#pragma once
+
+#include <bit>
+#include <memory>
+
+#include "tensor/product_mode.h"
+#include "tensor/weight_cache.h"
+
+namespace damc {
+
+namespace functor {
+
+/// 10 bits after the leading one, to nearest, ties away from 0: PTX's cvt.rna.tf32
+struct round_to_tf32 {
+  float f(float x) const {
+    const std::uint32_t bits = (std::bit_cast<std::uint32_t>(x) + 0x1000u) & ~0x1FFFu;
+    return x == x ? std::bit_cast<float>(bits) : x;
+  }
+};
+
+struct round_to_bf16 {
+  float f(float x) const { return bf16(x); }
+};
+
+}  // namespace functor
+
+/// `Exact` is the CPU's backend.
+template <class Exact>
+class EmulatedProducts final : public Exact {
+ public:
+  void hold_products(Products products) override { mode_.hold(products); }
+  void release_products() override { mode_.release(); }
+
+  void gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) override {
+    if (is_tf32(out)) {
+      Exact::gemm(tf32(a), tf32(b), epilogue, out);
+    } else {
+      Exact::gemm(a, b, epilogue, out);
+    }
+  }
+
+  void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Epilogue& epilogue,
+              const Tensor& out) override {
+    convolve(x, filter, epilogue, out,
+             [&](const Tensor& x1, const Tensor& filter1, const Epilogue& after, const Tensor& y) {
+               Exact::conv2d(s, x1, filter1, after, y);
+             });
+  }
+  void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Epilogue& epilogue,
+                     const Tensor& out) override {
+    convolve(g, filter, epilogue, out,
+             [&](const Tensor& g1, const Tensor& filter1, const Epilogue& after, const Tensor& gx) {
+               Exact::conv2d_grad_x(s, g1, filter1, after, gx);
+             });
+  }
+  void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, const Tensor& out) override {
+    if (x.dtype() == Dtype::bf16) {
+      Exact::conv2d_grad_w(s, widened(g), widened(x), out);
+    } else if (is_tf32(x)) {
+      Exact::conv2d_grad_w(s, tf32(g), tf32(x), out);
+    } else {
+      Exact::conv2d_grad_w(s, g, x, out);
+    }
+  }
+
+ private:
+  // Forms of held filters; those that the exact products pack have numbers of planes in their first place.
+  static constexpr WeightCache::Form kTf32{-1, 0, 0, false}, kBf16{-2, 0, 0, false};
+
+  /// product(x, filter, epilogue, out) is the exact convolution.
+  template <class Product>
+  void convolve(const Tensor& x, const Tensor& filter, const Epilogue& epilogue, const Tensor& out,
+                const Product& product) {
+    if (x.dtype() == Dtype::bf16) {
+      const auto w = rounded_filter(functor::round_to_bf16{}, kBf16, filter);
+      const Tensor sum = Tensor::empty(out.shape());
+      product(widened(x), *w, Epilogue{}, sum);
+      this->template map<bf16, float>(functor::identity<float>{}, sum, out);
+      if (out.numel() == 0) return;
+      this->apply_epilogue(epilogue, out.data<bf16>(), out.numel() / out.size(-1), out.size(-1));
+    } else if (is_tf32(x)) {
+      const auto w = rounded_filter(functor::round_to_tf32{}, kTf32, filter);
+      product(tf32(x), *w, epilogue, out);
+    } else {
+      product(x, filter, epilogue, out);
+    }
+  }
+
+  bool is_tf32(const Tensor& t) const { return t.dtype() == Dtype::f32 && mode_.now() == Products::tf32; }
+
+  template <class From = float, class Round>
+  Tensor rounded(const Round& round, const Tensor& t) {
+    const Tensor out = Tensor::empty(t.shape());
+    this->template map<float, From>(round, t, out);
+    return out;
+  }
+  Tensor tf32(const Tensor& t) { return rounded(functor::round_to_tf32{}, t); }
+  Tensor widened(const Tensor& t) { return rounded<bf16>(functor::identity<bf16>{}, t); }
+  template <class Round>
+  std::shared_ptr<const Tensor> rounded_filter(const Round& round, const WeightCache::Form& form,
+                                               const Tensor& filter) {
+    const auto make = [&] { return std::make_shared<const Tensor>(rounded(round, filter)); };
+    return this->weights_.holds(filter) ? this->weights_.get(filter, form, make) : make();
+  }
+
+  ProductMode mode_;
+};
+
+}  // namespace damc

@@ -1,0 +1,217 @@
+/// tf32 and bf16: the conversion itself, operations on bf16 against f64, products of rounded operands, and the
+/// errors of networks, chains and training. Without a GPU all of it is the CPU's emulation.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "damc/precision.h"
+#include "damc/trainer.h"
+#include "tensor/error.h"
+#include "tensor/ops.h"
+#include "tests/op_cases.h"
+
+using namespace damc;
+
+namespace {
+
+constexpr double kUlp = 1.0 / 128.0;  // from 1 to the next bf16
+
+float from_bits(std::uint32_t bits) { return std::bit_cast<float>(bits); }
+
+/// Numbers that bf16 holds, as f32.
+Tensor on_grid(const Tensor& t) { return t.to(Dtype::bf16).to(Dtype::f32); }
+
+/// The value and all gradients of sum(y c), c random with digits that bf16 holds.
+std::vector<Tensor> pass(const OpCase& row, const std::vector<Tensor>& inputs) {
+  Variables leaves;
+  for (const Tensor& input : inputs) leaves.emplace_back(input, true);
+  const Variable y = row.f(leaves);
+  std::vector<Tensor> results = grad(y, leaves, on_grid(Generator(5).normal(y.shape())).to(y.dtype()));
+  results.insert(results.begin(), y.value());
+  return results;
+}
+
+Config small(const std::string& preset, const std::string& precision) {
+  ConfigBuilder builder(preset);
+  builder.set("precision", precision);
+  builder.set("nemb", "64");
+  for (const char* width : {"ngf", "nif"}) builder.set(width, "8");
+  if (preset == "svhn") builder.set("nz", "16");
+  return builder.finish();
+}
+
+}  // namespace
+
+TEST_CASE("every bf16 number survives the way to f32 and f64 and back") {
+  std::vector<bf16> all(1 << 16);
+  for (std::size_t i = 0; i < all.size(); ++i) all[i].bits = static_cast<std::uint16_t>(i);
+  const Tensor t = Tensor::from(all, {1 << 16});
+  const auto narrow = t.to(Dtype::f32).to_vector<float>();
+  const auto back = t.to(Dtype::f32).to(Dtype::bf16).to_vector<bf16>();
+  const auto far_back = t.to(Dtype::f64).to(Dtype::bf16).to_vector<bf16>();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const bool nan = (i & 0x7FFF) > 0x7F80;
+    REQUIRE(std::isnan(narrow[i]) == nan);
+    if (!nan) REQUIRE(std::bit_cast<std::uint32_t>(narrow[i]) == static_cast<std::uint32_t>(i) << 16);
+    REQUIRE(back[i].bits == (nan ? 0x7FFF : i));
+    REQUIRE(far_back[i].bits == back[i].bits);
+  }
+}
+
+TEST_CASE("f32 to bf16: to nearest, ties to even, over into infinity") {
+  const auto bits = [](std::uint32_t f32) { return bf16(from_bits(f32)).bits; };
+  for (std::uint32_t upper = 0; upper < 0x7F80; upper += 5) {
+    const std::uint32_t first = upper << 16;
+    REQUIRE(bits(first | 0x7FFF) == upper);
+    REQUIRE(bits(first | 0x8000) == upper + upper % 2);
+    REQUIRE(bits(first | 0x8001) == upper + 1);
+    REQUIRE(bits(first | 0x80008000) == (0x8000 | (upper + upper % 2)));
+  }
+  CHECK(bits(0x7F7FFFFF) == 0x7F80);
+  CHECK(bits(0x7F800001) == 0x7FFF);
+}
+
+TEST_CASE("operations on bf16 against f64, within the rounding of what they store") {
+  double worst = 0.0;
+  int rows = 0;
+  for (const OpCase& row : op_cases()) {
+    if (row.op != "conv2d" && row.op != "conv_transpose2d" && row.op != "instance_norm") continue;
+    CAPTURE(row.name());
+    ++rows;
+    std::vector<Tensor> inputs = make_inputs(row, Dtype::f32), exact;
+    for (std::size_t i = 0; i < 2; ++i) inputs[i] = on_grid(inputs[i]);  // image; filter or weight
+    for (const Tensor& input : inputs) exact.push_back(input.to(Dtype::f64));
+    inputs[0] = inputs[0].to(Dtype::bf16);
+    const std::vector<Tensor> got = pass(row, inputs), wanted = pass(row, exact);
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      CAPTURE(i);
+      // The value and the image's gradient are stored in bf16, those of parameters are sums in f32.
+      CHECK(got[i].dtype() == (i < 2 ? Dtype::bf16 : Dtype::f32));
+      const double error = relative_error(got[i], wanted[i]);
+      CHECK(error < kUlp);
+      worst = std::max(worst, error);
+    }
+  }
+  CHECK(rows > 20);
+  CHECK(worst > 1e-4);  // bf16 it was
+  MESSAGE("largest relative error: ", worst);
+}
+
+TEST_CASE("sums of bf16 are f32, operations without a kernel for it say so") {
+  const Tensor ones = Tensor::full({3, 5000}, 1.0, Dtype::bf16);
+  CHECK(sum(ones).dtype() == Dtype::f32);
+  CHECK(sum(ones).item() == 15000.0);
+  CHECK(sum(ones, 1).to_vector<float>() == std::vector<float>(3, 5000.0f));
+  CHECK(sum_squares(mul(sum(ones, 0), 1.0)).item() == 45000.0);
+  CHECK_THROWS_WITH_AS(add(ones, ones), doctest::Contains("bf16"), Error);
+  CHECK_THROWS_WITH_AS(matmul(ones, ones.transpose(0, 1)), doctest::Contains("bf16"), Error);
+  CHECK_THROWS_WITH_AS(exp(ones), doctest::Contains("bf16"), Error);
+  CHECK_THROWS_WITH_AS(unary_vjp({UnaryOp::silu}, ones, ones, ones), doctest::Contains("bf16"), Error);
+  const Tensor x = Tensor::zeros({1, 4, 4, 2}, Dtype::bf16),
+               filter = Tensor::zeros({3, 3, 3, 2}, Dtype::bf16);
+  CHECK_THROWS_WITH_AS(conv2d(x, filter, {}, 1, 1), doctest::Contains("types bf16 and bf16"), Error);
+}
+
+TEST_CASE("a held filter is rounded to bf16 once and gives the same numbers") {
+  Generator random(3);
+  const Tensor x = random.normal({2, 8, 8, 32}).to(Dtype::bf16), filter = random.normal({32, 4, 4, 32});
+  const auto bits = [&] {
+    std::vector<std::uint16_t> all;
+    for (const bf16 value : conv2d(x, filter, {}, 2, 1).to_vector<bf16>()) all.push_back(value.bits);
+    return all;
+  };
+  const auto free = bits();
+  const HeldWeights held({filter});
+  CHECK(bits() == free);
+  CHECK(bits() == free);
+}
+
+TEST_CASE("tf32: operands of 11 digits, while it is asked for, on f32 alone") {
+  // 1 + 2^-11 lies between two numbers of tf32 and rounds away from 0; 1 + 2^-12 rounds to 1.
+  const Tensor a =
+      Tensor::from(std::vector<float>{1.0f + 0x1p-11f, 1.0f + 0x1p-12f, -1.0f - 0x1p-11f}, {3, 1});
+  const Tensor one = Tensor::full({1, 1}, 1.0);
+  const auto product = [&](Dtype dtype) { return matmul(a.to(dtype), one.to(dtype)).to_vector<double>(); };
+  const std::vector<double> exact{1.0 + 0x1p-11, 1.0 + 0x1p-12, -1.0 - 0x1p-11};
+  CHECK(product(Dtype::f32) == exact);
+  {
+    const HeldProducts held(Device{}, Products::tf32), again(Device{}, Products::tf32);
+    CHECK(product(Dtype::f32) == std::vector<double>{1.0 + 0x1p-10, 1.0, -1.0 - 0x1p-10});
+    CHECK(product(Dtype::f64) == exact);
+    CHECK_THROWS_WITH_AS(HeldProducts(Device{}, Products::f32),
+                         doctest::Contains("f32 asked for while tf32 is in use"), Error);
+    for (const double value : {std::numeric_limits<double>::infinity(), 0.0, -2.5})
+      CHECK(matmul(Tensor::full({1, 1}, value), one).item() == value);
+    CHECK(std::isnan(matmul(Tensor::full({1, 1}, std::nan("")), one).item()));
+    // Convolutions: x and w of 1 + 2^-12 are 1 there.
+    const ConvGeometry s = conv_geometry({1, 3, 3, 1}, {1, 3, 3, 1}, 1, 0);
+    const Tensor x = Tensor::full(s.in_shape(), 1.0 + 0x1p-12), w = x.clone();
+    const Tensor g = Tensor::full(s.out_shape(), 1.0);
+    CHECK(conv2d_forward(s, x, w).item() == 9.0);
+    CHECK(sum(conv2d_grad_x(s, g, w)).item() == 9.0);
+    CHECK(sum(conv2d_grad_w(s, g, x)).item() == 9.0);
+  }
+  CHECK(product(Dtype::f32) == exact);
+}
+
+TEST_CASE("networks and chains in every precision against f64") {
+  // What a format's rounding can do to one number, and by how much a part may exceed it.
+  struct Limit {
+    const char* precision;
+    double rounding;
+  };
+  for (const char* preset : {"svhn", "mnist-quick"}) {
+    double errors_before = 0.0;
+    for (const Limit& limit : {Limit{"fp32", 0x1p-24}, Limit{"tf32", 0x1p-11}, Limit{"bf16", 0x1p-8}}) {
+      double total = 0.0;
+      for (const PrecisionError& e : precision_errors(small(preset, limit.precision), 2)) {
+        CAPTURE(preset);
+        CAPTURE(limit.precision);
+        MESSAGE(preset, " ", limit.precision, " ", e.part, ": ", e.value, ", gradients ", e.gradients);
+        const bool chain = e.gradients == 0.0;
+        CHECK(e.value > 0.0);
+        CHECK(e.value < (chain ? 60.0 : 20.0) * limit.rounding);
+        CHECK(e.gradients < 20.0 * limit.rounding);
+        total += e.value + e.gradients;
+      }
+      CHECK(total > 2.0 * errors_before);  // each is what it says, not the one before
+      errors_before = total;
+    }
+  }
+}
+
+TEST_CASE("training in bf16 follows training in f32") {
+  const auto losses = [](const std::string& precision) {
+    ConfigBuilder builder("mnist-quick");
+    builder.set("precision", precision);
+    for (const auto& [key, value] : {std::pair{"ngf", "4"},
+                                     {"nif", "4"},
+                                     {"nemb", "32"},
+                                     {"batch", "8"},
+                                     {"posterior_steps", "5"},
+                                     {"prior_steps", "10"},
+                                     {"diffusion_steps", "10"}})
+      builder.set(key, value);
+    Model model(builder.finish());
+    Trainer trainer(model);
+    std::vector<double> all;
+    for (std::int64_t k = 0; k < 20; ++k) {
+      const Tensor x = affine(Generator(9, static_cast<std::uint64_t>(k)).uniform({8, 28, 28, 1}), 2.0, -1.0);
+      const IterationStats s = trainer.iterate(k, x);
+      for (const Tensor& t : {s.loss_q, s.loss_g, s.grad_norm_g, s.z_norm}) all.push_back(t.item());
+    }
+    for (const Variable& parameter : model.G.parameters()) CHECK(parameter.dtype() == Dtype::f32);
+    return all;
+  };
+  const std::vector<double> wanted = losses("fp32");
+  for (const char* precision : {"tf32", "bf16"}) {
+    const std::vector<double> got = losses(precision);
+    double worst = 0.0;
+    for (std::size_t i = 0; i < wanted.size(); ++i)
+      worst = std::max(worst, std::abs(got[i] - wanted[i]) / std::abs(wanted[i]));
+    MESSAGE(precision, ": largest relative difference of a loss or norm in 20 iterations ", worst);
+    CHECK(worst > 0.0);
+    CHECK(worst < 0.05);
+  }
+}
