@@ -66,7 +66,8 @@ GeneratorNet::GeneratorNet(const Architecture& images, std::int64_t nz, std::int
     const bool last = layer.width == 0;
     const std::int64_t out = last ? images.channels : layer.width * ngf;
     gen_.emplace<ConvTranspose2d>(in, out, layer.kernel, layer.stride, layer.padding, init);
-    gen_.push_back(last ? tanh_layer() : leaky_relu_layer(kSlope));
+    if (!last) gen_.push_back(leaky_relu_layer(kSlope));
+    if (last && precision != Precision::bf16) gen_.push_back(tanh_layer());
     in = out;
   }
 }
@@ -74,7 +75,8 @@ GeneratorNet::GeneratorNet(const Architecture& images, std::int64_t nz, std::int
 Variable GeneratorNet::forward(const Variable& z) const {
   ENSURE(z.value().ndim() == 2, "generator: z has shape {}, expected [N, nz]", z.shape().str());
   const Variable pixel = reshape(z, {z.size(0), 1, 1, z.size(1)});
-  return cast(gen_.forward(cast(pixel, activations_of(precision_, z.dtype()))), z.dtype());
+  const Variable y = cast(gen_.forward(cast(pixel, activations_of(precision_, z.dtype()))), z.dtype());
+  return precision_ == Precision::bf16 ? tanh(y) : y;
 }
 
 EncoderNet::EncoderNet(const Architecture& images, std::int64_t nif, std::int64_t nemb, Init& init,

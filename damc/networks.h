@@ -1,7 +1,8 @@
 /// The networks of Tables S1, S2 and S4: energy E, generator G and encoder, for every data set.
 ///
 /// Images are N,H,W,C in [-1, 1]; z is [N, nz]. In bf16 the activations of G and the encoder, from the input to the
-/// last layer's output with its tanh, are bf16; what comes in and out is f32. Parameter names are the authors' (under "E.", "G.",
+/// last layer's sums, are bf16; what comes in and out is f32, and so is G's tanh, whose derivative 1 - y^2 would lose
+/// its digits. Parameter names are the authors' (under "E.", "G.",
 /// "Q.encoder.").
 #pragma once
 

@@ -11,6 +11,7 @@
 #include "tools/bench/floors.h"
 #include "tools/bench/suites.h"
 #include "tools/commands.h"
+#include "tools/shared_options.h"
 
 namespace damc {
 namespace {
@@ -99,6 +100,7 @@ void run(const BenchOptions& options) {
   if (options.threads > 0) omp_set_num_threads(options.threads);
   if (options.floors) return run_floors(options);
   const std::vector<Config> configs = configurations(options);
+  note_emulation(configs[0]);
   BenchReport report(parse_device(options.device), options.repeat);
   if (has_suite(options, "kernels")) bench_common_kernels(report);
   for (const std::string& suite : options.suites) {
