@@ -200,8 +200,8 @@ const std::vector<ConfigKey>& config_keys() {
       {"output", "state_every", &C::state_every, "iterations between saved states; 0: only at the end", 0,
        kHuge},
       {"output", "eval_every", &C::eval_every, "iterations between evaluations; 0: never", 0, kHuge},
-      {"machine", "precision", &C::precision, "arithmetic: f32, or a GPU's tensor cores in tf32 or bf16 (slow on the CPU)", 0, 0,
-       "fp32|tf32|bf16"},
+      {"machine", "precision", &C::precision,
+       "arithmetic: f32, or a GPU's tensor cores in tf32 or bf16 (slow on the CPU)", 0, 0, "fp32|tf32|bf16"},
       {"machine", "device", &C::device, "cpu, cuda or cuda:N"},
   };
   return keys;

@@ -75,6 +75,8 @@ succeeds 'Usage' --help
 for command in train sample reconstruct eval chain toy apply data info bench; do
   succeeds 'Usage' "$command" --help
 done
+refuses 2 "'fp16' is not a value for precision" train --preset svhn --precision fp16 --data nowhere
+succeeds 'precision = "bf16"' train --preset mnist-quick --precision bf16 --dry-run
 succeeds '^damc [0-9]' info
 succeeds '^mnist-quick +posterior_chain +64 ' bench --floors --preset mnist-quick --json floors.json
 exists floors.json
@@ -116,6 +118,8 @@ apply sampler 'x zT'
 apply posterior-chain 'z x' --steps 5
 apply prior-chain 'z' --steps 5
 succeeds 'got64.npy: f64 \[2\]' apply energy "${narrow[@]}" --in "z=$golden/z.npy" --out got64.npy --dtype f64
+succeeds 'note: the CPU emulates .* bf16' apply generator "${narrow[@]}" --in "z=$golden/z.npy" --out got.npy --precision bf16
+refuses 2 'f64 with a precision' apply energy "${narrow[@]}" --in "z=$golden/z.npy" --out none.npy --dtype f64 --precision tf32
 
 head -c 150 "$golden/z.npy" >short.npy
 head -c 40 /dev/urandom >noise.npy
@@ -168,6 +172,8 @@ succeeds 'seed 1' sample --count 5 --from gaussian,damc runs/made --out again --
 cmp -s out/samples-damc.npy again/samples-damc.npy || fail "the same seed gives other samples"
 succeeds 'seed 2' sample runs/made --count 5 --out again --npy --seed 2
 cmp -s out/samples-damc.npy again/samples-damc.npy && fail "another seed gives the same samples"
+succeeds 'emulates .* tf32' sample runs/made --count 5 --out again --npy --precision tf32
+cmp -s out/samples-damc.npy again/samples-damc.npy && fail "tf32 gives the same samples as fp32"
 succeeds '8 chains of 20 steps' chain runs/made --steps 20,0 --out out
 exists out/chain-20.png out/chain-0.png out/energy-20.npy
 [ "$(stat -c %s out/energy-20.npy)" = $((128 + 21 * 8 * 4)) ] || fail "energy-20.npy has the wrong size"
@@ -189,6 +195,9 @@ succeeds 'done' train --preset mnist-quick "${tiny[@]}" --data "$root/data/mnist
 run=$(echo runs/?????-mnist-quick)
 succeeds 'mse +[0-9.]+ +over 100 test images' eval "$run" --metric mse,auprc --samples 100
 [ "$(grep -cE '"metric":"(mse|auprc)","value":0?[0-9.]+' "$run/metrics.jsonl")" = 2 ] || fail "metrics.jsonl: $(cat "$run/metrics.jsonl")"
+succeeds 'emulates .* bf16' train --resume "$run" --iterations 3 --precision bf16
+grep -q '^precision = "bf16"' "$run/config.toml" || fail "the run does not hold its new precision"
+exists "$run/model-000003.safetensors"
 succeeds 'over 3 images' reconstruct "$run" --images "$root/data/mnist" --count 3 --out out
 
 find . -name '*.tmp-*' | grep . && fail "temporary files are left"

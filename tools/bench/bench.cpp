@@ -107,7 +107,9 @@ void run(const BenchOptions& options) {
     for (const Config& config : configs) run_suite(report, suite, config, options.batch);
   }
   report.print_table();
-  write_json(options, report.to_json());
+  nlohmann::json results = report.to_json();
+  results["machine"]["precision"] = options.precision;
+  write_json(options, results);
 }
 
 }  // namespace
