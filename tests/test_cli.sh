@@ -76,7 +76,7 @@ for command in train sample reconstruct eval chain toy apply data info bench; do
   succeeds 'Usage' "$command" --help
 done
 refuses 2 "'fp16' is not a value for precision" train --preset svhn --precision fp16 --data nowhere
-succeeds 'precision = "bf16"' train --preset mnist-quick --precision bf16 --dry-run
+succeeds "^precision = 'bf16'" train --preset mnist-quick --precision bf16 --dry-run
 succeeds '^damc [0-9]' info
 succeeds '^mnist-quick +posterior_chain +64 ' bench --floors --preset mnist-quick --json floors.json
 exists floors.json
@@ -196,7 +196,7 @@ run=$(echo runs/?????-mnist-quick)
 succeeds 'mse +[0-9.]+ +over 100 test images' eval "$run" --metric mse,auprc --samples 100
 [ "$(grep -cE '"metric":"(mse|auprc)","value":0?[0-9.]+' "$run/metrics.jsonl")" = 2 ] || fail "metrics.jsonl: $(cat "$run/metrics.jsonl")"
 succeeds 'emulates .* bf16' train --resume "$run" --iterations 3 --precision bf16
-grep -q '^precision = "bf16"' "$run/config.toml" || fail "the run does not hold its new precision"
+grep -q "^precision = 'bf16'" "$run/config.toml" || fail "the run does not hold its new precision"
 exists "$run/model-000003.safetensors"
 succeeds 'over 3 images' reconstruct "$run" --images "$root/data/mnist" --count 3 --out out
 

@@ -18,7 +18,7 @@ void print_precision(const Config& config, std::int64_t batch) {
     for (const auto& column : columns) fmt::print("{:>10.1e}", column[part].*error);
     fmt::print("\n");
   };
-  fmt::print("\n{:<28}{:>10}\n", "error, " + config.preset, fmt::join(names, "      "));
+  fmt::print("\n{:<28}{:>10}{:>10}{:>10}\n", "error, " + config.preset, names[0], names[1], names[2]);
   for (std::size_t part = 0; part < columns[0].size(); ++part) {
     const std::string& what = columns[0][part].part;
     row(what, &PrecisionError::value, part);
