@@ -133,7 +133,7 @@ std::vector<Descriptor> make_operation(ConvPass pass, const ConvGeometry& s, con
       .set(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, CUDNN_TYPE_INT64, 2, d.stride.data())
       .finalize();
   Descriptor operation(a.operation, what);
-  if (dtype == Dtype::f32) {  // scaling factors are of the type that is computed in
+  if (computed(types.images) == Dtype::f32) {  // scaling factors are of the type that is computed in
     operation.set(a.alpha, CUDNN_TYPE_FLOAT, 1.0f).set(a.beta, CUDNN_TYPE_FLOAT, 0.0f);
   } else {
     operation.set(a.alpha, CUDNN_TYPE_DOUBLE, 1.0).set(a.beta, CUDNN_TYPE_DOUBLE, 0.0);
