@@ -30,21 +30,21 @@ void for_each_product(const ConvGeometry& s, F&& f) {
 
 /// The result of one pass, and the norm it would have if its products did not cancel: the scale of rounding
 /// errors.
-struct ConvPass {
+struct OraclePass {
   std::vector<double> values;
   double scale = 0.0;
 };
 
 /// The three passes for one image x, filter w and gradient g of the output.
 struct ConvOracle {
-  ConvPass out, grad_x, grad_w;
+  OraclePass out, grad_x, grad_w;
 
   ConvOracle(const ConvGeometry& s, const std::vector<double>& x, const std::vector<double>& w,
              const std::vector<double>& g)
       : out{std::vector<double>(g.size())},
         grad_x{std::vector<double>(x.size())},
         grad_w{std::vector<double>(w.size())} {
-    const auto add = [](ConvPass& pass, std::size_t i, double product) {
+    const auto add = [](OraclePass& pass, std::size_t i, double product) {
       pass.values[i] += product;
       pass.scale += product * product;
     };
@@ -53,7 +53,7 @@ struct ConvOracle {
       add(grad_x, i, g[o] * w[k]);
       add(grad_w, k, g[o] * x[i]);
     });
-    for (ConvPass* pass : {&out, &grad_x, &grad_w}) pass->scale = std::sqrt(pass->scale);
+    for (OraclePass* pass : {&out, &grad_x, &grad_w}) pass->scale = std::sqrt(pass->scale);
   }
 };
 

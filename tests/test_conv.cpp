@@ -36,7 +36,7 @@ double dot(const Values& a, const Values& b) {
 }
 
 /// |result - act(expected + bias)| in the Euclidean norm, over the scale of the pass and of the bias.
-double relative_error(const Tensor& result, const ConvPass& expected, const Tensor& bias = {},
+double relative_error(const Tensor& result, const OraclePass& expected, const Tensor& bias = {},
                       const Unary* activation = nullptr) {
   const Values values = result.to_vector<double>(), b = bias.defined() ? bias.to_vector<double>() : Values(1);
   REQUIRE(values.size() == expected.values.size());
