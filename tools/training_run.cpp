@@ -119,7 +119,7 @@ void TrainingRun::run() {
     const IterationStats stats = iterate(feed.take(done_));
     ++done_;
     if (done_ < c.iterations) feed.load(done_);  // beside the work that is queued
-    const int signal = stop_signal;  // read once: it may come at any time
+    const int signal = stop_signal;              // read once: it may come at any time
     const bool logged = every(c.log_every), saved = signal || every(c.state_every);
     if (logged || saved) check();
     status.update(
