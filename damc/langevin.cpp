@@ -5,6 +5,11 @@
 namespace damc {
 namespace {
 
+Tensor gradient_of(const Potential& potential, const Tensor& z) {
+  const Variable leaf(z, true);
+  return grad(potential(leaf), {leaf})[0];
+}
+
 /// The networks' parameters, which a chain leaves as they are.
 std::vector<Tensor> weights(std::initializer_list<const Module*> networks) {
   std::vector<Tensor> found;
@@ -16,34 +21,37 @@ std::vector<Tensor> weights(std::initializer_list<const Module*> networks) {
 
 }  // namespace
 
-Tensor langevin(const Potential& potential, const Tensor& start, const ChainOptions& options,
+Tensor langevin(const PotentialGradient& gradient, const Tensor& start, const ChainOptions& options,
                 Generator* noise) {
   const Tensor z = start.clone();
   for (int step = 0; step < options.steps; ++step) {
-    const Variable leaf(z, true);
-    const Tensor gradient = grad(potential(leaf), {leaf})[0].contiguous();
+    const Tensor g = gradient(z).contiguous();
     if (noise) {
       const RandomSlice w = noise->take(z.numel());
-      backend(z.device()).langevin_step(z, gradient, options.step_size, &w);
+      backend(z.device()).langevin_step(z, g, options.step_size, &w);
     } else {
-      backend(z.device()).langevin_step(z, gradient, options.step_size, nullptr);
+      backend(z.device()).langevin_step(z, g, options.step_size, nullptr);
     }
   }
   return z;
 }
 
+Tensor langevin(const Potential& potential, const Tensor& z, const ChainOptions& options, Generator* noise) {
+  return langevin([&](const Tensor& v) { return gradient_of(potential, v); }, z, options, noise);
+}
+
 Tensor prior_langevin(const EnergyNet& E, const Tensor& z, const ChainOptions& options, Generator* noise) {
   const HeldWeights held(weights({&E}));
-  return langevin([&](const Variable& v) { return sum(E.forward(v)); }, z, options, noise);
+  return langevin([&](const Tensor& v) { return E.grad_z(v); }, z, options, noise);
 }
 
 Tensor posterior_langevin(const GeneratorNet& G, const EnergyNet& E, const Tensor& z, const Tensor& x,
                           double sigma, const ChainOptions& options, Generator* noise) {
   const HeldWeights held(weights({&G, &E}));
   const double precision = 1.0 / (2.0 * sigma * sigma);
-  return langevin(
-      [&](const Variable& v) { return precision * sum(square(G.forward(v) - x)) + sum(E.forward(v)); }, z,
-      options, noise);
+  const auto misfit = [&](const Variable& v) { return precision * sum(square(G.forward(v) - x)); };
+  return langevin([&](const Tensor& v) { return add(gradient_of(misfit, v), E.grad_z(v)); }, z, options,
+                  noise);
 }
 
 }  // namespace damc

@@ -12,6 +12,8 @@ namespace damc {
 /// A potential without its |z|^2/2, summed over the batch to a scalar; the standard normal part belongs to
 /// every chain and is added inside the update.
 using Potential = std::function<Variable(const Variable& z)>;
+/// The gradient of such a potential, [N, nz].
+using PotentialGradient = std::function<Tensor(const Tensor& z)>;
 
 struct ChainOptions {
   int steps;
@@ -20,6 +22,8 @@ struct ChainOptions {
 
 /// The chain after `steps` steps on U(z) = potential(z) + |z|^2/2, from z (not modified). With noise null the
 /// noise term is left out. Only dU/dz is computed: no weight gradient.
+Tensor langevin(const PotentialGradient& gradient, const Tensor& z, const ChainOptions& options,
+                Generator* noise);
 Tensor langevin(const Potential& potential, const Tensor& z, const ChainOptions& options, Generator* noise);
 
 /// Prior chain: U(z) = E(z) + |z|^2/2.

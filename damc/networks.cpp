@@ -58,6 +58,21 @@ EnergyNet::EnergyNet(std::int64_t nz, std::int64_t ndf, Init& init) {
   ebm_.emplace<Linear>(ndf, 1, init);
 }
 
+Tensor EnergyNet::grad_z(const Tensor& z) const {
+  const std::vector<Variable> p = parameters();  // weight, bias of each layer
+  const Unary leaky{UnaryOp::leaky_relu, kSlope};
+  std::vector<Tensor> hidden{z};
+  for (std::size_t i = 0; i + 2 < p.size(); i += 2) {
+    hidden.push_back(linear(hidden.back(), p[i].value(), p[i + 1].value(), &leaky));
+  }
+  Tensor g = p[p.size() - 2].value().expand(hidden.back().shape());  // of E = h w^T + b for the last h
+  for (std::size_t i = hidden.size() - 1; i > 0; --i) {
+    g = matmul(unary_vjp(leaky, g, hidden[i], hidden[i]),
+               p[2 * i - 2].value());  // the value's sign is the input's
+  }
+  return g;
+}
+
 GeneratorNet::GeneratorNet(const Architecture& images, std::int64_t nz, std::int64_t ngf, Init& init,
                            Precision precision)
     : precision_(precision) {
