@@ -8,7 +8,7 @@
 #pragma once
 
 #include "tensor/backend.h"
-#include "tensor/bodies.h"
+#include "tensor/update_bodies.h"
 
 namespace damc {
 

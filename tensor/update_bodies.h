@@ -1,0 +1,159 @@
+/// Loop bodies of noise and of updates in place: Philox draws, the Langevin step, Adam, averages; see bodies.h.
+#pragma once
+
+#include "tensor/bodies.h"
+#include "tensor/philox.h"
+
+namespace damc {
+
+/// A random slice as kernels read it.
+struct RandomPointer {
+  const std::int64_t* state;
+  std::uint64_t stream, delta;
+
+  DAMC_HD Philox4u block(std::int64_t k) const {
+    return philox(static_cast<std::uint64_t>(state[0]), stream,
+                  static_cast<std::uint64_t>(state[1]) + delta + static_cast<std::uint64_t>(k));
+  }
+};
+
+/// Elements 4k .. 4k+3 of a stream of uniform or normal numbers.
+template <class T, bool kNormal>
+struct RandomBody {
+  RandomPointer random;
+  T* out;
+  std::int64_t n;
+
+  DAMC_HD void operator()(std::int64_t k) const {
+    const Philox4u bits = random.block(k);
+    const Philox4f values = kNormal ? normal4(bits) : uniform4(bits);
+    for (int j = 0; j < 4 && 4 * k + j < n; ++j) out[4 * k + j] = static_cast<T>(values.v[j]);
+  }
+};
+
+/// z <- z - s^2/2 (grad + z) + s w for elements 4k .. 4k+3
+template <class T>
+struct LangevinBody {
+  T* z;
+  const T* grad;
+  T s;
+  bool noisy;
+  RandomPointer random;
+  std::int64_t n;
+
+  DAMC_HD void operator()(std::int64_t k) const {
+    const Philox4f w = noisy ? normal4(random.block(k)) : Philox4f{};
+    for (int j = 0; j < 4 && 4 * k + j < n; ++j) {
+      const std::int64_t i = 4 * k + j;
+      z[i] = z[i] - s * s / T(2) * (grad[i] + z[i]) + s * static_cast<T>(w.v[j]);
+    }
+  }
+};
+
+/// Notes the first number that is not finite; see Backend::watch.
+template <class T>
+struct WatchBody {
+  const T* value;
+  std::int64_t code;
+  std::int64_t* state;
+  DAMC_HD void operator()(std::int64_t) const {
+    const T x = *value;
+    if (state[1] >= 0 || x - x == T(0)) return;
+    state[1] = state[0];
+    state[2] = 2 * code + (x != x);
+  }
+};
+
+DAMC_HD inline bool watch_has_fired(const std::int64_t* state) { return state && state[1] >= 0; }
+
+/// Adam / AdamW for several tensors; the constants of the step are worked out once per row, a piece of a tensor.
+template <class T>
+struct AdamBody {
+  struct Pointers {
+    T* param;
+    const T* grad;
+    T* m;
+    T* v;
+  };
+  Pointers tensors[kMostSegments];
+  const double* schedule;
+  const T* grad_norm;
+  double max_norm, beta1, beta2, eps, weight_decay;
+  const std::int64_t* watch;  ///< null: none
+
+  struct Row {
+    T* param;
+    const T* grad;
+    T* m;
+    T* v;
+    T clip, beta1, beta2, step, root, eps, keep;
+    bool stopped;
+    DAMC_HD void operator()(std::int64_t c) const {
+      if (stopped) return;
+      const T g = grad[c] * clip;
+      m[c] = beta1 * m[c] + (T(1) - beta1) * g;
+      v[c] = beta2 * v[c] + (T(1) - beta2) * g * g;
+      param[c] = param[c] * keep - step * m[c] / (std::sqrt(v[c]) * root + eps);
+    }
+  };
+  DAMC_HD Row row(int segment) const {
+    double clip = 1.0;
+    if (grad_norm) {
+      const double wanted = max_norm / (static_cast<double>(*grad_norm) + 1e-6);
+      clip = wanted < 1.0 ? wanted : 1.0;
+    }
+    const double lr = schedule[0];
+    const Pointers& tensor = tensors[segment];
+    return {tensor.param,
+            tensor.grad,
+            tensor.m,
+            tensor.v,
+            static_cast<T>(clip),
+            static_cast<T>(beta1),
+            static_cast<T>(beta2),
+            static_cast<T>(lr / (1.0 - schedule[1])),
+            static_cast<T>(1.0 / std::sqrt(1.0 - schedule[2])),
+            static_cast<T>(eps),
+            static_cast<T>(1.0 - lr * weight_decay),
+            watch_has_fired(watch)};
+  }
+};
+
+template <class T>
+struct LerpBody {
+  T* target;
+  const T* source;
+  T rate;
+  const std::int64_t* watch;  ///< null: none
+
+  struct Row {
+    T* target;
+    const T* source;
+    T rate;
+    bool stopped;
+    DAMC_HD void operator()(std::int64_t c) const {
+      if (!stopped) target[c] += rate * (source[c] - target[c]);
+    }
+  };
+  DAMC_HD Row row(std::int64_t) const { return {target, source, rate, watch_has_fired(watch)}; }
+};
+
+/// One-element bookkeeping on the device.
+struct AdamTickBody {
+  double* schedule;
+  double beta1, beta2;
+  const std::int64_t* watch;  ///< null: none
+  DAMC_HD void operator()(std::int64_t) const {
+    if (watch_has_fired(watch)) return;
+    schedule[1] *= beta1;
+    schedule[2] *= beta2;
+  }
+};
+
+struct AdvanceBody {
+  std::int64_t* state;
+  std::int64_t blocks;
+  DAMC_HD void operator()(std::int64_t) const { state[1] += blocks; }
+};
+
+}  // namespace damc
