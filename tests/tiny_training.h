@@ -48,16 +48,23 @@ inline Tensor pictures(const Config& c, std::int64_t n, Device device, std::int6
 struct Session {
   explicit Session(const Config& config) : model(config), trainer(model) {}
 
-  void iterate(std::int64_t k) {
-    const IterationStats s = trainer.iterate(k, pictures(model.config, model.config.batch, model.device, k));
-    for (const Tensor& t : {s.loss_q, s.loss_g, s.energy_plus, s.energy_minus, s.grad_norm_q, s.grad_norm_g,
-                            s.grad_norm_e, s.z_norm, s.displacement})
-      numbers.push_back(t.item());
+  void iterate(std::int64_t first, std::int64_t count = 1) {
+    for (std::int64_t k = first; k < first + count; ++k) {
+      const Tensor x = pictures(model.config, model.config.batch, model.device, k);
+      const IterationStats s = trainer.iterate(k, x);
+      for (const Tensor& t : {s.loss_q, s.loss_g, s.energy_plus, s.energy_minus, s.grad_norm_q, s.grad_norm_g,
+                              s.grad_norm_e, s.z_norm, s.displacement})
+        numbers.push_back(t.item());
+    }
   }
   StateDict state() const {
     StateDict all = model.state_dict();
     all.merge(trainer.state_dict());
     return all;
+  }
+  void load(const StateDict& state) {
+    model.load_state_dict(state);
+    trainer.load_state_dict(state);
   }
 
   Model model;
