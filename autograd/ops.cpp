@@ -126,6 +126,18 @@ Variable linear(const Variable& x, const Variable& w, const Variable& bias, cons
                  {bias, [gs](const Tensor& g) { return sum(gs(g), 0); }}});
 }
 
+// y = [sin 2 pi z B, cos 2 pi z B, z], gt = dL/d(z B): gz = g_3 + gt B^T, gB = z^T gt
+Variable fourier_features(const Variable& z, const Variable& projection) {
+  const Tensor y = fourier_features(z.value(), projection.value());
+  const std::int64_t m = z.size(1), n = projection.size(1);
+  const Shared gt([y, n](const Tensor& g) { return fourier_features_vjp(g, y, n); });
+  return record(
+      "fourier_features", y,
+      {{z, [gt, m, n, B = projection.value()](
+               const Tensor& g) { return add(g.narrow(1, 2 * n, m), matmul(gt(g), B.transpose(0, 1))); }},
+       {projection, [gt, z = z.value()](const Tensor& g) { return matmul(z.transpose(0, 1), gt(g)); }}});
+}
+
 Variable conv2d(const Variable& x, const Variable& filter, const Variable& bias, std::int64_t stride,
                 std::int64_t padding, const Unary* activation) {
   const ConvGeometry s = conv_geometry(x.shape(), filter.shape(), stride, padding);

@@ -65,6 +65,9 @@ Variable matmul(const Variable& a, const Variable& b);
 Variable linear(const Variable& x, const Variable& w, const Variable& bias,
                 const Unary* activation = nullptr);
 
+/// Learned Fourier features [sin 2 pi z B, cos 2 pi z B, z]: z [N, m], B [m, n]; [N, 2n + m].
+Variable fourier_features(const Variable& z, const Variable& projection);
+
 // Channels last, filters, biases and their gradients f32 for bf16 images: images N,H,W,C; filters Cout,kH,kW,Cin (Cin,kH,kW,Cout for the transposed convolution).
 Variable conv2d(const Variable& x, const Variable& filter, const Variable& bias, std::int64_t stride,
                 std::int64_t padding, const Unary* activation = nullptr);

@@ -20,7 +20,7 @@ struct PreparedBlock {
   std::int64_t out;
 };
 
-/// eps_hat for many times under one xemb.
+/// The network's part of eps_hat, eps_hat - z, for many times under one xemb.
 class PreparedDenoiser {
  public:
   PreparedDenoiser(const Denoiser& denoiser, const Tensor& xemb, const Tensor& times)
@@ -39,21 +39,21 @@ class PreparedDenoiser {
            {},
            w.size(0)});
     }
-    std::vector<Tensor> weights;
+    std::vector<Tensor> weights{denoiser.fourier_projection().value()};
     for (const PreparedBlock& block : blocks_) weights.insert(weights.end(), {block.joint, block.context});
     held_.emplace(std::move(weights));
   }
 
-  /// eps_hat at time number i; calls go through the times in order, so contexts are made some at
+  /// eps_hat - z at time number i; calls go through the times in order, so contexts are made some at
   /// a time.
   Tensor operator()(std::int64_t i, const Tensor& z) {
     if (i >= first_ + count_ || i < first_) prepare(i);
-    const Tensor features = fourier_features(z, denoiser_.fourier_projection().value()).value();
-    return add(z, denoiser_u_net(features, [&](int k, const Tensor& x, const Unary* activation) {
-                 const PreparedBlock& block = blocks_[static_cast<std::size_t>(k)];
-                 const Tensor now = block.gate_and_shift.narrow(0, (i - first_) * n_, n_);
-                 return gated_sum(linear(x, block.joint, block.joint_bias), now, activation);
-               }));
+    const Tensor features = fourier_features(z, denoiser_.fourier_projection().value());
+    return denoiser_u_net(features, [&](int k, const Tensor& x, const Unary* activation) {
+      const PreparedBlock& block = blocks_[static_cast<std::size_t>(k)];
+      const Tensor now = block.gate_and_shift.narrow(0, (i - first_) * n_, n_);
+      return gated_sum(linear(x, block.joint, block.joint_bias), now, activation);
+    });
   }
 
  private:
@@ -103,17 +103,19 @@ Tensor ancestral_sample(const Denoiser& denoiser, const Tensor& zT, const Tensor
   std::optional<PreparedDenoiser> free;
   if (options.guidance != 0.0 && unconditional.defined()) free.emplace(denoiser, unconditional, plan.times());
 
-  Tensor z = zT;
+  const Tensor z = zT.clone();
   for (std::size_t k = 0; k < logsnrs.size(); ++k) {
     const auto i = static_cast<std::int64_t>(k);
-    Tensor eps_hat = conditional(i, z);
-    if (free) eps_hat = sub(mul(eps_hat, 1.0 + options.guidance), mul((*free)(i, z), options.guidance));
+    Tensor net = conditional(i, z);
+    if (free) net = sub(mul(net, 1.0 + options.guidance), mul((*free)(i, z), options.guidance));
     const bool last = k + 1 == logsnrs.size();
     const ReverseStep step =
         last ? final_step(logsnrs[k]) : reverse_step(logsnrs[k], logsnrs[k + 1], options.gamma);
-    // Eq. (5), with z_hat written out: z_s = keep z_t + pull (z_scale z_t - eps_scale eps_hat) + noise w
-    z = sub(mul(z, step.keep + step.pull * step.z_scale), mul(eps_hat, step.pull * step.eps_scale));
-    if (noise && !last) z = add(z, mul(noise->normal(z.shape(), z.dtype()), step.noise));
+    // Eq. (5), with z_hat and eps_hat = z_t + net written out:
+    // z_s = keep z_t + pull (z_scale z_t - eps_scale (z_t + net)) + noise w
+    const double pulled = step.pull * step.eps_scale;
+    noisy_update(z, net, {step.keep + step.pull * step.z_scale - pulled, -pulled, step.noise},
+                 last ? nullptr : noise);
   }
   return z;
 }

@@ -23,15 +23,11 @@ std::vector<Tensor> weights(std::initializer_list<const Module*> networks) {
 
 Tensor langevin(const PotentialGradient& gradient, const Tensor& start, const ChainOptions& options,
                 Generator* noise) {
+  const double s = options.step_size;
   const Tensor z = start.clone();
   for (int step = 0; step < options.steps; ++step) {
-    const Tensor g = gradient(z).contiguous();
-    if (noise) {
-      const RandomSlice w = noise->take(z.numel());
-      backend(z.device()).langevin_step(z, g, options.step_size, &w);
-    } else {
-      backend(z.device()).langevin_step(z, g, options.step_size, nullptr);
-    }
+    // Eq. (3) with dU/dz = g + z: z <- (1 - s^2/2) z - s^2/2 g + s w
+    noisy_update(z, gradient(z), {1.0 - s * s / 2.0, -s * s / 2.0, s}, noise);
   }
   return z;
 }

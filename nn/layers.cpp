@@ -1,7 +1,6 @@
 #include "nn/layers.h"
 
 #include <cmath>
-#include <numbers>
 
 #include "tensor/error.h"
 
@@ -107,11 +106,6 @@ Tensor sinusoidal_embedding(const Tensor& t, const Tensor& frequencies) {
          t.shape().str(), frequencies.shape().str());
   const Tensor angles = mul(t.reshape({-1, 1}), frequencies.to(t.dtype()));
   return cat(std::vector<Tensor>{sin(angles), cos(angles)}, 1);
-}
-
-Variable fourier_features(const Variable& z, const Variable& projection) {
-  const Variable angles = mul(matmul(z, projection), 2.0 * std::numbers::pi);
-  return cat(std::vector<Variable>{sin(angles), cos(angles), z}, 1);
 }
 
 }  // namespace damc

@@ -111,7 +111,4 @@ Tensor sinusoidal_frequencies(std::int64_t size, Device device = {});
 /// [sin half, cos half] of positions t [N] times frequencies [size/2]: out [N, size].
 Tensor sinusoidal_embedding(const Tensor& t, const Tensor& frequencies);
 
-/// Learned Fourier features: [sin(2 pi z B), cos(2 pi z B), z], z [N, nz], B [nz, nz/2]; out [N, 2 nz].
-Variable fourier_features(const Variable& z, const Variable& projection);
-
 }  // namespace damc

@@ -57,6 +57,11 @@ struct AdamStep {
   const Tensor* watch = nullptr;  ///< see Backend::watch; null: always updates
 };
 
+/// What becomes of the operands of Backend::noisy_update.
+struct UpdateScales {
+  double z, g, w;
+};
+
 /// One step's private memory and, once recorded, its kernels; tensor/record.h is the way to use it.
 ///
 /// While work runs here or is recorded, memory comes from the recording's own blocks. They go to nobody else as
@@ -125,9 +130,14 @@ class Backend {
                                     const Tensor& w, const Tensor& sum_g, const Tensor& sum_gx,
                                     const Tensor& out) = 0;
 
-  // Shared, a block of the denoiser (damc/denoiser.h); inference only.
-  /// out = act(y_1 sigmoid(c_1) + y_2 + c_2): y and c are [N, 2n], contiguous, their halves 1 and 2 are columns
-  /// [0, n) and [n, 2n); c may be [1, 2n]. out is [N, n].
+  // Shared, the denoiser's input and one of its blocks (damc/denoiser.h); all contiguous.
+  /// out = [sin 2 pi t, cos 2 pi t, z], t [N, n], z [N, m], out [N, 2n + m]
+  virtual void fourier_features(const Tensor& t, const Tensor& z, const Tensor& out) = 0;
+  /// out = 2 pi (g_1 y_2 - g_2 y_1) = dL/dt from y and g = dL/dy, whose columns 1 are [0, n), 2 are [n, 2n);
+  /// y, g [N, 2n + m], out [N, n]
+  virtual void fourier_features_vjp(const Tensor& g, const Tensor& y, const Tensor& out) = 0;
+  /// out = act(y_1 sigmoid(c_1) + y_2 + c_2): y and c are [N, 2n], their halves 1 and 2 are columns [0, n) and
+  /// [n, 2n); c may be [1, 2n]. out is [N, n]. Inference only.
   virtual void gated_sum(const Tensor& y, const Tensor& c, const Unary* activation, const Tensor& out) = 0;
 
   // By device: OpenBLAS; cuBLAS. out = act(a b + bias): a [.., M, K], b [.., K, N], out [.., M, N]
@@ -153,8 +163,10 @@ class Backend {
   virtual void advance(const Tensor& state, std::uint64_t blocks) = 0;
 
   // Shared, updates in place.
-  /// z <- z - s^2/2 (grad + z) + s w, w ~ N(0, I) or 0 when noise is null; Eq. (3), see damc/langevin.h.
-  virtual void langevin_step(const Tensor& z, const Tensor& grad, double s, const RandomSlice* noise) = 0;
+  /// z <- scales.z z + scales.g g + scales.w w, w ~ N(0, I) or 0 when noise is null: a Langevin step, Eq. (3), and one
+  /// of the ancestral sampler, Eq. (5). All contiguous.
+  virtual void noisy_update(const Tensor& z, const Tensor& g, const UpdateScales& scales,
+                            const RandomSlice* noise) = 0;
   /// All tensors are of one type.
   virtual void adam(std::span<const AdamTensors> tensors, const AdamStep& step) = 0;
   /// schedule[1] *= beta1, schedule[2] *= beta2

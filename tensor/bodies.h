@@ -5,6 +5,8 @@
 /// are the outputs o of a reduction body, whose sums are then added up. The executors (tensor/cpu/executor.h) own the loops.
 #pragma once
 
+#include <numbers>
+
 #include "tensor/backend.h"
 #include "tensor/host_device.h"
 #include "tensor/segments.h"
@@ -237,6 +239,53 @@ struct InstanceNormBody {
     const std::int64_t n = r / pixels * channels, j = r * channels;
     return {x + j, mean + n, rstd + n, w, b, out + j, activation};
   }
+};
+
+/// out = [sin 2 pi t, cos 2 pi t, z], rows of n, n and m; element c < n of a row gives a sine and a cosine, the others
+/// copy z.
+template <class T>
+struct FourierBody {
+  const T* t;
+  const T* z;
+  T* out;
+  std::int64_t n, m;
+
+  struct Row {
+    const T* t;
+    const T* z;
+    T* out;
+    std::int64_t n;
+    DAMC_HD void operator()(std::int64_t c) const {
+      if (c < n) {
+        const SinCos<T> value = sincos_turns(t[c]);
+        out[c] = value.sin;
+        out[n + c] = value.cos;
+      } else {
+        out[n + c] = z[c - n];
+      }
+    }
+  };
+  DAMC_HD Row row(std::int64_t r) const { return {t + n * r, z + m * r, out + (2 * n + m) * r, n}; }
+};
+
+/// out = 2 pi (g_1 y_2 - g_2 y_1), rows of n; those of y and g have `wide` elements.
+template <class T>
+struct FourierVjpBody {
+  const T* g;
+  const T* y;
+  T* out;
+  std::int64_t n, wide;
+
+  struct Row {
+    const T* g;
+    const T* y;
+    T* out;
+    std::int64_t n;
+    DAMC_HD void operator()(std::int64_t c) const {
+      out[c] = T(2.0 * std::numbers::pi) * (g[c] * y[n + c] - g[n + c] * y[c]);
+    }
+  };
+  DAMC_HD Row row(std::int64_t r) const { return {g + wide * r, y + wide * r, out + n * r, n}; }
 };
 
 /// out = act(y_1 sigmoid(c_1) + y_2 + c_2), halves of rows of 2n; a row of c is `c_row` beyond the last.

@@ -201,6 +201,23 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, const Unary*
   return out;
 }
 
+Tensor fourier_features(const Tensor& z, const Tensor& projection) {
+  const Tensor t = matmul(z, projection);
+  ENSURE(z.ndim() == 2, "fourier_features: z is {}", z.shape().str());
+  const Tensor out = like(z, {z.size(0), 2 * t.size(1) + z.size(1)});
+  backend(z.device()).fourier_features(t, z.contiguous(), out);
+  return out;
+}
+
+Tensor fourier_features_vjp(const Tensor& g, const Tensor& y, std::int64_t n) {
+  check_wide_pair("fourier_features_vjp", g, y);
+  ENSURE(g.ndim() == 2 && g.shape() == y.shape() && n >= 0 && 2 * n <= g.size(1),
+         "fourier_features_vjp: g is {}, y is {}, n is {}", g.shape().str(), y.shape().str(), n);
+  const Tensor out = like(g, {g.size(0), n});
+  backend(g.device()).fourier_features_vjp(g.contiguous(), y.contiguous(), out);
+  return out;
+}
+
 Tensor gated_sum(const Tensor& y, const Tensor& c, const Unary* activation) {
   check_pair("gated_sum", y, c);
   ENSURE(y.ndim() == 2 && c.ndim() == 2 && y.size(1) % 2 == 0 && c.size(1) == y.size(1) &&

@@ -69,6 +69,11 @@ Tensor matmul(const Tensor& a, const Tensor& b);
 /// act(x w^T + bias): x [N, in], w [out, in], bias [out].
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, const Unary* activation = nullptr);
 
+/// Learned Fourier features [sin 2 pi z B, cos 2 pi z B, z]: z [N, m], B [m, n]; [N, 2n + m].
+Tensor fourier_features(const Tensor& z, const Tensor& projection);
+/// The gradient with respect to z B [N, n], from g = dL/dy and the features y.
+Tensor fourier_features_vjp(const Tensor& g, const Tensor& y, std::int64_t n);
+
 /// act(y_1 sigmoid(c_1) + y_2 + c_2) of the halves of the columns: y [N, 2n], c [N, 2n] or [1, 2n]; [N, n].
 Tensor gated_sum(const Tensor& y, const Tensor& c, const Unary* activation = nullptr);
 

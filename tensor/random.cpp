@@ -1,5 +1,6 @@
 #include "tensor/random.h"
 
+#include "tensor/error.h"
 #include "tensor/record.h"
 
 namespace damc {
@@ -42,6 +43,18 @@ void Generator::set_position(std::uint64_t blocks) {
   state_.copy_from(Tensor::from(
       std::vector<std::int64_t>{static_cast<std::int64_t>(seed_), static_cast<std::int64_t>(blocks)}, {2}));
   delta_ = 0;
+}
+
+void noisy_update(const Tensor& z, const Tensor& g, const UpdateScales& scales, Generator* noise) {
+  ENSURE(z.shape() == g.shape() && z.dtype() == g.dtype() && z.device() == g.device() && z.is_contiguous(),
+         "noisy_update: z is {} {}, g is {} {}", name(z.dtype()), z.shape().str(), name(g.dtype()),
+         g.shape().str());
+  if (noise) {
+    const RandomSlice slice = noise->take(z.numel());
+    backend(z.device()).noisy_update(z, g.contiguous(), scales, &slice);
+  } else {
+    backend(z.device()).noisy_update(z, g.contiguous(), scales, nullptr);
+  }
 }
 
 }  // namespace damc

@@ -34,4 +34,8 @@ class Generator {
   Tensor state_;             // i64 {seed, position}, on the device
 };
 
+/// z <- scales.z z + scales.g g + scales.w w in one pass, w ~ N(0, I) drawn from `noise`, 0 where that is null. z is
+/// contiguous; z and g share shape, type and device.
+void noisy_update(const Tensor& z, const Tensor& g, const UpdateScales& scales, Generator* noise);
+
 }  // namespace damc

@@ -158,6 +158,20 @@ class SharedKernels : public Backend {
     });
   }
 
+  void fourier_features(const Tensor& t, const Tensor& z, const Tensor& out) override {
+    dispatch_float(t.dtype(), [&]<class T>(T) {
+      exec_.for_rows(t.size(0), t.size(1) + z.size(1),
+                     FourierBody<T>{t.data<T>(), z.data<T>(), out.data<T>(), t.size(1), z.size(1)});
+    });
+  }
+
+  void fourier_features_vjp(const Tensor& g, const Tensor& y, const Tensor& out) override {
+    dispatch_float(g.dtype(), [&]<class T>(T) {
+      exec_.for_rows(out.size(0), out.size(1),
+                     FourierVjpBody<T>{g.data<T>(), y.data<T>(), out.data<T>(), out.size(1), g.size(1)});
+    });
+  }
+
   void gated_sum(const Tensor& y, const Tensor& c, const Unary* activation, const Tensor& out) override {
     dispatch_float(y.dtype(), [&]<class T>(T) {
       dispatch_activation<T>(activation, [&](auto f) {
@@ -175,11 +189,13 @@ class SharedKernels : public Backend {
     exec_.for_each(1, AdvanceBody{state.data<std::int64_t>(), static_cast<std::int64_t>(blocks)});
   }
 
-  void langevin_step(const Tensor& z, const Tensor& grad, double s, const RandomSlice* noise) override {
+  void noisy_update(const Tensor& z, const Tensor& g, const UpdateScales& scales,
+                    const RandomSlice* noise) override {
     dispatch_float(z.dtype(), [&]<class T>(T) {
-      const RandomPointer random = noise ? pointer(*noise) : RandomPointer{};
-      exec_.for_each((z.numel() + 3) / 4, LangevinBody<T>{z.data<T>(), grad.data<T>(), static_cast<T>(s),
-                                                          noise != nullptr, random, z.numel()});
+      exec_.for_each((z.numel() + 3) / 4,
+                     NoisyUpdateBody<T>{z.data<T>(), g.data<T>(), static_cast<T>(scales.z),
+                                        static_cast<T>(scales.g), static_cast<T>(scales.w), noise != nullptr,
+                                        noise ? pointer(*noise) : RandomPointer{}, z.numel()});
     });
   }
 

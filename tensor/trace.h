@@ -73,6 +73,12 @@ class ObservedBackend : public Backend {
     around_("instance_norm_grad_x", out,
             [&] { inner_.instance_norm_grad_x(g, x, mean, rstd, w, sum_g, sum_gx, out); });
   }
+  void fourier_features(const Tensor& t, const Tensor& z, const Tensor& out) override {
+    around_("fourier_features", out, [&] { inner_.fourier_features(t, z, out); });
+  }
+  void fourier_features_vjp(const Tensor& g, const Tensor& y, const Tensor& out) override {
+    around_("fourier_features_vjp", out, [&] { inner_.fourier_features_vjp(g, y, out); });
+  }
   void gated_sum(const Tensor& y, const Tensor& c, const Unary* activation, const Tensor& out) override {
     around_("gated_sum", out, [&] { inner_.gated_sum(y, c, activation, out); });
   }
@@ -101,8 +107,9 @@ class ObservedBackend : public Backend {
   void advance(const Tensor& state, std::uint64_t blocks) override {
     around_("advance", state, [&] { inner_.advance(state, blocks); });
   }
-  void langevin_step(const Tensor& z, const Tensor& grad, double s, const RandomSlice* noise) override {
-    around_("langevin_step", z, [&] { inner_.langevin_step(z, grad, s, noise); });
+  void noisy_update(const Tensor& z, const Tensor& g, const UpdateScales& scales,
+                    const RandomSlice* noise) override {
+    around_("noisy_update", z, [&] { inner_.noisy_update(z, g, scales, noise); });
   }
   void adam(std::span<const AdamTensors> tensors, const AdamStep& step) override {
     around_("adam", tensors.front().param, [&] { inner_.adam(tensors, step); });

@@ -1,4 +1,4 @@
-/// Loop bodies of noise and of updates in place: Philox draws, the Langevin step, Adam, averages; see bodies.h.
+/// Loop bodies of noise and of updates in place: Philox draws, steps of chains, Adam, averages; see bodies.h.
 #pragma once
 
 #include "tensor/bodies.h"
@@ -31,12 +31,12 @@ struct RandomBody {
   }
 };
 
-/// z <- z - s^2/2 (grad + z) + s w for elements 4k .. 4k+3
+/// z <- z_scale z + g_scale g + w_scale w for elements 4k .. 4k+3
 template <class T>
-struct LangevinBody {
+struct NoisyUpdateBody {
   T* z;
-  const T* grad;
-  T s;
+  const T* g;
+  T z_scale, g_scale, w_scale;
   bool noisy;
   RandomPointer random;
   std::int64_t n;
@@ -45,7 +45,7 @@ struct LangevinBody {
     const Philox4f w = noisy ? normal4(random.block(k)) : Philox4f{};
     for (int j = 0; j < 4 && 4 * k + j < n; ++j) {
       const std::int64_t i = 4 * k + j;
-      z[i] = z[i] - s * s / T(2) * (grad[i] + z[i]) + s * static_cast<T>(w.v[j]);
+      z[i] = z_scale * z[i] + g_scale * g[i] + w_scale * static_cast<T>(w.v[j]);
     }
   }
 };

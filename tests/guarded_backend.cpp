@@ -170,6 +170,12 @@ void GuardedBackend::instance_norm_grad_x(const Tensor& g, const Tensor& x, cons
   run("instance_norm_grad_x", {&g, &x, &mean, &rstd, &w, &sum_g, &sum_gx, &out},
       [&] { cpu_.instance_norm_grad_x(g, x, mean, rstd, w, sum_g, sum_gx, out); });
 }
+void GuardedBackend::fourier_features(const Tensor& t, const Tensor& z, const Tensor& out) {
+  run("fourier_features", {&t, &z, &out}, [&] { cpu_.fourier_features(t, z, out); });
+}
+void GuardedBackend::fourier_features_vjp(const Tensor& g, const Tensor& y, const Tensor& out) {
+  run("fourier_features_vjp", {&g, &y, &out}, [&] { cpu_.fourier_features_vjp(g, y, out); });
+}
 void GuardedBackend::gated_sum(const Tensor& y, const Tensor& c, const Unary* activation, const Tensor& out) {
   run("gated_sum", {&y, &c, &out}, [&] { cpu_.gated_sum(y, c, activation, out); });
 }
@@ -198,9 +204,10 @@ void GuardedBackend::uniform(const RandomSlice& slice, const Tensor& out) {
 void GuardedBackend::advance(const Tensor& state, std::uint64_t blocks) {
   run("advance", {&state}, [&] { cpu_.advance(state, blocks); });
 }
-void GuardedBackend::langevin_step(const Tensor& z, const Tensor& grad, double s, const RandomSlice* noise) {
-  run("langevin_step", {&z, &grad, noise ? noise->state : nullptr},
-      [&] { cpu_.langevin_step(z, grad, s, noise); });
+void GuardedBackend::noisy_update(const Tensor& z, const Tensor& g, const UpdateScales& scales,
+                                  const RandomSlice* noise) {
+  run("noisy_update", {&z, &g, noise ? noise->state : nullptr},
+      [&] { cpu_.noisy_update(z, g, scales, noise); });
 }
 void GuardedBackend::adam(std::span<const AdamTensors> tensors, const AdamStep& step) {
   std::vector<const Tensor*> operands{step.schedule, step.grad_norm, step.watch};

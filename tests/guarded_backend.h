@@ -49,6 +49,8 @@ class GuardedBackend final : public Backend {
   void instance_norm_grad_x(const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd,
                             const Tensor& w, const Tensor& sum_g, const Tensor& sum_gx,
                             const Tensor& out) override;
+  void fourier_features(const Tensor& t, const Tensor& z, const Tensor& out) override;
+  void fourier_features_vjp(const Tensor& g, const Tensor& y, const Tensor& out) override;
   void gated_sum(const Tensor& y, const Tensor& c, const Unary* activation, const Tensor& out) override;
   void gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) override;
   void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Epilogue& epilogue,
@@ -59,7 +61,8 @@ class GuardedBackend final : public Backend {
   void normal(const RandomSlice& slice, const Tensor& out) override;
   void uniform(const RandomSlice& slice, const Tensor& out) override;
   void advance(const Tensor& state, std::uint64_t blocks) override;
-  void langevin_step(const Tensor& z, const Tensor& grad, double s, const RandomSlice* noise) override;
+  void noisy_update(const Tensor& z, const Tensor& g, const UpdateScales& scales,
+                    const RandomSlice* noise) override;
   void adam(std::span<const AdamTensors> tensors, const AdamStep& step) override;
   void adam_tick(const Tensor& schedule, double beta1, double beta2, const Tensor* watch) override;
   void watch(const Tensor& value, std::int64_t code, const Tensor& state) override;

@@ -285,6 +285,14 @@ void RehearsalBackend::instance_norm(const Tensor& x, const Tensor& mean, const 
     on.instance_norm(t[0], t[1], t[2], t[3], t[4], act.get(), t[5]);
   });
 }
+void RehearsalBackend::fourier_features(const Tensor& t, const Tensor& z, const Tensor& out) {
+  issue("fourier_features", {t, z, out}, {},
+        [](Backend& on, const Operands& o) { on.fourier_features(o[0], o[1], o[2]); });
+}
+void RehearsalBackend::fourier_features_vjp(const Tensor& g, const Tensor& y, const Tensor& out) {
+  issue("fourier_features_vjp", {g, y, out}, {},
+        [](Backend& on, const Operands& t) { on.fourier_features_vjp(t[0], t[1], t[2]); });
+}
 void RehearsalBackend::gated_sum(const Tensor& y, const Tensor& c, const Unary* activation,
                                  const Tensor& out) {
   const Activation act(activation);
@@ -352,19 +360,19 @@ void RehearsalBackend::advance(const Tensor& state, std::uint64_t blocks) {
   issue("advance", {state}, {static_cast<double>(blocks)},
         [=](Backend& on, const Operands& t) { on.advance(t[0], blocks); });
 }
-void RehearsalBackend::langevin_step(const Tensor& z, const Tensor& grad, double s,
-                                     const RandomSlice* noise) {
+void RehearsalBackend::noisy_update(const Tensor& z, const Tensor& g, const UpdateScales& scales,
+                                    const RandomSlice* noise) {
+  std::vector<double> numbers{scales.z, scales.g, scales.w};
   if (!noise) {
-    issue("langevin_step", {z, grad}, {s},
-          [=](Backend& on, const Operands& t) { on.langevin_step(t[0], t[1], s, nullptr); });
+    issue("noisy_update", {z, g}, numbers,
+          [=](Backend& on, const Operands& t) { on.noisy_update(t[0], t[1], scales, nullptr); });
     return;
   }
-  std::vector<double> numbers = numbers_of(*noise);
-  numbers.push_back(s);
-  issue("langevin_step", {z, grad, *noise->state}, numbers,
-        [s, stream = noise->stream, delta = noise->delta](Backend& on, const Operands& t) {
+  for (const double number : numbers_of(*noise)) numbers.push_back(number);
+  issue("noisy_update", {z, g, *noise->state}, numbers,
+        [scales, stream = noise->stream, delta = noise->delta](Backend& on, const Operands& t) {
           const RandomSlice slice{&t[2], stream, delta};
-          on.langevin_step(t[0], t[1], s, &slice);
+          on.noisy_update(t[0], t[1], scales, &slice);
         });
 }
 void RehearsalBackend::adam(std::span<const AdamTensors> tensors, const AdamStep& step) {

@@ -218,7 +218,7 @@ TEST_CASE("a step computes dU/dz and no gradient of a weight") {
   CHECK(log.count("conv2d_grad_x") == steps * layers);  // a transposed convolution is that
   CHECK(log.count("conv2d") == steps * layers);         // and its input's gradient a convolution
   CHECK(log.count("gemm") == steps * 2 * 2);            // E's hidden layers, forward and back
-  CHECK(log.count("langevin_step") == steps);
+  CHECK(log.count("noisy_update") == steps);
   for (const Module* net : std::vector<const Module*>{&nets.G, &nets.E}) {
     for (const Variable& parameter : net->parameters()) {
       for (const KernelLog::Call& call : log.calls) CHECK(call.out != parameter.shape());

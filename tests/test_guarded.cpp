@@ -70,7 +70,7 @@ TEST_CASE("the guard works: kernels refuse operands on the host, copies those on
   CHECK_THROWS_AS(on.fill(0.0, here), Error);
   CHECK_THROWS_AS(on.binary(BinaryOp::add, there, here, there), Error);
   CHECK_THROWS_AS(on.normal(slice, there), Error);
-  CHECK_THROWS_AS(on.langevin_step(there, there, 0.1, &slice), Error);
+  CHECK_THROWS_AS(on.noisy_update(there, there, {1.0, 1.0, 1.0}, &slice), Error);
   CHECK_THROWS_AS(on.copy_bytes(here.raw(), here.raw(), 8, CopyKind::host_to_device), Error);
   CHECK_THROWS_AS(on.copy_bytes(there.raw(), here.raw(), 8, CopyKind::device_to_host), Error);
   CHECK_THROWS_AS(on.copy_bytes(there.raw(), there.raw(), 8, CopyKind::host_to_device), Error);

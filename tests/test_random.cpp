@@ -176,24 +176,25 @@ TEST_CASE("moments and distributions of a million numbers") {
   CHECK(std::fabs(correlation(x.begin(), seed.begin(), x.size())) < 4.0 / root);
 }
 
-TEST_CASE("a Langevin step is z - s^2/2 (grad + z) + s w") {
+TEST_CASE("a noisy update is a sum of three terms") {
+  const UpdateScales scales{0.9, -0.3, 0.2};
   for (const Dtype dtype : float_types) {
-    const double tolerance = dtype == Dtype::f32 ? 2e-7 : 1e-15, s = 0.1;
+    const double tolerance = dtype == Dtype::f32 ? 2e-7 : 1e-15;
     for (const Shape& shape : {Shape{7}, Shape{100, 33}}) {
       Generator generator(17);
-      const Tensor start = generator.normal(shape, dtype), grad = generator.normal(shape, dtype);
+      const Tensor start = generator.normal(shape, dtype), g = generator.normal(shape, dtype);
       const std::uint64_t position = generator.position();
       const Tensor w = generator.normal(shape, dtype);
-      const Tensor quiet = sub(start, mul(add(grad, start), s * s / 2.0)), noisy = add(quiet, mul(w, s));
+      const Tensor quiet = add(mul(start, scales.z), mul(g, scales.g)), noisy = add(quiet, mul(w, scales.w));
 
       Tensor z = start.clone();
-      backend({}).langevin_step(z, grad, s, nullptr);
+      backend({}).noisy_update(z, g, scales, nullptr);
       CHECK(difference(z, quiet.to_vector<double>()) <= tolerance);
 
       generator.set_position(position);
       z = start.clone();
       const RandomSlice slice = generator.take(z.numel());
-      backend({}).langevin_step(z, grad, s, &slice);
+      backend({}).noisy_update(z, g, scales, &slice);
       CHECK(difference(z, noisy.to_vector<double>()) <= tolerance);
     }
   }

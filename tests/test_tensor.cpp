@@ -9,6 +9,7 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <numbers>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -277,6 +278,29 @@ TEST_CASE("f32 exp and tanh are exact to 2 units in the last place, and keep NaN
   for (const UnaryOp op : {UnaryOp::exp, UnaryOp::tanh, UnaryOp::sigmoid, UnaryOp::softplus, UnaryOp::silu}) {
     for (const float payload : {std::nanf(""), std::nanf("1"), -std::nanf("511")})
       CHECK(std::isnan(unary({op}, Tensor::from<float>({payload}, {})).item()));
+  }
+}
+
+TEST_CASE("f32 sine and cosine of turns are exact to 2^-23, and NaN where there is no angle") {
+  const std::int64_t n = 200'001;
+  Values grid(static_cast<std::size_t>(n));
+  for (std::size_t i = 0; i < grid.size(); ++i) grid[i] = -1000.0 + 2000.0 * static_cast<double>(i) / n;
+  grid.insert(grid.end(), {0.0, 0.125, 0.25, 0.375, 0.5, 0.75, -0.625, 1e-30, 3e6, 1e9, -1e30});
+  const Tensor t = Tensor::from(grid, {static_cast<std::int64_t>(grid.size()), 1}).to(Dtype::f32);
+  const Values turns = t.to_vector<double>(),
+               y = fourier_features(t, Tensor::full({1, 1}, 1.0)).to_vector<double>();
+  double worst = 0.0;
+  for (std::size_t i = 0; i < turns.size(); ++i) {
+    const double angle = 2.0 * std::numbers::pi * (turns[i] - std::rint(turns[i]));
+    worst = std::fmax(worst, std::fabs(y[3 * i] - std::sin(angle)));
+    worst = std::fmax(worst, std::fabs(y[3 * i + 1] - std::cos(angle)));
+  }
+  CHECK(worst < 0x1p-23);
+  for (const float none : {std::nanf(""), HUGE_VALF}) {
+    const Values features =
+        fourier_features(Tensor::full({1, 1}, none), Tensor::full({1, 1}, 1.0)).to_vector<double>();
+    CHECK(std::isnan(features[0]));
+    CHECK(std::isnan(features[1]));
   }
 }
 

@@ -280,7 +280,7 @@ TEST_CASE("an iteration updates the sampler q_updates times, the others once") {
   session.iterate(0);
   CHECK(log.count("adam_tick") == 5 + 1 + 1);
   CHECK(log.count("adam") == 5 + 1 + 1);  // one call for all parameters of a network
-  CHECK(log.count("langevin_step") == c.posterior_steps + c.prior_steps);
+  CHECK(log.count("noisy_update") == c.diffusion_steps + c.posterior_steps + c.prior_steps);
 }
 
 TEST_CASE("the mask is drawn once per iteration and leaves images out with p_uncond") {
@@ -333,7 +333,7 @@ TEST_CASE("prior chains also start from noise, or not") {
     const Shape both{2 * c.batch, c.nz};
     const auto long_steps = std::count_if(
         log.calls.begin(), log.calls.end(),
-        [&](const KernelLog::Call& call) { return call.kernel == "langevin_step" && call.out == both; });
+        [&](const KernelLog::Call& call) { return call.kernel == "noisy_update" && call.out == both; });
     CHECK(long_steps == (noise_starts ? c.prior_steps : 0));
   }
 }

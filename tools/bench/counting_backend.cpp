@@ -75,6 +75,12 @@ void CountingBackend::instance_norm_grad_x(const Tensor& g, const Tensor& x, con
   count({&g, &x, &mean, &rstd, &w, &sum_g, &sum_gx}, {&out});
 }
 
+void CountingBackend::fourier_features(const Tensor& t, const Tensor& z, const Tensor& out) {
+  count({&t, &z}, {&out});
+}
+void CountingBackend::fourier_features_vjp(const Tensor& g, const Tensor& y, const Tensor& out) {
+  count({&g, &y}, {&out});
+}
 void CountingBackend::gated_sum(const Tensor& y, const Tensor& c, const Unary*, const Tensor& out) {
   count({&y, &c}, {&out});
 }
@@ -97,8 +103,9 @@ void CountingBackend::conv2d_grad_w(const ConvGeometry& s, const Tensor& g, cons
 void CountingBackend::normal(const RandomSlice& slice, const Tensor& out) { count({slice.state}, {&out}); }
 void CountingBackend::uniform(const RandomSlice& slice, const Tensor& out) { count({slice.state}, {&out}); }
 void CountingBackend::advance(const Tensor& state, std::uint64_t) { count({&state}, {&state}); }
-void CountingBackend::langevin_step(const Tensor& z, const Tensor& grad, double, const RandomSlice* noise) {
-  count({&z, &grad, noise ? noise->state : nullptr}, {&z});
+void CountingBackend::noisy_update(const Tensor& z, const Tensor& g, const UpdateScales&,
+                                   const RandomSlice* noise) {
+  count({&z, &g, noise ? noise->state : nullptr}, {&z});
 }
 void CountingBackend::adam(std::span<const AdamTensors> tensors, const AdamStep& step) {
   Operands reads{step.schedule, step.grad_norm, step.watch}, writes;

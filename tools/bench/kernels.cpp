@@ -119,9 +119,9 @@ void bench_common_kernels(BenchReport& report) {
   measure("adam", "step", 7, [&] {
     on.adam({&updated, 1}, {&schedule, nullptr, 0.0, 0.5, 0.999, 1e-8, 1e-4});
   });
-  measure("langevin", "step", 3, [&] {
+  measure("noisy_update", "step", 3, [&] {
     const RandomSlice noise = random.take(kElements);
-    on.langevin_step(out, x, 1e-3, &noise);
+    on.noisy_update(out, x, {0.999, -1e-3, 1e-3}, &noise);
   });
 }
 
