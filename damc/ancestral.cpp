@@ -10,20 +10,22 @@
 namespace damc {
 namespace {
 
-/// One block, prepared: W and W_s stacked, b (b_s is part of the shift); W_g and W_b stacked, b_g and b_s; W_c
-/// cut into its time and image columns.
+/// One block, prepared: W and W_s stacked; W_g and W_b stacked, b_g and b_s (which is part of the shift); W_c cut into
+/// its time and image columns.
 struct PreparedBlock {
-  Tensor joint, joint_bias;
+  Tensor joint, bias;
   Tensor context, context_bias;
   Tensor per_image;       // W_cx SiLU(xemb) + b_c, [N, out]; N is 1 when all z share one embedding
   Tensor gate_and_shift;  // of the steps in hand, [steps N, 2 out]; the gate before its sigmoid
-  std::int64_t out;
+  Tensor joined;          // the input, of the last three blocks: two earlier outputs side by side
+  Tensor out;             // the output, or the columns of a later block's `joined` where it goes
 };
 
 /// The network's part of eps_hat, eps_hat - z, for many times under one xemb.
 class PreparedDenoiser {
  public:
-  PreparedDenoiser(const Denoiser& denoiser, const Tensor& xemb, const Tensor& times)
+  /// For z [rows, nz].
+  PreparedDenoiser(const Denoiser& denoiser, std::int64_t rows, const Tensor& xemb, const Tensor& times)
       : denoiser_(denoiser), times_(times), n_(xemb.size(0)), nemb_(xemb.size(1)) {
     const Tensor image = silu(xemb);
     for (const auto& block : denoiser.blocks()) {
@@ -32,32 +34,52 @@ class PreparedDenoiser {
       const Tensor& w_c = block->layer_ctx.weight.value();
       blocks_.push_back(
           {cat(std::vector<Tensor>{w, block->skip.weight.value()}, 0),
-           cat(std::vector<Tensor>{b, Tensor::zeros(b.shape(), b.dtype(), b.device())}, 0),
+           b,
            cat(std::vector<Tensor>{block->hyper_gate.weight.value(), block->hyper_bias.weight.value()}, 0),
            cat(std::vector<Tensor>{block->hyper_gate.bias.value(), block->skip.bias.value()}, 0),
            linear(image, w_c.narrow(1, kTimeEmbedding, nemb_), block->layer_ctx.bias.value()),
            {},
-           w.size(0)});
+           {},
+           {}});
     }
+    lay_out(rows);
     std::vector<Tensor> weights{denoiser.fourier_projection().value()};
     for (const PreparedBlock& block : blocks_) weights.insert(weights.end(), {block.joint, block.context});
     held_.emplace(std::move(weights));
   }
 
-  /// eps_hat - z at time number i; calls go through the times in order, so contexts are made some at
-  /// a time.
-  Tensor operator()(std::int64_t i, const Tensor& z) {
+  /// eps_hat - z at time number i, in memory of its own until the next call; calls go through the times in order, so
+  /// contexts are made some at a time.
+  const Tensor& operator()(std::int64_t i, const Tensor& z) {
     if (i >= first_ + count_ || i < first_) prepare(i);
-    const Tensor features = fourier_features(z, denoiser_.fourier_projection().value());
-    return denoiser_u_net(features, [&](int k, const Tensor& x, const Unary* activation) {
-      const PreparedBlock& block = blocks_[static_cast<std::size_t>(k)];
+    Tensor x = fourier_features(z, denoiser_.fourier_projection().value());
+    for (const PreparedBlock& block : blocks_) {
+      if (block.joined.defined()) x = block.joined;
       const Tensor now = block.gate_and_shift.narrow(0, (i - first_) * n_, n_);
-      return gated_sum(linear(x, block.joint, block.joint_bias), now, activation);
-    });
+      gated_linear_out(block.out, x, block.joint, block.bias, now,
+                       &block != &blocks_.back() ? &kDenoiserActivation : nullptr);
+      x = block.out;
+    }
+    return blocks_.back().out;
   }
 
  private:
-  static constexpr std::int64_t kRows = 4096;  // of one context product: large enough to run at full speed
+  static constexpr std::int64_t kRows = 2048;  // of one context product: large enough to run at full speed
+
+  /// Memory for what passes between the blocks: the first three outputs are stored on the right of what the last three
+  /// blocks take, last stored first, and the running value arrives on their left.
+  void lay_out(std::int64_t rows) {
+    const auto columns = [&](std::int64_t count) {
+      return Tensor::empty({rows, count}, times_.dtype(), times_.device());
+    };
+    for (std::size_t k = 0; k < 6; ++k) {
+      const std::int64_t width = blocks_[k].bias.size(0);
+      PreparedBlock& reader = blocks_[k < 3 ? 6 - k : k + 1];
+      if (k < 3) reader.joined = columns(2 * width);
+      blocks_[k].out = reader.joined.narrow(1, k < 3 ? width : 0, width);
+    }
+    blocks_[6].out = columns(blocks_[6].bias.size(0));
+  }
 
   /// Gates and shifts of the next times.
   void prepare(std::int64_t i) {
@@ -68,8 +90,8 @@ class PreparedDenoiser {
       PreparedBlock& block = blocks_[k];
       const DenoiserBlock& source = *denoiser_.blocks()[k];
       const Tensor per_time = linear(time, source.layer_ctx.weight.value().narrow(1, 0, kTimeEmbedding), {});
-      const Tensor c = silu(add(per_time.reshape({count_, 1, block.out}), block.per_image))
-                           .reshape({count_ * n_, block.out});
+      const Tensor c = silu(add(per_time.reshape({count_, 1, block.bias.size(0)}), block.per_image))
+                           .reshape({count_ * n_, block.bias.size(0)});
       block.gate_and_shift = linear(c, block.context, block.context_bias);
     }
   }
@@ -99,9 +121,10 @@ Tensor ancestral_sample(const Denoiser& denoiser, const Tensor& zT, const Tensor
          "ancestral_sample: z {}, xemb {}", zT.shape().str(), xemb.shape().str());
   const AncestralOptions& options = plan.options();
   const std::vector<double>& logsnrs = plan.logsnrs();
-  PreparedDenoiser conditional(denoiser, xemb, plan.times());
+  PreparedDenoiser conditional(denoiser, zT.size(0), xemb, plan.times());
   std::optional<PreparedDenoiser> free;
-  if (options.guidance != 0.0 && unconditional.defined()) free.emplace(denoiser, unconditional, plan.times());
+  if (options.guidance != 0.0 && unconditional.defined())
+    free.emplace(denoiser, zT.size(0), unconditional, plan.times());
 
   const Tensor z = zT.clone();
   for (std::size_t k = 0; k < logsnrs.size(); ++k) {

@@ -52,11 +52,14 @@ Variable Denoiser::time_embedding(const Tensor& logsnr) const {
 
 Variable Denoiser::forward(const Variable& z, const Tensor& logsnr, const Variable& xemb) const {
   const Variable context = silu(cat(std::vector<Variable>{time_embedding(logsnr), xemb}, 1));
-  const Variable features = fourier_features(z, projection_);
-  return z + denoiser_u_net(features, [&](int i, const Variable& x, const Unary* activation) {
-           const Variable out = blocks_[static_cast<std::size_t>(i)]->forward(x, context);
-           return activation ? unary(*activation, out) : out;
-         });
+  Variable x = fourier_features(z, projection_);
+  std::vector<Variable> stored;
+  for (std::size_t i = 0; i < 6; ++i) {
+    if (i > 3) x = cat(std::vector<Variable>{x, stored[6 - i]}, 1);
+    x = unary(kDenoiserActivation, blocks_[i]->forward(x, context));
+    if (i < 3) stored.push_back(x);
+  }
+  return z + blocks_[6]->forward(cat(std::vector<Variable>{x, stored[0]}, 1), context);
 }
 
 void Denoiser::visit(const std::string& prefix, const Visitor& visitor) const {

@@ -12,6 +12,9 @@
 namespace damc {
 
 inline constexpr std::int64_t kTimeEmbedding = 128;  ///< width of the time embedding temb
+/// Every block but the first takes its input through this, stored or not, so every output but the last is activated at
+/// once.
+inline constexpr Unary kDenoiserActivation{UnaryOp::leaky_relu, 0.01};
 
 /// One block: c = SiLU(W_c SiLU([temb; xemb]) + b_c); out = (W x + b) sigmoid(W_g c + b_g) + W_b c + (W_s x +
 /// b_s). Differs: the paper's skip from x is the identity; a linear map also fits where widths change.
@@ -37,7 +40,8 @@ class Denoiser final : public Module {
   Variable time_embedding(const Tensor& logsnr) const;
   void visit(const std::string& prefix, const Visitor& visitor) const override;
 
-  /// In the order they are applied: three in, one middle, three out.
+  /// In the order they are applied, in a U: three in, one middle, three out. The first three outputs are stored; each of
+  /// the last three blocks takes [running, stored], last stored first.
   const std::vector<std::unique_ptr<DenoiserBlock>>& blocks() const { return blocks_; }
   const Variable& fourier_projection() const { return projection_; }
 
@@ -47,20 +51,5 @@ class Denoiser final : public Module {
   Tensor frequencies_;   // of the time embedding
   std::vector<std::unique_ptr<DenoiserBlock>> blocks_;
 };
-
-/// Applies the seven blocks in their U: `apply(i, x, activation)` is block i, activated. The first three outputs
-/// are stored; each of the last three blocks takes [running, stored], last stored first. Every block but the
-/// first takes its input through LReLU(0.01), stored or not, so every output but the last is activated at once.
-template <class Value, class Apply>
-Value denoiser_u_net(Value h, const Apply& apply) {
-  const Unary leaky{UnaryOp::leaky_relu, 0.01};
-  Value stored[3];
-  for (int i = 0; i < 3; ++i) h = stored[i] = apply(i, h, &leaky);
-  h = apply(3, h, &leaky);
-  for (int i = 4; i < 7; ++i) {
-    h = apply(i, cat(std::vector<Value>{h, stored[6 - i]}, 1), i < 6 ? &leaky : nullptr);
-  }
-  return h;
-}
 
 }  // namespace damc

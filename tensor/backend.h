@@ -136,13 +136,21 @@ class Backend {
   /// out = 2 pi (g_1 y_2 - g_2 y_1) = dL/dt from y and g = dL/dy, whose columns 1 are [0, n), 2 are [n, 2n);
   /// y, g [N, 2n + m], out [N, n]
   virtual void fourier_features_vjp(const Tensor& g, const Tensor& y, const Tensor& out) = 0;
-  /// out = act(y_1 sigmoid(c_1) + y_2 + c_2): y and c are [N, 2n], their halves 1 and 2 are columns [0, n) and
-  /// [n, 2n); c may be [1, 2n]. out is [N, n]. Inference only.
-  virtual void gated_sum(const Tensor& y, const Tensor& c, const Unary* activation, const Tensor& out) = 0;
+  /// out = act((y_1 + b) sigmoid(c_1) + y_2 + c_2): y and c are [N, 2n], their halves 1 and 2 are columns [0, n) and
+  /// [n, 2n); c may be [1, 2n]; b is [n]. out is [N, n], its rows contiguous. Inference only.
+  virtual void gated_sum(const Tensor& y, const Tensor& b, const Tensor& c, const Unary* activation,
+                         const Tensor& out) = 0;
 
   // By device: OpenBLAS; cuBLAS. out = act(a b + bias): a [.., M, K], b [.., K, N], out [.., M, N]
   // contiguous, 2 or 3 dimensions; one of the last two strides of a and b is 1.
   virtual void gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) = 0;
+
+  /// The same of y = x w^T in one pass; false, with nothing done, where the device would make two of it: gemm and
+  /// gated_sum. x [N, k] and w [2n, k] as in gemm. The CPU's packed products.
+  virtual bool gated_linear(const Tensor& /*x*/, const Tensor& /*w*/, const Tensor& /*b*/,
+                            const Tensor& /*c*/, const Unary* /*activation*/, const Tensor& /*out*/) {
+    return false;
+  }
 
   // By device: im2col / col2im and gemm; cuDNN. Contiguous N,H,W,C images and Cout,kH,kW,Cin filters. Filters and
   // their gradients are f32 where the images are bf16; the products are those of the filter rounded to bf16.

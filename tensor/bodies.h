@@ -288,26 +288,35 @@ struct FourierVjpBody {
   DAMC_HD Row row(std::int64_t r) const { return {g + wide * r, y + wide * r, out + n * r, n}; }
 };
 
-/// out = act(y_1 sigmoid(c_1) + y_2 + c_2), halves of rows of 2n; a row of c is `c_row` beyond the last.
+/// out = act((y_1 + b) sigmoid(c_1) + y_2 + c_2), halves of rows of 2n; a row of c is `c_row` beyond the last, one of
+/// out `out_row`.
 template <class T, class F>
 struct GatedSumBody {
   const T* y;
+  const T* b;
   const T* c;
   T* out;
-  std::int64_t n, c_row;
+  std::int64_t n, c_row, out_row;
   F activation;
 
   struct Row {
-    const T* y;
-    const T* c;
+    const T* y1;
+    const T* y2;
+    const T* b;
+    const T* c1;
+    const T* c2;
     T* out;
-    std::int64_t n;
     F activation;
     DAMC_HD void operator()(std::int64_t j) const {
-      out[j] = activation.f(y[j] * functor::sigmoid<T>{}.f(c[j]) + (y[n + j] + c[n + j]));
+      out[j] = activation.f((y1[j] + b[j]) * functor::sigmoid<T>{}.f(c1[j]) + (y2[j] + c2[j]));
     }
   };
-  DAMC_HD Row row(std::int64_t r) const { return {y + 2 * n * r, c + c_row * r, out + n * r, n, activation}; }
+  DAMC_HD Row row(std::int64_t r) const { return row(r, 0, y + 2 * n * r, y + 2 * n * r + n); }
+  /// Row r from column `first` on, the values of y from there on given.
+  DAMC_HD Row row(std::int64_t r, std::int64_t first, const T* y1, const T* y2) const {
+    const T* c1 = c + c_row * r + first;
+    return {y1, y2, b + first, c1, c1 + n, out + out_row * r + first, activation};
+  }
 };
 
 /// out = w rstd (g - sum_g / P - (x - mean) rstd sum_gx / P); a row is one pixel.

@@ -1,4 +1,4 @@
-/// exp, tanh, sine and cosine in single precision as straight-line code, which compilers turn into SIMD inside a loop
+/// exp, log, tanh, sine and cosine in single precision as straight-line code, which compilers turn into SIMD inside a loop
 /// (a call into the math library stays a call). Polynomials of the Cephes library; errors are below 1.5 units in the
 /// last place (of 1 for sine and cosine). Double precision, and the GPU, use the library's.
 #pragma once
@@ -44,6 +44,26 @@ inline float tanh_polynomial(float x) {
   return size < 0.625f ? near_zero : elsewhere;
 }
 
+/// log(x) of a positive normal number: x = 2^n m with sqrt(1/2) <= m < sqrt(2).
+inline float log_polynomial(float x) {
+  constexpr std::uint32_t root_half = 0x3F3504F3u;  // sqrt(1/2) in bits
+  const std::uint32_t above = std::bit_cast<std::uint32_t>(x) - root_half;
+  const float n = static_cast<float>(static_cast<std::int32_t>(above) >> 23);
+  const float m = std::bit_cast<float>((above & 0x007FFFFFu) + root_half);
+  const float r = m - 1.0f, z = r * r;
+  float p = 7.0376836292e-2f;
+  p = p * r - 1.1514610310e-1f;
+  p = p * r + 1.1676998740e-1f;
+  p = p * r - 1.2420140846e-1f;
+  p = p * r + 1.4249322787e-1f;
+  p = p * r - 1.6668057665e-1f;
+  p = p * r + 2.0000714765e-1f;
+  p = p * r - 2.4999993993e-1f;
+  p = p * r + 3.3333331174e-1f;
+  p = p * r * z - 2.12194440e-4f * n - 0.5f * z;  // ln 2 in two parts
+  return (r + p) + 0.693359375f * n;
+}
+
 template <class T>
 struct SinCos {
   T sin, cos;
@@ -78,6 +98,15 @@ DAMC_HD inline float elementary_exp(float x) {
 #endif
 }
 DAMC_HD inline double elementary_exp(double x) { return std::exp(x); }
+
+/// log(x), x > 0 and normal
+DAMC_HD inline float elementary_log(float x) {
+#if defined(__CUDA_ARCH__)
+  return std::log(x);
+#else
+  return log_polynomial(x);
+#endif
+}
 
 DAMC_HD inline float elementary_tanh(float x) {
 #if defined(__CUDA_ARCH__)

@@ -218,14 +218,21 @@ Tensor fourier_features_vjp(const Tensor& g, const Tensor& y, std::int64_t n) {
   return out;
 }
 
-Tensor gated_sum(const Tensor& y, const Tensor& c, const Unary* activation) {
-  check_pair("gated_sum", y, c);
-  ENSURE(y.ndim() == 2 && c.ndim() == 2 && y.size(1) % 2 == 0 && c.size(1) == y.size(1) &&
-             (c.size(0) == y.size(0) || c.size(0) == 1),
-         "gated_sum: y is {}, c is {}", y.shape().str(), c.shape().str());
-  const Tensor out = like(y, {y.size(0), y.size(1) / 2});
-  if (out.numel() > 0) backend(y.device()).gated_sum(y.contiguous(), c.contiguous(), activation, out);
-  return out;
+void gated_linear_out(const Tensor& out, const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& c,
+                      const Unary* activation) {
+  for (const Tensor* operand : {&out, &w, &b, &c}) check_wide_pair("gated_linear_out", x, *operand);
+  const Shape each{x.size(0), w.size(0)}, same{1, w.size(0)}, weight{2 * b.numel(), x.size(-1)};
+  ENSURE(x.ndim() == 2 && b.ndim() == 1 && w.shape() == weight && (c.shape() == each || c.shape() == same) &&
+             out.ndim() == 2 && out.size(0) == x.size(0) && out.size(1) == b.size(0) &&
+             (out.strides()[1] == 1 || out.size(1) == 1),
+         "gated_linear_out: out is {}, input {}, weight {}, bias {}, context {}", out.shape().str(),
+         x.shape().str(), w.shape().str(), b.shape().str(), c.shape().str());
+  epilogue("gated_linear_out", x, b, b.size(0), activation);
+  if (out.numel() == 0) return;
+  Backend& on = backend(x.device());
+  const Tensor x1 = blas_operand(x), w1 = blas_operand(w), c1 = c.contiguous();
+  if (on.gated_linear(x1, w1, b, c1, activation, out)) return;
+  on.gated_sum(linear(x1, w1, {}), b, c1, activation, out);
 }
 
 Tensor conv2d(const Tensor& x, const Tensor& filter, const Tensor& bias, std::int64_t stride,

@@ -74,8 +74,10 @@ Tensor fourier_features(const Tensor& z, const Tensor& projection);
 /// The gradient with respect to z B [N, n], from g = dL/dy and the features y.
 Tensor fourier_features_vjp(const Tensor& g, const Tensor& y, std::int64_t n);
 
-/// act(y_1 sigmoid(c_1) + y_2 + c_2) of the halves of the columns: y [N, 2n], c [N, 2n] or [1, 2n]; [N, n].
-Tensor gated_sum(const Tensor& y, const Tensor& c, const Unary* activation = nullptr);
+/// out = act((y_1 + b) sigmoid(c_1) + y_2 + c_2) of the halves of the columns of y = x w^T: x [N, k], w [2n, k], b [n],
+/// c [N, 2n] or [1, 2n]; out [N, n] may be columns of a wider tensor.
+void gated_linear_out(const Tensor& out, const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& c,
+                      const Unary* activation = nullptr);
 
 // Convolutions, channels last: images N,H,W,C, filters Cout,kH,kW,Cin.
 Tensor conv2d(const Tensor& x, const Tensor& filter, const Tensor& bias, std::int64_t stride,

@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "tensor/elementary.h"
 #include "tensor/host_device.h"
 
 namespace damc {
@@ -50,16 +51,15 @@ DAMC_HD inline Philox4f uniform4(Philox4u bits) {
            uniform_from_bits(bits.v[3])}};
 }
 
-/// Four N(0, 1) numbers by two Box-Muller transforms: sqrt(-2 log u) (sin v, cos v).
+/// Four N(0, 1) numbers by two Box-Muller transforms: sqrt(-2 log u) (sin 2 pi v, cos 2 pi v).
 DAMC_HD inline Philox4f normal4(Philox4u bits) {
-  constexpr float unit_2pi = 2.3283064365386963e-10f * 6.2831855f;
+  const Philox4f u = uniform4(bits);
   Philox4f out{};
-  for (int pair = 0; pair < 2; ++pair) {
-    const float u = uniform_from_bits(bits.v[2 * pair]);
-    const float v = static_cast<float>(bits.v[2 * pair + 1]) * unit_2pi + unit_2pi / 2.0f;
-    const float radius = std::sqrt(-2.0f * std::log(u));
-    out.v[2 * pair] = radius * std::sin(v);
-    out.v[2 * pair + 1] = radius * std::cos(v);
+  for (int pair = 0; pair < 4; pair += 2) {
+    const float radius = std::sqrt(-2.0f * elementary_log(u.v[pair]));
+    const SinCos<float> direction = sincos_turns(u.v[pair + 1]);
+    out.v[pair] = radius * direction.sin;
+    out.v[pair + 1] = radius * direction.cos;
   }
   return out;
 }

@@ -172,12 +172,11 @@ class SharedKernels : public Backend {
     });
   }
 
-  void gated_sum(const Tensor& y, const Tensor& c, const Unary* activation, const Tensor& out) override {
+  void gated_sum(const Tensor& y, const Tensor& b, const Tensor& c, const Unary* activation,
+                 const Tensor& out) override {
     dispatch_float(y.dtype(), [&]<class T>(T) {
       dispatch_activation<T>(activation, [&](auto f) {
-        exec_.for_rows(out.size(0), out.size(1),
-                       GatedSumBody<T, decltype(f)>{y.data<T>(), c.data<T>(), out.data<T>(), out.size(1),
-                                                    c.size(0) == 1 ? 0 : c.size(1), f});
+        exec_.for_rows(out.size(0), out.size(1), gated_sum_body<T>(y.data<T>(), b, c, out, f));
       });
     });
   }
@@ -273,6 +272,19 @@ class SharedKernels : public Backend {
           rows, channels,
           EpilogueBody<T, F>{y, epilogue.bias ? epilogue.bias->data<Computed<T>>() : nullptr, channels, f});
     });
+  }
+
+  template <class T, class F>
+  static GatedSumBody<T, F> gated_sum_body(const T* y, const Tensor& b, const Tensor& c, const Tensor& out,
+                                           F activation) {
+    return {y,
+            b.data<T>(),
+            c.data<T>(),
+            out.data<T>(),
+            out.size(1),
+            c.size(0) == 1 ? 0 : c.size(1),
+            out.strides()[0],
+            activation};
   }
 
   /// out = f(in), converted

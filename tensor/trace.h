@@ -79,8 +79,10 @@ class ObservedBackend : public Backend {
   void fourier_features_vjp(const Tensor& g, const Tensor& y, const Tensor& out) override {
     around_("fourier_features_vjp", out, [&] { inner_.fourier_features_vjp(g, y, out); });
   }
-  void gated_sum(const Tensor& y, const Tensor& c, const Unary* activation, const Tensor& out) override {
-    around_("gated_sum", out, [&] { inner_.gated_sum(y, c, activation, out); });
+  /// gated_linear is not passed on: the observer is shown its parts, as on a device without it.
+  void gated_sum(const Tensor& y, const Tensor& b, const Tensor& c, const Unary* activation,
+                 const Tensor& out) override {
+    around_("gated_sum", out, [&] { inner_.gated_sum(y, b, c, activation, out); });
   }
   void gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) override {
     around_("gemm", out, [&] { inner_.gemm(a, b, epilogue, out); });

@@ -176,8 +176,9 @@ void GuardedBackend::fourier_features(const Tensor& t, const Tensor& z, const Te
 void GuardedBackend::fourier_features_vjp(const Tensor& g, const Tensor& y, const Tensor& out) {
   run("fourier_features_vjp", {&g, &y, &out}, [&] { cpu_.fourier_features_vjp(g, y, out); });
 }
-void GuardedBackend::gated_sum(const Tensor& y, const Tensor& c, const Unary* activation, const Tensor& out) {
-  run("gated_sum", {&y, &c, &out}, [&] { cpu_.gated_sum(y, c, activation, out); });
+void GuardedBackend::gated_sum(const Tensor& y, const Tensor& b, const Tensor& c, const Unary* activation,
+                               const Tensor& out) {
+  run("gated_sum", {&y, &b, &c, &out}, [&] { cpu_.gated_sum(y, b, c, activation, out); });
 }
 void GuardedBackend::gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) {
   run("gemm", {&a, &b, epilogue.bias, &out}, [&] { cpu_.gemm(a, b, epilogue, out); });

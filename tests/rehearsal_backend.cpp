@@ -293,13 +293,13 @@ void RehearsalBackend::fourier_features_vjp(const Tensor& g, const Tensor& y, co
   issue("fourier_features_vjp", {g, y, out}, {},
         [](Backend& on, const Operands& t) { on.fourier_features_vjp(t[0], t[1], t[2]); });
 }
-void RehearsalBackend::gated_sum(const Tensor& y, const Tensor& c, const Unary* activation,
+void RehearsalBackend::gated_sum(const Tensor& y, const Tensor& b, const Tensor& c, const Unary* activation,
                                  const Tensor& out) {
   const Activation act(activation);
   std::vector<double> numbers;
   act.append_to(numbers);
-  issue("gated_sum", {y, c, out}, numbers,
-        [=](Backend& on, const Operands& t) { on.gated_sum(t[0], t[1], act.get(), t[2]); });
+  issue("gated_sum", {y, b, c, out}, numbers,
+        [=](Backend& on, const Operands& t) { on.gated_sum(t[0], t[1], t[2], act.get(), t[3]); });
 }
 void RehearsalBackend::instance_norm_sums(const Tensor& g, const Tensor& x, const Tensor& mean,
                                           const Tensor& rstd, const Tensor& sum_g, const Tensor& sum_gx) {

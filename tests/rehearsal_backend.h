@@ -51,7 +51,8 @@ class RehearsalBackend final : public Backend {
                             const Tensor& out) override;
   void fourier_features(const Tensor& t, const Tensor& z, const Tensor& out) override;
   void fourier_features_vjp(const Tensor& g, const Tensor& y, const Tensor& out) override;
-  void gated_sum(const Tensor& y, const Tensor& c, const Unary* activation, const Tensor& out) override;
+  void gated_sum(const Tensor& y, const Tensor& b, const Tensor& c, const Unary* activation,
+                 const Tensor& out) override;
   void gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) override;
   void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Epilogue& epilogue,
               const Tensor& out) override;

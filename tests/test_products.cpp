@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <optional>
 
 #include "tensor/backend.h"
 #include "tensor/error.h"
@@ -100,25 +101,44 @@ TEST_CASE("a held weight on the right, as it is and transposed, with and without
   }
 }
 
-TEST_CASE("gated_sum is the sum of its parts") {
+TEST_CASE("gated_linear_out is the sum of its parts, with weights held or not") {
   const Unary leaky{UnaryOp::leaky_relu, 0.01};
   for (const Dtype dtype : float_types) {
-    for (const std::int64_t n : {1, 7, 256}) {
+    const double tolerance = dtype == Dtype::f32 ? 3e-6 : 1e-14;
+    for (const std::int64_t n : {1, 7, 16, 100, 256}) {
       for (const std::int64_t rows : {0, 1, 5, 200}) {
-        const Tensor y = normal({rows, 2 * n}, dtype);
-        for (const Tensor& c : {normal({rows, 2 * n}, dtype), normal({1, 2 * n}, dtype)}) {
-          const auto half = [&](const Tensor& t, std::int64_t i) { return t.narrow(1, i * n, n); };
-          const Tensor sum = add(add(mul(half(y, 0), sigmoid(half(c, 0))), half(y, 1)), half(c, 1));
-          const double tolerance = dtype == Dtype::f32 ? 1e-6 : 1e-15;
-          check_near(elements(gated_sum(y, c)), elements(sum), tolerance);
-          check_near(elements(gated_sum(y, c, &leaky)), elements(leaky_relu(sum, 0.01)), tolerance);
+        const std::int64_t k = 33;
+        const Tensor w = normal({2 * n, k}, dtype), b = normal({n}, dtype);
+        for (const Tensor& x : layouts(normal({rows, k}, dtype))) {
+          const Tensor y = matmul(x, w.transpose(0, 1));
+          for (const Tensor& c : {normal({rows, 2 * n}, dtype), normal({1, 2 * n}, dtype)}) {
+            const auto half = [&](const Tensor& t, std::int64_t i) { return t.narrow(1, i * n, n); };
+            const Tensor sum = add(add(mul(add(half(y, 0), b), sigmoid(half(c, 0))), half(y, 1)), half(c, 1));
+            for (const bool held : {false, true}) {
+              std::optional<HeldWeights> hold;
+              if (held) hold.emplace(std::vector<Tensor>{w});
+              const Tensor wide = Tensor::full({rows, n + 2}, 5.0, dtype), out = wide.narrow(1, 1, n);
+              gated_linear_out(out, x, w, b, c);
+              check_near(elements(out), elements(sum), tolerance);
+              gated_linear_out(out, x, w, b, c, &leaky);
+              check_near(elements(out), elements(leaky_relu(sum, 0.01)), tolerance);
+              for (const std::int64_t beside : {std::int64_t{0}, n + 1})
+                CHECK(elements(wide.narrow(1, beside, 1)) == Values(static_cast<std::size_t>(rows), 5.0));
+            }
+          }
         }
       }
     }
   }
-  CHECK_THROWS_AS(gated_sum(normal({2, 4}), normal({2, 6})), Error);
-  CHECK_THROWS_AS(gated_sum(normal({2, 3}), normal({2, 3})), Error);
-  CHECK_THROWS_AS(gated_sum(normal({3, 4}), normal({2, 4})), Error);
+  const Tensor x = normal({2, 3}), w = normal({4, 3}), b = normal({2}), c = normal({2, 4}),
+               out = normal({2, 2});
+  CHECK_NOTHROW(gated_linear_out(out, x, w, b, c));
+  CHECK_THROWS_AS(gated_linear_out(out, x, w, b, normal({2, 2})), Error);
+  CHECK_THROWS_AS(gated_linear_out(out, x, w, b, normal({3, 4})), Error);
+  CHECK_THROWS_AS(gated_linear_out(out, x, normal({3, 3}), b, c), Error);
+  CHECK_THROWS_AS(gated_linear_out(normal({2, 3}), x, w, b, c), Error);
+  CHECK_THROWS_AS(gated_linear_out(out.transpose(0, 1), x, w, b, c), Error);
+  CHECK_THROWS_AS(gated_linear_out(out, x, w, normal({2}, Dtype::f64), c), Error);
 }
 
 TEST_CASE("linear with bias and activation") {

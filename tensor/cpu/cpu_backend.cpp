@@ -48,10 +48,34 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
       const std::int64_t batches = out.ndim() == 3 ? out.size(0) : 1;
       const auto packed = batches == 1 ? packed_weight<T>(b, as_matrix<T>(b, 0), k, n) : nullptr;
       for (std::int64_t i = 0; i < batches; ++i) {
-        multiply<T>(m, as_matrix<T>(a, i), as_matrix<T>(b, i), packed, k, n, out.data<T>() + i * m * n);
+        multiply<T>(m, as_matrix<T>(a, i), as_matrix<T>(b, i), packed, k, n, epilogue,
+                    out.data<T>() + i * m * n);
       }
-      apply_epilogue<T>(epilogue, out.data<T>(), batches * m, n);
     });
+  }
+
+  bool gated_linear(const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& c,
+                    const Unary* activation, const Tensor& out) override {
+    if (!weights_.holds(w) || x.strides()[1] != 1) return false;
+    dispatch_float(x.dtype(), [&]<class T>(T) {
+      const std::int64_t k = x.size(1), n = out.size(1);
+      const auto pairs = weights_.get(w, {kPairs, k, n, true}, [&] {
+        return pack_pairs<T>(pool_, k, n, as_matrix<T>(w.transpose(0, 1), 0));
+      });
+      dispatch_activation<T>(activation, [&](auto f) {
+        const auto body = gated_sum_body<T>(nullptr, b, c, out, f);
+        gemm_pairs<T>(x.size(0), x.data<T>(), as_matrix<T>(x, 0).ld, *pairs, n,
+                      [&](const T* y1, const T* y2, std::int64_t ld, std::int64_t first, std::int64_t rows,
+                          std::int64_t column, auto columns) {
+                        for (std::int64_t r = 0; r < rows; ++r) {
+                          const auto row = body.row(first + r, column, y1 + r * ld, y2 + r * ld);
+#pragma omp simd
+                          for (std::int64_t j = 0; j < columns; ++j) row(j);
+                        }
+                      });
+      });
+    });
+    return true;
   }
 
   /// y [pixels, Cout] = columns(x) [pixels, kH kW Cin] filter^T
@@ -77,8 +101,7 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
         if (!direct) im2col(s, x.data<T>(), first, count, columns.data());
         T* y = out.data<T>() + first * pixels * s.out_c;
         multiply<T>(count * pixels, {direct ? x.data<T>() + first * depth : columns.data(), depth}, matrix,
-                    packed, depth, s.out_c, y);
-        apply_epilogue<T>(epilogue, y, count * pixels, s.out_c);
+                    packed, depth, s.out_c, epilogue, y);
       });
     });
   }
@@ -105,7 +128,7 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
         const bool direct = s.is_gemm();
         const Scratch<T> columns(pool_, direct ? 0 : count * pixels * depth);
         T* target = direct ? out.data<T>() + first * depth : columns.data();
-        multiply<T>(count * pixels, {y, s.out_c}, matrix, packed, s.out_c, depth, target);
+        multiply<T>(count * pixels, {y, s.out_c}, matrix, packed, s.out_c, depth, {}, target);
         if (direct) {
           apply_epilogue<T>(epilogue, target, count * s.taps(), s.in_c);
         } else {
@@ -148,6 +171,7 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
   static constexpr std::int64_t kBlockRows = 512;  // rows of a product that make packing the filter cheap
   static constexpr std::int64_t kColumnBytes = 16ll << 20;  // columns of one weight-gradient product
   static constexpr std::int64_t kSmallFilter = 1ll << 14, kParts = 16;
+  static constexpr std::int64_t kPairs = 2;  // matrices in a form of pack_pairs
 
   /// The weight gradient of images [begin, end).
   template <class T>
@@ -214,16 +238,30 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
     });
   }
 
-  /// c [m, n] = a [m, k] b, with b packed if it can be.
+  /// c [m, n] = act(a [m, k] b + bias), with b packed if it can be.
   template <class T>
-  static void multiply(std::int64_t m, const Matrix<T>& a, const Matrix<T>& b,
-                       const std::shared_ptr<const PackedMatrices<T>>& packed, std::int64_t k, std::int64_t n,
-                       T* c) {
-    if (packed && !a.transposed) {
-      damc::gemm<T>(1, m, a.data, a.ld, 0, *packed, c, n, 0);
-    } else {
+  void multiply(std::int64_t m, const Matrix<T>& a, const Matrix<T>& b,
+                const std::shared_ptr<const PackedMatrices<T>>& packed, std::int64_t k, std::int64_t n,
+                const Epilogue& epilogue, T* c) {
+    if (!packed || a.transposed) {
       damc::gemm<T>(m, n, k, a, b, T(0), c, n);
+      this->template apply_epilogue<T>(epilogue, c, m, n);
+      return;
     }
+    const T* bias = epilogue.bias ? epilogue.bias->data<T>() : nullptr;
+    dispatch_activation<T>(epilogue.activation, [&](auto f) {
+      damc::gemm<T>(
+          m, a.data, a.ld, 0, *packed, c, n, 0,
+          [&](T* piece, std::int64_t ld, std::int64_t rows, std::int64_t column, std::int64_t columns) {
+            if (!bias && !epilogue.activation) return;
+            const EpilogueBody<T, decltype(f)> body{piece, bias ? bias + column : nullptr, ld, f};
+            for (std::int64_t r = 0; r < rows; ++r) {
+              const auto row = body.row(r);
+#pragma omp simd
+              for (std::int64_t j = 0; j < columns; ++j) row(j);
+            }
+          });
+    });
   }
 
   HostPool pool_;

@@ -44,6 +44,11 @@ class EmulatedProducts final : public Exact {
     }
   }
 
+  bool gated_linear(const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& c,
+                    const Unary* activation, const Tensor& out) override {
+    return !is_tf32(x) && Exact::gated_linear(x, w, b, c, activation, out);
+  }
+
   void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Epilogue& epilogue,
               const Tensor& out) override {
     convolve(x, filter, epilogue, out,

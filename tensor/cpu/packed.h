@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "tensor/cpu/gemm.h"
@@ -32,8 +33,13 @@ class PackedMatrices {
   static constexpr std::int64_t kLanes = sizeof(Vector) / sizeof(T), kPanel = 2 * kLanes;
 
   PackedMatrices(HostPool& pool, std::int64_t count, std::int64_t k, std::int64_t n)
-      : k_(k), n_(n), width_((n + kLanes - 1) / kLanes * kLanes), values_(pool, count * k * width_) {}
+      : count_(count),
+        k_(k),
+        n_(n),
+        width_((n + kLanes - 1) / kLanes * kLanes),
+        values_(pool, count * k * width_) {}
 
+  std::int64_t count() const { return count_; }
   std::int64_t k() const { return k_; }
   std::int64_t n() const { return n_; }
   std::int64_t panels() const { return (n_ + kPanel - 1) / kPanel; }
@@ -45,45 +51,74 @@ class PackedMatrices {
 
   /// Takes the values of matrix number `matrix` from b.
   void pack(std::int64_t matrix, const Matrix<T>& b) {
+    pack(matrix, b, [](std::int64_t j) { return j; });
+  }
+  /// The same; column j is number source(j) of b, or zeros where that is negative.
+  template <class Source>
+  void pack(std::int64_t matrix, const Matrix<T>& b, const Source& source) {
 #pragma omp parallel for schedule(static)
     for (std::int64_t p = 0; p < panels(); ++p) {
+      const std::int64_t wide = columns(p);
       T* to = values_.data() + (matrix * width_ + p * kPanel) * k_;
-      const std::int64_t wide = columns(p), first = p * kPanel, inside = std::min(wide, n_ - first);
-      for (std::int64_t i = 0; i < k_; ++i, to += wide) {
-        for (std::int64_t j = 0; j < inside; ++j) {
-          to[j] = b.transposed ? b.data[(first + j) * b.ld + i] : b.data[i * b.ld + first + j];
+      for (std::int64_t j = 0; j < wide; ++j) {
+        const std::int64_t from = p * kPanel + j < n_ ? source(p * kPanel + j) : -1;
+        for (std::int64_t i = 0; i < k_; ++i) {
+          to[i * wide + j] = from < 0       ? T(0)
+                             : b.transposed ? b.data[from * b.ld + i]
+                                            : b.data[i * b.ld + from];
         }
-        std::fill_n(to + inside, wide - inside, T(0));
       }
     }
   }
 
  private:
-  std::int64_t k_, n_, width_;
+  std::int64_t count_, k_, n_, width_;
   Scratch<T> values_;
 };
 
 namespace packed {
 
-/// c [rows, columns of the panel] = a [rows, k] panel; the sums stay in registers, so nothing may take their
-/// address but copies of constant size.
+/// f(0), .., f(count - 1) with constants, written out: arrays that are indexed by them are kept in registers.
+template <int count, class F>
+[[gnu::always_inline]] inline void unrolled(const F& f) {
+  [&]<int... i>(std::integer_sequence<int, i...>) __attribute__((always_inline)) {
+    (f(std::integral_constant<int, i>{}), ...);
+  }
+  (std::make_integer_sequence<int, count>{});
+}
+
+/// c [rows, columns of the panel] = a [rows, k] panel
 template <int rows, int vectors, class T>
 void kernel(std::int64_t k, const T* a, std::int64_t lda, const T* panel, T* c, std::int64_t ldc) {
   constexpr std::int64_t lanes = PackedMatrices<T>::kLanes;
   using Vector = typename PackedMatrices<T>::Vector;
   Vector sums[rows][vectors];
-  for (int r = 0; r < rows; ++r) {
-    for (int v = 0; v < vectors; ++v) sums[r][v] = Vector{};
-  }
+  const auto for_sums = [&](const auto& f) __attribute__((always_inline)) {
+    unrolled<rows>([&](auto r) __attribute__((always_inline)) {
+      unrolled<vectors>([&](auto v) __attribute__((always_inline)) { f(sums[r][v], r, v); });
+    });
+  };
+  for_sums([](Vector & sum, auto, auto) __attribute__((always_inline)) { sum = Vector{}; });
   for (std::int64_t i = 0; i < k; ++i) {
     Vector b[vectors];
-    for (int v = 0; v < vectors; ++v) std::memcpy(&b[v], panel + (i * vectors + v) * lanes, sizeof(Vector));
-    for (int r = 0; r < rows; ++r) {
-      for (int v = 0; v < vectors; ++v) sums[r][v] += a[r * lda + i] * b[v];
-    }
+    unrolled<vectors>([&](auto v) __attribute__((always_inline)) {
+      std::memcpy(&b[v], panel + (i * vectors + v) * lanes, sizeof(Vector));
+    });
+    for_sums([&](Vector & sum, auto r, auto v)
+                 __attribute__((always_inline)) { sum += a[r * lda + i] * b[v]; });
   }
-  for (int r = 0; r < rows; ++r) {
-    for (int v = 0; v < vectors; ++v) std::memcpy(c + r * ldc + v * lanes, &sums[r][v], sizeof(Vector));
+  for_sums([&](const Vector& sum, auto r, auto v) __attribute__((always_inline)) {
+    std::memcpy(c + r * ldc + v * lanes, &sum, sizeof(Vector));
+  });
+}
+
+/// f(value), as a constant if it has its usual value: loops of a few whole vectors need no more than them.
+template <std::int64_t usual, class F>
+void as_constant(std::int64_t value, const F& f) {
+  if (value == usual) {
+    f(std::integral_constant<std::int64_t, usual>{});
+  } else {
+    f(value);
   }
 }
 
@@ -107,29 +142,75 @@ void rows_times_panel(std::int64_t m, std::int64_t k, const T* a, std::int64_t l
   for (; i < m; ++i) multiply(std::integral_constant<int, 1>{}, i);
 }
 
+inline constexpr std::int64_t kBlock = 128;  // rows of a that stay in the cache from panel to panel
+
+/// f(matrix, panel, first row, rows) for every panel of `b` and block of the m rows on the left.
+template <class T, class F>
+void for_panels(std::int64_t m, const PackedMatrices<T>& b, const F& f) {
+  constexpr std::int64_t least = 1 << 15;  // multiply-adds worth a second thread
+  const std::int64_t blocks = (m + kBlock - 1) / kBlock, panels = b.panels();
+#pragma omp parallel for schedule(static) if (b.count() * m * b.n() * b.k() >= least)
+  for (std::int64_t task = 0; task < b.count() * blocks * panels; ++task) {
+    const std::int64_t first = task / panels % blocks * kBlock;
+    f(task / panels / blocks, task % panels, first, std::min(kBlock, m - first));
+  }
+}
+
+/// c [rows, columns] = a [rows, k] panel
+template <class T>
+void multiply(std::int64_t rows, const T* a, std::int64_t lda, const PackedMatrices<T>& b,
+              std::int64_t matrix, std::int64_t panel, T* c, std::int64_t ldc, std::int64_t columns) {
+  if (b.columns(panel) == PackedMatrices<T>::kPanel) {
+    rows_times_panel<2>(rows, b.k(), a, lda, b.panel(matrix, panel), c, ldc, columns);
+  } else {
+    rows_times_panel<1>(rows, b.k(), a, lda, b.panel(matrix, panel), c, ldc, columns);
+  }
+}
+
 }  // namespace packed
 
-/// c = a b for `count` matrices: number q of a starts at a + q a_stride (m x k, rows of lda), of c at
-/// c + q c_stride (m x n, rows of ldc).
+/// c = a b for the count() matrices of b: number q of a starts at a + q a_stride (m x k, rows of lda), of c at
+/// c + q c_stride (m x n, rows of ldc). Every piece of c goes to finish(piece, ldc, rows, its first column, columns)
+/// while it lies in the cache.
+template <class T, class Finish>
+void gemm(std::int64_t m, const T* a, std::int64_t lda, std::int64_t a_stride, const PackedMatrices<T>& b,
+          T* c, std::int64_t ldc, std::int64_t c_stride, const Finish& finish) {
+  packed::for_panels(m, b, [&](std::int64_t q, std::int64_t p, std::int64_t first, std::int64_t rows) {
+    const std::int64_t column = p * PackedMatrices<T>::kPanel;
+    const std::int64_t columns = std::min(PackedMatrices<T>::kPanel, b.n() - column);
+    T* piece = c + q * c_stride + first * ldc + column;
+    packed::multiply(rows, a + q * a_stride + first * lda, lda, b, q, p, piece, ldc, columns);
+    packed::as_constant<PackedMatrices<T>::kPanel>(
+        columns, [&](auto count) { finish(piece, ldc, rows, column, count); });
+  });
+}
+
+/// Two products of a in one, a b_1 and a b_2, packed as pairs of columns (see pack_pairs): use(y_1, y_2, ld, first row,
+/// rows, first column, columns) gets them piece by piece.
+template <class T, class Use>
+void gemm_pairs(std::int64_t m, const T* a, std::int64_t lda, const PackedMatrices<T>& pairs, std::int64_t n,
+                const Use& use) {
+  constexpr std::int64_t lanes = PackedMatrices<T>::kLanes, wide = PackedMatrices<T>::kPanel;
+  packed::for_panels(m, pairs, [&](std::int64_t, std::int64_t p, std::int64_t first, std::int64_t rows) {
+    T piece[packed::kBlock * wide];
+    packed::multiply(rows, a + first * lda, lda, pairs, 0, p, piece, wide, wide);
+    packed::as_constant<lanes>(std::min(lanes, n - p * lanes), [&](auto columns) {
+      use(piece, piece + lanes, wide, first, rows, p * lanes, columns);
+    });
+  });
+}
+
+/// b [k, 2n] for gemm_pairs: every panel is a vector of columns of the first half and the same of the second.
 template <class T>
-void gemm(std::int64_t count, std::int64_t m, const T* a, std::int64_t lda, std::int64_t a_stride,
-          const PackedMatrices<T>& b, T* c, std::int64_t ldc, std::int64_t c_stride) {
-  constexpr std::int64_t block = 128;      // rows of a that stay in the cache from panel to panel
-  constexpr std::int64_t least = 1 << 15;  // multiply-adds worth a second thread
-  const std::int64_t blocks = (m + block - 1) / block, panels = b.panels();
-#pragma omp parallel for schedule(static) if (count * m * b.n() * b.k() >= least)
-  for (std::int64_t task = 0; task < count * blocks * panels; ++task) {
-    const std::int64_t p = task % panels, first = task / panels % blocks * block, q = task / panels / blocks;
-    const std::int64_t rows = std::min(block, m - first);
-    const std::int64_t columns = std::min(PackedMatrices<T>::kPanel, b.n() - p * PackedMatrices<T>::kPanel);
-    const T* from = a + q * a_stride + first * lda;
-    T* to = c + q * c_stride + first * ldc + p * PackedMatrices<T>::kPanel;
-    if (b.columns(p) == PackedMatrices<T>::kPanel) {
-      packed::rows_times_panel<2>(rows, b.k(), from, lda, b.panel(q, p), to, ldc, columns);
-    } else {
-      packed::rows_times_panel<1>(rows, b.k(), from, lda, b.panel(q, p), to, ldc, columns);
-    }
-  }
+std::shared_ptr<const PackedMatrices<T>> pack_pairs(HostPool& pool, std::int64_t k, std::int64_t n,
+                                                    const Matrix<T>& b) {
+  constexpr std::int64_t lanes = PackedMatrices<T>::kLanes, wide = PackedMatrices<T>::kPanel;
+  auto pairs = std::make_shared<PackedMatrices<T>>(pool, 1, k, (n + lanes - 1) / lanes * wide);
+  pairs->pack(0, b, [&](std::int64_t j) {
+    const std::int64_t column = j / wide * lanes + j % lanes;
+    return column >= n ? -1 : j % wide < lanes ? column : n + column;
+  });
+  return pairs;
 }
 
 }  // namespace damc

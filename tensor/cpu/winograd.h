@@ -165,8 +165,8 @@ class WinogradConv {
 
   static void times_filter(const Planes& a, const Filter& u, bool transposed, const Planes& out) {
     if (u.packed) {
-      gemm<T>(kPlanes, a.rows, a.data(), a.cols, a.rows * a.cols, *u.packed, out.data(), out.cols,
-              out.rows * out.cols);
+      gemm<T>(a.rows, a.data(), a.cols, a.rows * a.cols, *u.packed, out.data(), out.cols, out.rows * out.cols,
+              [](auto...) {});
     } else {
       multiply({a}, {*u.planes, transposed}, T(0), out);
     }

@@ -81,8 +81,9 @@ void CountingBackend::fourier_features(const Tensor& t, const Tensor& z, const T
 void CountingBackend::fourier_features_vjp(const Tensor& g, const Tensor& y, const Tensor& out) {
   count({&g, &y}, {&out});
 }
-void CountingBackend::gated_sum(const Tensor& y, const Tensor& c, const Unary*, const Tensor& out) {
-  count({&y, &c}, {&out});
+void CountingBackend::gated_sum(const Tensor& y, const Tensor& b, const Tensor& c, const Unary*,
+                                const Tensor& out) {
+  count({&y, &b, &c}, {&out});
 }
 void CountingBackend::gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) {
   count({&a, &b, epilogue.bias}, {&out}, out.numel() * a.size(-1));
