@@ -15,6 +15,7 @@ namespace {
 struct PreparedBlock {
   Tensor joint, bias;
   Tensor context, context_bias;
+  Tensor per_time;        // W_ct SiLU(temb), [steps, out]
   Tensor per_image;       // W_cx SiLU(xemb) + b_c, [N, out]; N is 1 when all z share one embedding
   Tensor gate_and_shift;  // of the steps in hand, [steps N, 2 out]; the gate before its sigmoid
   Tensor joined;          // the input, of the last three blocks: two earlier outputs side by side
@@ -26,8 +27,8 @@ class PreparedDenoiser {
  public:
   /// For z [rows, nz].
   PreparedDenoiser(const Denoiser& denoiser, std::int64_t rows, const Tensor& xemb, const Tensor& times)
-      : denoiser_(denoiser), times_(times), n_(xemb.size(0)), nemb_(xemb.size(1)) {
-    const Tensor image = silu(xemb);
+      : denoiser_(denoiser), n_(xemb.size(0)), steps_(times.size(0)) {
+    const Tensor time = silu(denoiser.time_embedding(times).value()), image = silu(xemb);
     for (const auto& block : denoiser.blocks()) {
       const Tensor& w = block->layer.weight.value();
       const Tensor& b = block->layer.bias.value();
@@ -37,12 +38,13 @@ class PreparedDenoiser {
            b,
            cat(std::vector<Tensor>{block->hyper_gate.weight.value(), block->hyper_bias.weight.value()}, 0),
            cat(std::vector<Tensor>{block->hyper_gate.bias.value(), block->skip.bias.value()}, 0),
-           linear(image, w_c.narrow(1, kTimeEmbedding, nemb_), block->layer_ctx.bias.value()),
+           linear(time, w_c.narrow(1, 0, kTimeEmbedding), {}),
+           linear(image, w_c.narrow(1, kTimeEmbedding, xemb.size(1)), block->layer_ctx.bias.value()),
            {},
            {},
            {}});
     }
-    lay_out(rows);
+    lay_out(rows, xemb);
     std::vector<Tensor> weights{denoiser.fourier_projection().value()};
     for (const PreparedBlock& block : blocks_) weights.insert(weights.end(), {block.joint, block.context});
     held_.emplace(std::move(weights));
@@ -64,13 +66,11 @@ class PreparedDenoiser {
   }
 
  private:
-  static constexpr std::int64_t kRows = 2048;  // of one context product: large enough to run at full speed
-
   /// Memory for what passes between the blocks: the first three outputs are stored on the right of what the last three
   /// blocks take, last stored first, and the running value arrives on their left.
-  void lay_out(std::int64_t rows) {
+  void lay_out(std::int64_t rows, const Tensor& like) {
     const auto columns = [&](std::int64_t count) {
-      return Tensor::empty({rows, count}, times_.dtype(), times_.device());
+      return Tensor::empty({rows, count}, like.dtype(), like.device());
     };
     for (std::size_t k = 0; k < 6; ++k) {
       const std::int64_t width = blocks_[k].bias.size(0);
@@ -81,24 +81,22 @@ class PreparedDenoiser {
     blocks_[6].out = columns(blocks_[6].bias.size(0));
   }
 
-  /// Gates and shifts of the next times.
+  /// Gates and shifts of the next times: on the CPU of few, so that they are still in the cache when they are used, on a
+  /// GPU of many, so that there are few kernels.
   void prepare(std::int64_t i) {
+    const std::int64_t rows = blocks_[0].per_time.device().type == DeviceType::cpu ? 256 : 4096;
     first_ = i;
-    count_ = std::min<std::int64_t>(std::max<std::int64_t>(1, kRows / n_), times_.size(0) - i);
-    const Tensor time = silu(denoiser_.time_embedding(times_.narrow(0, i, count_)).value());
-    for (std::size_t k = 0; k < blocks_.size(); ++k) {
-      PreparedBlock& block = blocks_[k];
-      const DenoiserBlock& source = *denoiser_.blocks()[k];
-      const Tensor per_time = linear(time, source.layer_ctx.weight.value().narrow(1, 0, kTimeEmbedding), {});
-      const Tensor c = silu(add(per_time.reshape({count_, 1, block.bias.size(0)}), block.per_image))
-                           .reshape({count_ * n_, block.bias.size(0)});
+    count_ = std::min(std::max<std::int64_t>(1, rows / n_), steps_ - i);
+    for (PreparedBlock& block : blocks_) {
+      const std::int64_t width = block.bias.size(0);
+      const Tensor per_time = block.per_time.narrow(0, i, count_).reshape({count_, 1, width});
+      const Tensor c = silu(add(per_time, block.per_image)).reshape({count_ * n_, width});
       block.gate_and_shift = linear(c, block.context, block.context_bias);
     }
   }
 
   const Denoiser& denoiser_;
-  Tensor times_;  // logsnr of every step, [steps]
-  std::int64_t n_, nemb_;
+  std::int64_t n_, steps_;
   std::int64_t first_ = 0, count_ = 0;
   std::vector<PreparedBlock> blocks_;
   std::optional<HeldWeights> held_;
