@@ -10,16 +10,15 @@ Tensor gradient_of(const Potential& potential, const Tensor& z) {
   return grad(potential(leaf), {leaf})[0];
 }
 
-/// The networks' parameters, which a chain leaves as they are.
-std::vector<Tensor> weights(std::initializer_list<const Module*> networks) {
+}  // namespace
+
+std::vector<Tensor> weights_of(std::initializer_list<const Module*> networks) {
   std::vector<Tensor> found;
   for (const Module* network : networks) {
     for (const Variable& parameter : network->parameters()) found.push_back(parameter.value());
   }
   return found;
 }
-
-}  // namespace
 
 Tensor langevin(const PotentialGradient& gradient, const Tensor& start, const ChainOptions& options,
                 Generator* noise) {
@@ -37,13 +36,13 @@ Tensor langevin(const Potential& potential, const Tensor& z, const ChainOptions&
 }
 
 Tensor prior_langevin(const EnergyNet& E, const Tensor& z, const ChainOptions& options, Generator* noise) {
-  const HeldWeights held(weights({&E}));
+  const HeldWeights held(weights_of({&E}));
   return langevin([&](const Tensor& v) { return E.grad_z(v); }, z, options, noise);
 }
 
 Tensor posterior_langevin(const GeneratorNet& G, const EnergyNet& E, const Tensor& z, const Tensor& x,
                           double sigma, const ChainOptions& options, Generator* noise) {
-  const HeldWeights held(weights({&G, &E}));
+  const HeldWeights held(weights_of({&G, &E}));
   const double precision = 1.0 / (2.0 * sigma * sigma);
   const auto misfit = [&](const Variable& v) { return precision * sum(square(G.forward(v) - x)); };
   return langevin([&](const Tensor& v) { return add(gradient_of(misfit, v), E.grad_z(v)); }, z, options,

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <functional>
+#include <initializer_list>
+#include <vector>
 
 #include "damc/networks.h"
 #include "tensor/random.h"
@@ -25,6 +27,10 @@ struct ChainOptions {
 Tensor langevin(const PotentialGradient& gradient, const Tensor& z, const ChainOptions& options,
                 Generator* noise);
 Tensor langevin(const Potential& potential, const Tensor& z, const ChainOptions& options, Generator* noise);
+
+/// The networks' parameters: what chains leave as it is and hold (HeldWeights), each while it runs. Who calls them
+/// many times in a row holds it over all calls.
+std::vector<Tensor> weights_of(std::initializer_list<const Module*> networks);
 
 /// Prior chain: U(z) = E(z) + |z|^2/2.
 Tensor prior_langevin(const EnergyNet& E, const Tensor& z, const ChainOptions& options, Generator* noise);

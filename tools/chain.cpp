@@ -47,24 +47,38 @@ std::vector<std::int64_t> even_steps(std::int64_t steps, std::int64_t frames) {
   return chosen;
 }
 
+/// The energies [T + 1, K] on the host. Throws Error when one is not finite.
+Tensor read_energies(const Tensor& energies) {
+  const std::vector<double> values = energies.to_vector<double>();
+  const auto bad = std::find_if(values.begin(), values.end(), [](double e) { return !std::isfinite(e); });
+  ENSURE(bad == values.end(), "the chains diverge: E(z) is not finite after {} steps",
+         (bad - values.begin()) / energies.size(1));
+  return energies.to(Device{});
+}
+
+/// Nothing is read back between the frames, so that a device may fall behind the host.
 Trace run_chains(const Model& model, std::int64_t steps, std::int64_t chains, std::int64_t frames) {
   Generator random = make_generator(model.config, Stream::sampling, model.device);
   Trace trace{even_steps(steps, frames), {}, {}};
-  std::vector<Tensor> energies, images;
+  const HeldWeights held(weights_of({&model.E}));
   Captured next("chain step", {"z"}, model.device, [&](const Tensors& in) {
-    return Tensors{prior_langevin(model.E, in[0], {1, model.config.prior_step_size}, &random)};
+    const Tensor z = prior_langevin(model.E, in[0], {1, model.config.prior_step_size}, &random);
+    return Tensors{z, model.E.forward(z).value()};
   });
-  Tensor z = random.normal({chains, model.config.nz});
-  for (std::int64_t step = 0; step <= steps; ++step) {
-    if (step > 0) z = next({z})[0];
-    energies.push_back(model.E.forward(z).value().reshape({1, chains}).to(Device{}));
-    ENSURE(std::isfinite(sum(energies.back()).item()),
-           "the chains diverge: E(z) is not finite after {} steps", step);
+  const Tensor energies = Tensor::empty({steps + 1, chains}, Dtype::f32, model.device);
+  std::vector<Tensor> images;
+  Tensor z = random.normal({chains, model.config.nz}), energy = model.E.forward(z).value();
+  for (std::int64_t step = 0;; ++step) {
+    energies.narrow(0, step, 1).copy_from(energy.reshape({1, chains}));
     if (std::binary_search(trace.frame_steps.begin(), trace.frame_steps.end(), step)) {
       images.push_back(model.G.forward(z).value().to(Device{}));
     }
+    if (step == steps) break;
+    const Tensors after = next({z});
+    z = after[0];
+    energy = after[1];
   }
-  trace.energies = cat(energies, 0);
+  trace.energies = read_energies(energies);
   const std::int64_t size = model.images.size, channels = model.images.channels;
   const auto n = static_cast<std::int64_t>(images.size());
   trace.images = cat(images, 0)
