@@ -191,7 +191,8 @@ class Backend {
 Backend& backend(Device device);
 
 /// A promise that while it lives these weights do not change and serve many products, as in a chain: their
-/// backend may prepare each once, not at every use.
+/// backend may prepare each once, not at every use. A step that is recorded (tensor/record.h) gains by what is held
+/// within it only.
 class HeldWeights {
  public:
   /// All on one device.

@@ -238,10 +238,16 @@ void RehearsalBackend::issue(const char* kernel, const Operands& operands, const
                [&inner = *inner_, kept = std::move(kept), call = std::move(call)] { call(inner, kept); });
 }
 
+Tensor RehearsalBackend::rounded(const Tensor& filter, Dtype images) {
+  return rounded_(filter, images).to(filter.dtype());
+}
+
 void RehearsalBackend::hold(const Tensor& weight) {
+  rounded_.hold(weight);
   issue("hold", {weight}, {}, [](Backend& on, const Operands& t) { on.hold(t[0]); });
 }
 void RehearsalBackend::release(const Tensor& weight) {
+  rounded_.release(weight);
   issue("release", {weight}, {}, [](Backend& on, const Operands& t) { on.release(t[0]); });
 }
 void RehearsalBackend::fill(double value, const Tensor& out) {
@@ -327,16 +333,17 @@ void RehearsalBackend::conv2d(const ConvGeometry& s, const Tensor& x, const Tens
   const Activation act(epilogue.activation);
   std::vector<double> numbers = numbers_of(s);
   act.append_to(numbers);
-  issue("conv2d", {x, filter, optional(epilogue.bias), out}, numbers, [=](Backend& on, const Operands& t) {
-    on.conv2d(s, t[0], t[1], {optional(t[2]), act.get()}, t[3]);
-  });
+  issue("conv2d", {x, rounded(filter, x.dtype()), optional(epilogue.bias), out}, numbers,
+        [=](Backend& on, const Operands& t) {
+          on.conv2d(s, t[0], t[1], {optional(t[2]), act.get()}, t[3]);
+        });
 }
 void RehearsalBackend::conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter,
                                      const Epilogue& epilogue, const Tensor& out) {
   const Activation act(epilogue.activation);
   std::vector<double> numbers = numbers_of(s);
   act.append_to(numbers);
-  issue("conv2d_grad_x", {g, filter, optional(epilogue.bias), out}, numbers,
+  issue("conv2d_grad_x", {g, rounded(filter, g.dtype()), optional(epilogue.bias), out}, numbers,
         [=](Backend& on, const Operands& t) {
           on.conv2d_grad_x(s, t[0], t[1], {optional(t[2]), act.get()}, t[3]);
         });

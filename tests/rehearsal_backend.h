@@ -7,11 +7,13 @@
 /// step issue its work once more without running it and compares that with the notes, call by call: memory of
 /// the step's own by the order in which it was taken, all other memory by its address. Whatever differs is an
 /// Error that says where; so is a copy between host and device. Then it runs the notes. Before a block of the
-/// step's own is used, it is filled with NaN: a replay cannot live on what the one before left.
+/// step's own is used, it is filled with NaN: a replay cannot live on what the one before left. Filters that meet bf16
+/// images are rounded as a GPU rounds them (rounded_filters.h).
 #pragma once
 
 #include "tensor/arena.h"
 #include "tensor/backend.h"
+#include "tensor/rounded_filters.h"
 
 namespace damc {
 
@@ -80,11 +82,14 @@ class RehearsalBackend final : public Backend {
   /// Runs the kernel; while a step is recorded or rehearsed, notes or compares it. `numbers` are its arguments
   /// that are no tensors.
   void issue(const char* kernel, const Operands& operands, const std::vector<double>& numbers, Kernel call);
+  /// What the filter is to images of this type, by way of what a GPU keeps of a held one; as the CPU's kernels take it.
+  Tensor rounded(const Tensor& filter, Dtype images);
   /// Fills a block with NaN.
   void poison(void* block, std::size_t bytes);
 
   std::unique_ptr<Backend> inner_;
   Arenas arenas_;
+  RoundedFilters rounded_{arenas_};
   Run* run_ = nullptr;  // of the step that is being recorded or rehearsed
   std::int64_t replays_ = 0, replayed_kernels_ = 0;
 };

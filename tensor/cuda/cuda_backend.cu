@@ -10,15 +10,16 @@
 #include "tensor/cuda/memory.h"
 #include "tensor/cuda/staging.h"
 #include "tensor/product_mode.h"
+#include "tensor/rounded_filters.h"
 #include "tensor/shared_kernels.h"
-#include "tensor/weight_cache.h"
 
 namespace damc {
 namespace {
 
 class CudaBackend final : public SharedKernels<CudaExecutor> {
  public:
-  explicit CudaBackend(int index) : memory_(index), blas_(memory_), convolutions_(memory_) {
+  explicit CudaBackend(int index)
+      : memory_(index), blas_(memory_), convolutions_(memory_), rounded_(memory_.arenas()) {
     exec_ = CudaExecutor(memory_);
   }
 
@@ -35,8 +36,8 @@ class CudaBackend final : public SharedKernels<CudaExecutor> {
   std::size_t bytes_reserved() const override { return memory_.bytes_reserved(); }
 
   std::unique_ptr<Recording> make_recording() override { return std::make_unique<CudaGraph>(memory_); }
-  void hold(const Tensor& weight) override { weights_.hold(weight); }
-  void release(const Tensor& weight) override { weights_.release(weight); }
+  void hold(const Tensor& weight) override { rounded_.hold(weight); }
+  void release(const Tensor& weight) override { rounded_.release(weight); }
   void hold_products(Products products) override { mode_.hold(products); }
   void release_products() override { mode_.release(); }
 
@@ -46,13 +47,13 @@ class CudaBackend final : public SharedKernels<CudaExecutor> {
 
   void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Epilogue& epilogue,
               const Tensor& out) override {
-    convolve(ConvPass::forward, s, x, rounded(filter, x.dtype()), out, out);
+    convolve(ConvPass::forward, s, x, rounded_(filter, x.dtype()), out, out);
     finish(epilogue, out);
   }
 
   void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Epilogue& epilogue,
                      const Tensor& out) override {
-    convolve(ConvPass::grad_x, s, out, rounded(filter, g.dtype()), g, out);
+    convolve(ConvPass::grad_x, s, out, rounded_(filter, g.dtype()), g, out);
     finish(epilogue, out);
   }
 
@@ -83,13 +84,6 @@ class CudaBackend final : public SharedKernels<CudaExecutor> {
     if (written.raw() != out.raw()) out.copy_from(second ? written.permute({0, 2, 3, 1}) : written);
   }
 
-  /// A filter in the images' type: bf16 images meet rounded weights, held ones are rounded once.
-  Tensor rounded(const Tensor& filter, Dtype dtype) {
-    if (filter.dtype() == dtype || !weights_.holds(filter)) return filter.to(dtype);
-    const auto make = [&] { return std::make_shared<const Tensor>(filter.to(dtype)); };
-    return *weights_.get(filter, {}, make);
-  }
-
   void finish(const Epilogue& epilogue, const Tensor& out) {
     if (out.numel() == 0) return;
     dispatch_stored(out.dtype(), [&]<class T>(T) {
@@ -100,7 +94,7 @@ class CudaBackend final : public SharedKernels<CudaExecutor> {
   CudaMemory memory_;
   Blas blas_;
   ConvolutionPlans convolutions_;
-  WeightCache weights_;
+  RoundedFilters rounded_;
   ProductMode mode_;
 };
 
