@@ -22,7 +22,7 @@ constexpr std::int64_t kEmaEvery = 10;
 constexpr double kEmaRho = 0.75;
 
 Generator make_generator(const ToyOptions& options, Stream stream) {
-  return Generator(options.seed, static_cast<std::uint64_t>(stream));
+  return Generator(options.seed, static_cast<std::uint64_t>(stream), options.device);
 }
 
 /// A multilayer perceptron 2-128-128-128-128 with ReLU between.
@@ -79,7 +79,7 @@ double Toy::reconstruction_error(const Tensor& z) const {
 }
 
 Tensor Toy::exact_density(const DensityView& view) const {
-  const Tensor z = pixel_centres(view);
+  const Tensor z = pixel_centres(view).to(options_.device);
   const Tensor misfit = sum(square(sub(observation_, g_.forward(z).value())), 1);
   const Tensor U = add(mul(misfit, kPrecision), mul(sum(square(z), 1), 0.5));
   const Tensor density = exp(mul(U, -1.0));

@@ -20,6 +20,7 @@ struct ToyOptions {
   int long_run_steps = 1000;
   int diffusion_steps = 100;
   double width = 0.5;  ///< of the denoiser (Table S6's f); two dimensions need less than images do
+  Device device = {};
 };
 
 class Toy {

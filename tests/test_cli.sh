@@ -83,6 +83,8 @@ exists floors.json
 refuses 2 "unknown GPU 'h300'" bench --floors --gpu h300
 if "$damc" info | grep -q 'cuda *not built in'; then
   refuses 2 'no CUDA backend' train --preset mnist-quick --data "$root/data/mnist" --device cuda --out runs
+  refuses 2 'no CUDA backend' toy --device cuda --out toy
+  [ -e toy ] && fail "a refused toy run left a folder behind"
 fi
 
 echo "-- data"

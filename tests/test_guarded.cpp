@@ -11,6 +11,8 @@
 #include "autograd/grad.h"
 #include "damc/metrics.h"
 #include "damc/run_folder.h"
+#include "damc/toy.h"
+#include "damc/two_sample.h"
 #include "optim/ema.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
@@ -230,6 +232,30 @@ TEST_CASE("the sampler's variants: null token, guidance, one observation for man
   const auto here = draw("cpu"), there = draw("cuda:0");
   CHECK(there.first == here.first);
   CHECK(same(there.second, here.second));
+}
+
+TEST_CASE("the toy learns, samples and is measured on the device") {
+  const GuardedDevice device;
+  const auto numbers = [](Device where) {
+    Toy toy({.batch = 9,
+             .posterior_steps = 3,
+             .long_run_steps = 3,
+             .diffusion_steps = 4,
+             .width = 0.1,
+             .device = where});
+    CHECK(toy.observation().device() == where);
+    std::vector<double> found;
+    for (int k = 0; k < 11; ++k) found.push_back(toy.iterate());  // the target sampler moves after 10
+    const Tensor samples = toy.sample(5), chains = toy.long_run(5);
+    for (const Tensor& t : {toy.observation(), samples, chains, toy.exact_density({.size = 6})}) {
+      for (const double value : t.to_vector<double>()) found.push_back(value);
+    }
+    found.push_back(toy.reconstruction_error(samples));
+    found.push_back(energy_distance(samples, chains));
+    found.push_back(sum(kernel_density(samples, {.size = 6})).item());
+    return found;
+  };
+  CHECK(numbers(gpu) == numbers(Device{}));
 }
 
 TEST_CASE("evaluation reads images from the host and computes on the device") {

@@ -26,7 +26,7 @@ struct ToyCommandOptions {
   std::uint64_t seed = ToyOptions{}.seed;
   std::int64_t iterations = 1000, every = 100;
   double width = ToyOptions{}.width;
-  std::string out;
+  std::string device = "cpu", out;
 };
 
 double seconds_since(Clock::time_point start) {
@@ -92,8 +92,9 @@ class Comparison {
 };
 
 void run_toy(const ToyCommandOptions& options) {
+  // First, so that a device that is not there is an error before a folder is made.
+  Toy toy({.seed = options.seed, .width = options.width, .device = parse_device(options.device)});
   const fs::path out = make_toy_folder(options.out);
-  Toy toy({.seed = options.seed, .width = options.width});
   StatusLine status(0, options.iterations);
   Comparison comparison(toy, out);
   status.print(comparison.summary());
@@ -127,6 +128,9 @@ void add_toy_command(CLI::App& program) {
       ->check(CLI::Range(0.05, 4.0));
   command->add_option("--every", options->every, "iterations between comparisons")
       ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--device", options->device, "cpu, cuda or cuda:N")
+      ->type_name("D")
       ->capture_default_str();
   command
       ->add_option(
