@@ -1,5 +1,6 @@
 #include "tools/training_run.h"
 
+#include <algorithm>
 #include <cmath>
 #include <csignal>
 #include <fstream>
@@ -10,6 +11,7 @@
 #include "tensor/error.h"
 #include "tensor/file.h"
 #include "tensor/ops.h"
+#include "tensor/record.h"
 #include "tools/commands.h"
 #include "tools/shared_options.h"
 #include "tools/status_line.h"
@@ -51,6 +53,37 @@ void rewind_lines(const fs::path& file, std::int64_t done) {
 }
 
 double megabytes(std::size_t bytes) { return static_cast<double>(bytes) / 1048576.0; }
+
+/// Pictures of fixed x and fixed noise, so that those of a run can be compared.
+class Pictures {
+ public:
+  /// Keeps a reference to the model.
+  Pictures(const Model& model, const Images& test)
+      : x_(to_tensor(test, 0, std::min(kColumns, test.n), model.device)),
+        noise_(make_generator(model.config, Stream::sampling, model.device)),
+        draw_("pictures", {"x"}, model.device, [&model, this](const Tensors& in) {
+          const auto decode = [&](const Tensor& z) { return model.G.forward(z).value(); };
+          const Tensor z0 = model.Q.sample(in[0], noise_), z = model.refine(z0, in[0]);
+          return Tensors{decode(z), decode(z0), decode(model.Q.sample_prior(kColumns * kColumns, noise_)),
+                         decode(model.sample_lebm(kColumns * kColumns, noise_))};
+        }) {}
+
+  void write(const fs::path& folder, std::int64_t done) {
+    noise_.set_position(0);
+    const Tensors drawn = draw_({x_});
+    const auto file = [&](const char* what) { return folder / fmt::format("{}-{:06}.png", what, done); };
+    write_grid(file("reconstructions"), cat(Tensors{x_, drawn[0], drawn[1]}, 0), x_.size(0));
+    write_grid(file("samples-damc"), drawn[2], kColumns);
+    write_grid(file("samples-lebm"), drawn[3], kColumns);
+  }
+
+ private:
+  static constexpr std::int64_t kColumns = 10;
+
+  Tensor x_;
+  Generator noise_;
+  Captured draw_;
+};
 
 }  // namespace
 
@@ -110,6 +143,7 @@ void TrainingRun::run() {
                   model_->G.parameter_count() + model_->E.parameter_count() + model_->Q.parameter_count()));
   const Shape shape{c.batch, model_->images.size, model_->images.size, model_->images.channels};
   Feed feed(*batches_, shape, model_->device);
+  Pictures pictures(*model_, split_->test);
   const auto every = [&](std::int64_t interval) {
     return done_ == c.iterations || (interval > 0 && done_ % interval == 0);
   };
@@ -137,7 +171,7 @@ void TrainingRun::run() {
                       folder_.string()));
       throw Exit{128 + signal};
     }
-    if (every(c.grid_every)) write_pictures(done_);
+    if (every(c.grid_every)) pictures.write(folder_ / "grids", done_);
     if (c.eval_every > 0 && every(c.eval_every)) evaluate(done_);
   }
   status.print(fmt::format("done: {}", folder_.string()));
@@ -196,23 +230,6 @@ void TrainingRun::log(std::int64_t done, const IterationStats& stats, double sec
 void TrainingRun::save(std::int64_t done) {
   save_state(folder_, *model_, *trainer_, done);
   save_model(folder_, *model_, done);
-}
-
-/// Fixed x and fixed noise at every call, so that the pictures of a run can be compared.
-void TrainingRun::write_pictures(std::int64_t done) {
-  const Model& m = *model_;
-  Generator random = make_generator(m.config, Stream::sampling, m.device);
-  const std::int64_t columns = 10, shown = std::min<std::int64_t>(columns, split_->test.n);
-  const Tensor x = to_tensor(split_->test, 0, shown, m.device);
-  const Tensor z0 = m.Q.sample(x, random);
-  const Tensor z = m.refine(z0, x);
-  const auto decode = [&](const Tensor& latent) { return m.G.forward(latent).value(); };
-  const auto file = [&](const char* what) {
-    return folder_ / "grids" / fmt::format("{}-{:06}.png", what, done);
-  };
-  write_grid(file("reconstructions"), cat(std::vector<Tensor>{x, decode(z), decode(z0)}, 0), shown);
-  write_grid(file("samples-damc"), decode(m.Q.sample_prior(columns * columns, random)), columns);
-  write_grid(file("samples-lebm"), decode(m.sample_lebm(columns * columns, random)), columns);
 }
 
 void TrainingRun::evaluate(std::int64_t done) {

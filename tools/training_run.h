@@ -31,7 +31,6 @@ class TrainingRun {
   void say(const std::string& line);
   void log(std::int64_t done, const IterationStats& stats, double seconds);
   void save(std::int64_t done);
-  void write_pictures(std::int64_t done);
   void evaluate(std::int64_t done);
 
   std::filesystem::path folder_;
