@@ -122,11 +122,17 @@ void load_state(const fs::path& folder, std::int64_t iterations, Model& model, T
 void append_line(const fs::path& file, const std::string& line) {
   const std::string text = line + "\n";
   const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  const bool written =
-      descriptor >= 0 && ::write(descriptor, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  std::size_t done = 0;
+  while (descriptor >= 0 && done < text.size()) {  // once, unless the disk fills up: then the rest says so
+    const ssize_t written = ::write(descriptor, text.data() + done, text.size() - done);
+    if (written < 0 && errno != EINTR) break;
+    if (written > 0) done += static_cast<std::size_t>(written);
+  }
   const int reason = errno;
   if (descriptor >= 0) ::close(descriptor);
-  if (!written) throw Error(fmt::format("cannot write to {}: {}", file.string(), std::strerror(reason)));
+  if (done < text.size()) {
+    throw Error(fmt::format("cannot write to {}: {}", file.string(), std::strerror(reason)));
+  }
 }
 
 }  // namespace damc

@@ -16,10 +16,13 @@ namespace fs = std::filesystem;
 
 namespace {
 
+constexpr const char* kMark = ".tmp-";  // in the name of an unfinished file
+
 /// Unique among the threads and processes of this machine, and hidden from a plain listing.
 fs::path temporary_name(const fs::path& path) {
   static std::atomic<int> counter{0};
-  return path.parent_path() / fmt::format(".{}.tmp-{}-{}", path.filename().string(), ::getpid(), ++counter);
+  return path.parent_path() /
+         fmt::format(".{}{}{}-{}", path.filename().string(), kMark, ::getpid(), ++counter);
 }
 
 /// Makes a rename in `folder` durable. File systems that cannot sync a folder say EINVAL; that is their best.
@@ -89,6 +92,16 @@ void AtomicFile::commit() {
 
 void AtomicFile::fail(const char* what) const {
   throw Error(fmt::format("cannot {} '{}': {}", what, path_.string(), std::strerror(errno)));
+}
+
+void remove_unfinished_files(const fs::path& folder) {
+  std::vector<fs::path> found;
+  std::error_code failure;  // what cannot be looked at or removed does no harm
+  for (const auto& entry : fs::directory_iterator(folder, failure)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with(".") && name.find(kMark) != std::string::npos) found.push_back(entry.path());
+  }
+  for (const fs::path& file : found) fs::remove(file, failure);
 }
 
 void atomic_write_file(const fs::path& path, std::span<const std::byte> bytes) {

@@ -38,6 +38,9 @@ class AtomicFile {
   int descriptor_ = -1;
 };
 
+/// Removes what AtomicFiles of a process that was killed have left in a folder. None may be at work there.
+void remove_unfinished_files(const std::filesystem::path& folder);
+
 /// Writes all of `bytes` to `path` through an AtomicFile. Throws Error as that does.
 void atomic_write_file(const std::filesystem::path& path, std::span<const std::byte> bytes);
 

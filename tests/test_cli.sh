@@ -202,6 +202,58 @@ grep -q "^precision = 'bf16'" "$run/config.toml" || fail "the run does not hold 
 exists "$run/model-000003.safetensors"
 succeeds 'over 3 images' reconstruct "$run" --images "$root/data/mnist" --count 3 --out out
 
+echo "-- interruptions"
+every=(--set log_every=1 --set grid_every=1 --set state_every=1 --set test_posterior_steps=2 --set sample_prior_steps=2)
+start=(--preset mnist-quick "${tiny[@]}" "${every[@]}" --data "$root/data/mnist" --batch 8)
+newest() { # the number of the run's newest state
+  find "$run" -name 'state-*.safetensors' | sed 's/.*state-0*//; s/\..*//' | sort -n | tail -1
+}
+interrupt() { # interrupt SIGNAL CODE DELAY: the run goes on to its next state and DELAY seconds more
+  local before pid code
+  before=$(newest)
+  "$damc" train --resume "$run" --iterations 1000000 >screen.txt 2>&1 &
+  pid=$!
+  while [ "$(newest)" = "$before" ] && kill -0 $pid; do sleep 0.01; done 2>kill.txt
+  sleep "$3"
+  kill -s "$1" $pid
+  wait $pid 2>kill.txt
+  code=$?
+  [ "$code" = "$2" ] || fail "$1 ends a run with $code, not $2: $(cat screen.txt)"
+}
+succeeds 'done' train "${start[@]}" --out stopped --iterations 1
+run=$(echo stopped/*)
+for signal in 'INT 130' 'TERM 143'; do
+  interrupt $signal 0
+  grep -qF "stopped by a signal after iteration $(newest); continue with: damc train --resume $run" screen.txt ||
+    fail "what the screen shows after $signal: $(cat screen.txt)"
+done
+for delay in 0 0.007 0.02 0.05; do interrupt KILL 137 $delay; done
+: >"$run/.state-000001.safetensors.tmp-1-1" # what a process leaves that is killed while it writes
+last=$(($(newest) + 2))
+succeeds 'done' train --resume "$run" --iterations $last
+succeeds 'done' train "${start[@]}" --out whole --iterations $last
+diff -r stopped/*/grids whole/*/grids || fail "an interrupted run draws other pictures"
+for file in config.toml $(printf '%s-%06d.safetensors ' model $((last - 1)) model $last state $last); do
+  cmp stopped/*/"$file" whole/*/"$file" || fail "$file differs in an interrupted run"
+done
+for run in stopped/* whole/*; do # all but what is measured
+  sed -E 's/"(memory_mib|seconds_per_iteration)":[^,}]*//g' "$run/stats.jsonl" >"$(dirname "$run").stats"
+done
+cmp stopped.stats whole.stats || fail "stats.jsonl differs in an interrupted run"
+
+limit=$(($(stat -c %s "$run/state-"*"$last.safetensors") * 3 / 4096)) # KiB: a disk too full for a state
+(
+  trap '' XFSZ
+  ulimit -f $limit
+  refuses 1 "cannot write .*state-.*: File too large" train --resume "$run" --iterations $((last + 1))
+  head -c 1000 /dev/zero >"$run/metrics.jsonl"
+  ulimit -f 1 # half a line
+  refuses 1 'cannot write to .*metrics\.jsonl: File too large' eval "$run" --samples 10
+  exit "$failed"
+) || failed=1
+[ "$(newest)" = $last ] || fail "after a full disk the newest state is $(newest), not $last"
+succeeds 'done' train --resume "$run" --iterations $((last + 1))
+
 find . -name '*.tmp-*' | grep . && fail "temporary files are left"
 [ "$failed" = 0 ] && echo "all as expected"
 exit "$failed"

@@ -26,11 +26,12 @@ volatile std::sig_atomic_t stop_signal = 0;
 
 void on_signal(int signal) { stop_signal = signal; }
 
-/// Asks the loop to stop at SIGINT and SIGTERM; a second one kills at once.
+/// Asks the loop to stop at SIGINT and SIGTERM; a second one kills at once. System calls go on, above all those that
+/// write a state.
 void catch_signals() {
   struct sigaction action {};
   action.sa_handler = on_signal;
-  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
 }
@@ -111,6 +112,7 @@ TrainingRun TrainingRun::resume(const fs::path& folder, const KeyValues& changes
   }
   TrainingRun run(config, folder, load_data(config), done);
   if (done > 0) load_state(folder, done, *run.model_, *run.trainer_);
+  for (const fs::path& place : {folder, folder / "grids"}) remove_unfinished_files(place);
   write_text(folder / "config.toml", to_toml(config));
   rewind_lines(folder / "stats.jsonl", done);
   rewind_lines(folder / "metrics.jsonl", done);
@@ -153,9 +155,8 @@ void TrainingRun::run() {
     const IterationStats stats = iterate(feed.take(done_));
     ++done_;
     if (done_ < c.iterations) feed.load(done_);  // beside the work that is queued
-    const int signal = stop_signal;              // read once: it may come at any time
-    const bool logged = every(c.log_every), saved = signal || every(c.state_every);
-    if (logged || saved) check();
+    const bool logged = every(c.log_every);
+    if (logged) check();
     status.update(
         done_,
         logged ? fmt::format("loss G {:.4g} Q {:.4g}  E+ {:.3g} E- {:.3g}  {:.0f} MiB", stats.loss_g.item(),
@@ -164,15 +165,17 @@ void TrainingRun::run() {
                : std::string(),
         logged);
     if (logged) log(done_, stats, status.seconds_per_iteration());
-    if (saved) save(done_);
+    if (every(c.grid_every)) pictures.write(folder_ / "grids", done_);
+    if (c.eval_every > 0 && every(c.eval_every)) evaluate(done_);
+    // The state last: a run that goes on from it has everything of the iterations before.
+    const int signal = stop_signal;  // read once: it may come at any time
+    if (signal || every(c.state_every)) save(done_);
     if (signal) {
       status.print(
           fmt::format("stopped by a signal after iteration {}; continue with: damc train --resume {}", done_,
                       folder_.string()));
       throw Exit{128 + signal};
     }
-    if (every(c.grid_every)) pictures.write(folder_ / "grids", done_);
-    if (c.eval_every > 0 && every(c.eval_every)) evaluate(done_);
   }
   status.print(fmt::format("done: {}", folder_.string()));
 }
@@ -228,8 +231,9 @@ void TrainingRun::log(std::int64_t done, const IterationStats& stats, double sec
 }
 
 void TrainingRun::save(std::int64_t done) {
-  save_state(folder_, *model_, *trainer_, done);
+  check();
   save_model(folder_, *model_, done);
+  save_state(folder_, *model_, *trainer_, done);
 }
 
 void TrainingRun::evaluate(std::int64_t done) {
