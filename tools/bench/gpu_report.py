@@ -17,10 +17,23 @@ import subprocess
 import sys
 from pathlib import Path
 
+from compare import floor
+
 # Largest relative difference, over the first FIRST iterations compared and over all.
 FIRST = 10
 TOLERANCE = {"loss_g": (1e-3, 0.25), "loss_q": (2e-2, 0.25)}
 REPORTED = ("loss_g", "loss_q", "grad_norm_g", "grad_norm_q", "z_norm", "chain_displacement")
+
+# What gpu_check.sh times: PRESETS in PRECISIONS by PROGRAMS, and which suites of each.
+PRESETS = ("svhn", "cifar10")
+PRECISIONS = ("fp32", "tf32", "bf16")
+PROGRAMS = {"damc": "damc", "eager": "PyTorch", "compiled": "PyTorch compiled"}
+SUITES = {"damc": ("iteration", "sampling"), "eager": ("iteration", "sampling"),
+          "compiled": ("iteration",)}
+# The goals.
+FASTER_THAN_EAGER, FASTER_THAN_COMPILED = 3.0, 1.0  # an iteration of svhn, times
+SHARE_OF_GEMM = 0.5  # an iteration of cifar10
+SAMPLING_SECONDS = {"damc_prior": 0.010, "damc_posterior": 0.020}  # svhn
 
 
 def stats(run):
@@ -63,35 +76,111 @@ def parts(work):
 
 
 def benchmarks(work):
-    """{program: {suite: report}} of the benchmarks that ran."""
-    found = {}
-    for file in sorted(work.glob("*-*.json")):
-        program, suite = file.stem.rsplit("-", 1)
-        found.setdefault(program, {})[suite] = json.loads(file.read_text())
+    """{PROGRAM-PRESET-PRECISION-SUITE or floors-PRECISION: report} of what was measured and counted."""
+    return {file.stem: json.loads(file.read_text()) for file in sorted(work.glob("*-*.json"))}
+
+
+def rows(timed, program, preset, precision):
+    """{(suite, part): row} of one program, or of "floors"; empty where it is missing."""
+    names = [f"{program}-{preset}-{precision}-{suite}" for suite in SUITES.get(program, ())]
+    reports = [timed[name] for name in (*names, f"{program}-{precision}") if name in timed]
+    return {(row["suite"], row["part"]): row for report in reports for row in report["results"]
+            if row["name"] == preset}
+
+
+def table(timed, preset, precision):
+    """Seconds of each part by program, how many times faster damc is, and how near its floor."""
+    by = {program: rows(timed, program, preset, precision) for program in (*PROGRAMS, "floors")}
+    parts_ = list(dict.fromkeys(key for found in by.values() for key in found))
+    titles = ["work", "batch", *(f"{title}, ms" for title in PROGRAMS.values()),
+              "faster than PyTorch", "than compiled", "floor, ms", "limit", "share of the floor"]
+    lines = ["| " + " | ".join(titles) + " |", "| --- |" + " ---: |" * (len(titles) - 1)]
+    for key in parts_:
+        found = {program: by[program][key] for program in by if key in by[program]}
+        seconds = {program: found[program]["seconds"] for program in PROGRAMS if program in found}
+        cells = [" ".join(key), str(next(iter(found.values()))["batch"])]
+        for program in PROGRAMS:
+            gap = "missing" if key[0] in SUITES[program] else "-"
+            cells.append(f"{1e3 * seconds[program]:.3f}" if program in seconds else gap)
+        for program in ("eager", "compiled"):
+            both = "damc" in seconds and program in seconds
+            cells.append(f"{seconds[program] / seconds['damc']:.2f}x" if both else "-")
+        least, limit = floor(found["floors"]) if "floors" in found else (None, "-")
+        cells += [f"{1e3 * least:.3f}" if least else "-", limit]
+        cells.append(f"{least / seconds['damc']:.0%}" if least and "damc" in seconds else "-")
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines if parts_ else ["missing"]
+
+
+def gemm_gflops(timed, precision):
+    """The highest rate of a matrix product that any program measured in a precision, or None."""
+    rates = [report["gemm_gflops"] for name, report in timed.items()
+             if precision in name.split("-") and "gemm_gflops" in report]
+    return max(rates, default=None)
+
+
+def targets(timed):
+    """(goal, precision, what was measured, whether that meets it) of each goal, None twice if missing."""
+    found = []
+
+    def add(goal, precision, value, unit, meets):
+        measured = None if value is None else f"{value:.2f} {unit}"
+        met = None if value is None else meets(value)
+        found.append({"goal": goal, "precision": precision, "measured": measured, "met": met})
+
+    def seconds(program, preset, precision, *part):
+        return rows(timed, program, preset, precision).get(part, {}).get("seconds")
+
+    for other, least in (("eager", FASTER_THAN_EAGER), ("compiled", FASTER_THAN_COMPILED)):
+        for precision in PRECISIONS:
+            ours, theirs = (seconds(p, "svhn", precision, "iteration", "total")
+                            for p in ("damc", other))
+            times = theirs / ours if ours and theirs else None
+            least_text = f"at least {least:g} times as fast as" if least > 1 else "faster than"
+            add(f"svhn iteration {least_text} {PROGRAMS[other]}", precision, times, "times",
+                lambda x, least=least: x >= least if least > 1 else x > least)
+    for precision in ("tf32", "bf16"):
+        total = rows(timed, "damc", "cifar10", precision).get(("iteration", "total"))
+        gemm = gemm_gflops(timed, precision)
+        share = total["gflops"] / gemm if total and gemm else None
+        add(f"cifar10 iteration at {SHARE_OF_GEMM:.0%} of the measured gemm rate", precision,
+            share and 100 * share, "%", lambda x: x >= 100 * SHARE_OF_GEMM)
+    for part, limit in SAMPLING_SECONDS.items():
+        for precision in PRECISIONS:
+            ours = seconds("damc", "svhn", precision, "sampling", part)
+            add(f"svhn {part} of 64 images under {1e3 * limit:g} ms", precision, ours and 1e3 * ours,
+                "ms", lambda x, limit=limit: x < 1e3 * limit)
     return found
 
 
-def benchmark_table(found):
-    """Seconds of each part by program, and how many times faster damc is."""
-    programs = [p for p in ("bench", "pytorch", "pytorch_compile") if p in found]
-    seconds = {}
-    for program in programs:
-        for report in found[program].values():
-            for row in report["results"]:
-                key = (row["suite"], row["name"], row["part"], row["batch"])
-                seconds.setdefault(key, {})[program] = row["seconds"]
-    titles = {"bench": "damc", "pytorch": "PyTorch", "pytorch_compile": "PyTorch compiled"}
-    others = programs[1:]
-    lines = ["| work | batch | " + " | ".join(titles[p] + ", ms" for p in programs)
-             + "".join(f" | damc faster than {titles[p]}" for p in others) + " |",
-             "| --- |" + " ---: |" * (1 + len(programs) + len(others))]
-    for (suite, _, part, batch), by in seconds.items():
-        if suite == "kernels" or "bench" not in by:
-            continue
-        cells = [f"{1e3 * by[p]:.2f}" if p in by else "" for p in programs]
-        cells += [f"{by[p] / by['bench']:.2f}x" if p in by else "" for p in others]
-        lines.append(f"| {suite} {part} | {batch} | " + " | ".join(cells) + " |")
+def target_table(found):
+    verdicts = {None: "missing", True: "met", False: "not met"}
+    return ["| goal | precision | measured | |", "| --- | --- | ---: | --- |"] + [
+        f"| {t['goal']} | {t['precision']} | {t['measured'] or '-'} | {verdicts[t['met']]} |"
+        for t in found]
+
+
+def benchmark_lines(timed, goals):
+    """What was measured beside its goals, what PyTorch needs and what a GPU cannot be faster than."""
+    programs = sorted({report["machine"]["program"] for report in timed.values()})
+    lines = ["", "## Goals", "", *target_table(goals), "", "## Benchmarks", "",
+             f"Programs: {', '.join(programs) or 'none ran'}. 'missing' did not run, failed or ran out "
+             "of time. Floors are the largest of compute, memory and launches by the data sheet "
+             "(`damc bench --floors`), launches as nodes of a CUDA graph."]
+    for preset in PRESETS:
+        for precision in PRECISIONS:
+            gemm = gemm_gflops(timed, precision)
+            rate = f", gemm at {gemm / 1e3:.1f} TFLOP/s" if gemm else ""
+            lines += ["", f"### {preset}, {precision}{rate}", "", *table(timed, preset, precision)]
     return lines
+
+
+def program_info():
+    """What `damc info` prints, or why it does not."""
+    try:
+        return subprocess.run([os.environ["damc"], "info"], capture_output=True, text=True, timeout=5).stdout
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{error}\n"
 
 
 def code(title, body):
@@ -102,24 +191,24 @@ def write(work, out, gpu):
     # Of the device tests' log, the figures they state.
     figures = [line.split("MESSAGE:", 1)[1].strip() for line in text(work / "device.txt").splitlines()
                if "MESSAGE:" in line]
-    damc = subprocess.run([os.environ["damc"], "info"], capture_output=True, text=True)
+    info = program_info()
     checked, timed = parts(work), benchmarks(work)
+    goals = targets(timed)
     training = text(work / "training.json").strip()
-    report = {"gpu": gpu, "damc_info": damc.stdout.splitlines(), "parts": checked, "figures": figures,
+    report = {"gpu": gpu, "damc_info": info.splitlines(), "parts": checked, "figures": figures,
               "losses": text(work / "losses.txt").splitlines(),
               "resume": text(work / "resume.txt").splitlines(),
-              "training": json.loads(training) if training else None, "benchmarks": timed}
+              "training": json.loads(training) if training else None, "goals": goals, "benchmarks": timed}
     bad = [p for p in checked if p["status"] not in ("passed", "skipped")]
     verdict = ", ".join(p["name"] + " " + p["status"] for p in bad) or "all passed"
     lines = [f"# GPU check: {gpu}", "", f"{verdict}.", "", "| part | result | seconds |", "| --- | --- | ---: |"]
     lines += [f"| {p['name']} | {p['status']} | {p['seconds']} |" for p in checked]
     lines += code("Device tests", "\n".join(figures))
-    if "bench" in timed:
-        lines += ["", "## Benchmarks (SVHN, fp32)", "", *benchmark_table(timed)]
+    lines += benchmark_lines(timed, goals)
     lines += code("Losses, CPU and GPU", text(work / "losses.txt"))
     lines += code("Resumed on the other device", text(work / "resume.txt"))
     lines += code("Training on MNIST", training + "\n" + text(work / "training.txt"))
-    lines += code("This build and machine", damc.stdout)
+    lines += code("This build and machine", info)
     for p in bad:
         lines += code(f"{p['name']}: {p['status']}", "\n".join(p["log"]))
     out.parent.mkdir(parents=True, exist_ok=True)
