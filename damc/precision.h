@@ -19,6 +19,12 @@ struct Config;
 
 enum class Precision { fp32, tf32, bf16 };
 
+/// "fp32", "tf32" or "bf16".
+constexpr const char* name(Precision precision) {
+  constexpr const char* names[] = {"fp32", "tf32", "bf16"};
+  return names[static_cast<int>(precision)];
+}
+
 /// From its name in a configuration. Throws Error for another.
 Precision parse_precision(const std::string& name);
 

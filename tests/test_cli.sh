@@ -78,9 +78,30 @@ done
 refuses 2 "'fp16' is not a value for precision" train --preset svhn --precision fp16 --data nowhere
 succeeds "^precision = 'bf16'" train --preset mnist-quick --precision bf16 --dry-run
 succeeds '^damc [0-9]' info
+
+echo "-- bench"
 succeeds '^mnist-quick +posterior_chain +64 ' bench --floors --preset mnist-quick --json floors.json
 exists floors.json
+succeeds '^svhn +generator_update +128 +53\.17 +0\.463 ' bench --floors --batch 0
+succeeds '^svhn +generator_update +128 +53\.17 +0\.463 ' bench --floors --precision tf32 --suite iteration
+succeeds '^svhn +generator_update +128 +53\.17 +0\.325 ' bench --floors --precision bf16
 refuses 2 "unknown GPU 'h300'" bench --floors --gpu h300
+refuses 2 'gpu requires --floors' bench --gpu h100
+refuses 2 'frob' bench --suite iteration,frob
+refuses 2 "unknown preset 'svnh'" bench --preset svhn,svnh
+refuses 2 "unknown preset 'svnh'" bench --floors --preset svnh
+refuses 2 'fp8' bench --precision fp8
+refuses 2 "unknown device 'gpu'" bench --device gpu
+for option in batch=-1 batch=many batch=65537 repeat=0 threads=-1; do refuses 2 "--${option%=*}" bench "--$option"; done
+for suite in kernels precision; do refuses 2 "--floors with --suite $suite" bench --floors --suite iteration,$suite; done
+refuses 2 'json with --suite precision' bench --suite precision --json none.json
+refuses 2 'folder of --json nowhere/none.json' bench --json nowhere/none.json
+for file in . ''; do refuses 2 "json '$file' names no file" bench --floors --json "$file"; done
+cp floors.json kept.json
+message=$(trap '' XFSZ; ulimit -f 0; "$damc" bench --floors --json kept.json 2>&1 >/dev/null; echo "exit $?")
+grep -q "^damc: error: cannot write 'kept.json'" <<<"$message" || fail "a full disk is not told: $message"
+grep -q '^exit 1$' <<<"$message" || fail "a full disk: $message"
+cmp -s floors.json kept.json || fail "a full disk harmed the file that was there"
 if "$damc" info | grep -q 'cuda *not built in'; then
   refuses 2 'no CUDA backend' train --preset mnist-quick --data "$root/data/mnist" --device cuda --out runs
   refuses 2 'no CUDA backend' toy --device cuda --out toy

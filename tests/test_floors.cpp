@@ -56,6 +56,31 @@ void check_counts(const std::vector<CountedPart>& counted, const std::vector<Par
   }
 }
 
+Config in_precision(const char* precision, Config config) {
+  config.precision = precision;
+  return config;
+}
+
+/// Bytes that bf16 saves in a generator update: each activation is two bytes shorter wherever a kernel reads or
+/// writes it. Casts at both ends and a tanh of its own, in f32, come on top.
+double saved_by_bf16(const Config& config, std::int64_t batch) {
+  const std::vector<ConvLayer> layers = generator_layers(config, batch);
+  double saved = 0.0;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    // A transposed convolution reads what the convolution of this geometry writes.
+    const auto in = static_cast<double>(layers[i].geometry.out_shape().numel());
+    const auto out = static_cast<double>(layers[i].geometry.in_shape().numel());
+    const bool first = i == 0, last = i + 1 == layers.size();
+    saved += 2.0 * (in + out) * (first ? 2 : 3);  // forward, weights' gradient, input's gradient
+    saved += 2.0 * out;                           // the bias's gradient
+    if (!last) saved += 2.0 * 3 * out;            // the activation's gradient: two in, one out
+    if (first) saved -= 6.0 * in;                 // z cast
+    // The sums cast to f32, their tanh, which reads them again for its gradient, and that gradient cast.
+    if (last) saved -= (6.0 + 8.0 + 4.0 + 6.0) * out;
+  }
+  return saved;
+}
+
 Config tiny() {
   Config c = preset_config("mnist-quick");
   c.nz = 4;
@@ -150,7 +175,10 @@ TEST_CASE("what is counted is the formulas' work for every preset and part") {
 
 TEST_CASE("a device that computes is given as many kernels as the one that counts") {
   constexpr std::int64_t batch = 2;
-  Config config = tiny();
+  const char* precision = "fp32";
+  SUBCASE("fp32") {}
+  SUBCASE("bf16") { precision = "bf16"; }
+  Config config = in_precision(precision, tiny());
   const std::vector<CountedPart> iteration = count_iteration(config, batch);
   const std::vector<CountedPart> sampling = count_sampling(config, batch);
   ObservedDevice device;
@@ -171,6 +199,36 @@ TEST_CASE("a device that computes is given as many kernels as the one that count
     CHECK(sampling[part++].work.launches == device.take());
   });
   CHECK(part == sampling.size());
+}
+
+TEST_CASE("bf16 moves fewer bytes for the same operations, tf32 as many as fp32") {
+  constexpr std::int64_t batch = 3;
+  const Config svhn = preset_config("svhn");
+  const auto same_work = [](const KernelWork& a, const KernelWork& b) {
+    return a.flop == b.flop && a.bytes == b.bytes && a.launches == b.launches;
+  };
+  const auto compare = [&](const auto& counting) {
+    const std::vector<CountedPart> fp32 = counting(svhn, batch),
+                                   tf32 = counting(in_precision("tf32", svhn), batch),
+                                   bf16 = counting(in_precision("bf16", svhn), batch);
+    for (std::size_t i = 0; i < fp32.size(); ++i) {
+      const std::string& part = fp32[i].part;
+      CAPTURE(part);
+      CHECK(same_work(tf32[i].work, fp32[i].work));
+      CHECK(bf16[i].work.flop == fp32[i].work.flop);
+      if (part == "prior_chain" || part == "energy_update") {  // neither generator nor encoder
+        CHECK(same_work(bf16[i].work, fp32[i].work));
+      } else {
+        CHECK(bf16[i].work.bytes < fp32[i].work.bytes);
+      }
+      if (part == "generator_update") {
+        CHECK(fp32[i].work.bytes - bf16[i].work.bytes == saved_by_bf16(svhn, batch));
+        CHECK(bf16[i].work.launches == fp32[i].work.launches + 4);  // three casts and the tanh
+      }
+    }
+  };
+  compare(count_iteration);
+  compare(count_sampling);
 }
 
 TEST_CASE("floors are work over rate, and the largest has a name") {

@@ -191,10 +191,7 @@ void apply(const ApplyOptions& options) {
   if (options.dtype == "f64" && options.config.build().precision != "fp32") {
     user_error("--dtype f64 with a precision for f32", "leave out one of --dtype and --precision");
   }
-  const fs::path folder = fs::path(options.out).parent_path();
-  if (!folder.empty() && !fs::is_directory(folder)) {
-    user_error(fmt::format("the folder of --out {} does not exist", options.out));
-  }
+  check_output_file("--out", options.out);
   Setting setting(options);
   note_emulation(setting.config);
   for (std::size_t i = 0; i < files.size(); ++i) setting.read_input(piece.inputs[i], files[i]);

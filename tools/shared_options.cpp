@@ -112,6 +112,16 @@ Split load_data(const Config& config, const std::string& folder) {
   return split;
 }
 
+void check_output_file(const std::string& option, const std::string& file) {
+  const fs::path folder = fs::path(file).parent_path();
+  if (fs::path(file).filename().empty() || fs::is_directory(file)) {
+    user_error(fmt::format("{} '{}' names no file", option, file), "give the file's name, too");
+  }
+  if (!folder.empty() && !fs::is_directory(folder)) {
+    user_error(fmt::format("the folder of {} {} does not exist", option, file), "make it first");
+  }
+}
+
 fs::path make_output_folder(const std::string& folder) {
   std::error_code failure;
   fs::create_directories(folder, failure);

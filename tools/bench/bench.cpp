@@ -17,12 +17,12 @@ namespace damc {
 namespace {
 
 struct BenchOptions {
-  std::vector<std::string> suites = {"kernels", "iteration", "sampling"};
+  std::vector<std::string> suites;
   std::vector<std::string> presets = {"svhn"};
   std::int64_t batch = 0;
   int repeat = 5;
   int threads = 0;
-  std::string json;
+  std::optional<std::string> json;
   std::string device = "cpu";
   bool floors = false;
   std::string gpu = "h200";
@@ -33,19 +33,41 @@ bool has_suite(const BenchOptions& options, const char* suite) {
   return std::ranges::find(options.suites, suite) != options.suites.end();
 }
 
+/// The options with their suites, once they fit together.
+BenchOptions checked(BenchOptions options) {
+  if (options.suites.empty()) {
+    options.suites = {"iteration", "sampling"};
+    if (!options.floors) options.suites.insert(options.suites.begin(), "kernels");
+  }
+  for (const char* suite : {"kernels", "precision"}) {
+    if (options.floors && has_suite(options, suite)) {
+      user_error(fmt::format("--floors with --suite {}", suite),
+                 "floors are those of iteration and sampling");
+    }
+  }
+  if (options.json) {
+    check_output_file("--json", *options.json);
+    if (has_suite(options, "precision")) {
+      user_error("--json with --suite precision",
+                 "errors against f64 are only printed; leave out one of the two");
+    }
+  }
+  return options;
+}
+
 void write_json(const BenchOptions& options, const nlohmann::json& report) {
-  if (options.json.empty()) return;
+  if (!options.json) return;
   const std::string text = report.dump(1) + "\n";
-  atomic_write_file(options.json, std::as_bytes(std::span(text)));
+  atomic_write_file(*options.json, std::as_bytes(std::span(text)));
 }
 
 void run_suite(BenchReport& report, const std::string& suite, const Config& config, std::int64_t batch) {
+  if (suite == "precision") return print_precision(config, batch);
   fmt::print(stderr, "timing {} of {}\n", suite, config.preset);
   report.sample_gemm();
   if (suite == "kernels") bench_network_kernels(report, config, batch);
   if (suite == "iteration") bench_iteration(report, config, batch);
   if (suite == "sampling") bench_sampling(report, config, batch);
-  if (suite == "precision") print_precision(config, batch);
   report.sample_gemm();
 }
 
@@ -75,14 +97,13 @@ void run_floors(const BenchOptions& options) {
   FloorsReport report(find_gpu(options.gpu), options.precision);
   const Device device = parse_device(options.device);
   std::optional<BenchReport> timed;
-  if (device.type != DeviceType::cpu) timed.emplace(device, options.repeat);
+  if (device.type != DeviceType::cpu)
+    timed.emplace(device, parse_precision(options.precision), options.repeat);
   const auto add = [&](const char* suite, const Config& config, std::int64_t images, const auto& timing,
                        const auto& counting) {
     if (!has_suite(options, suite)) return;
     if (timed) timing(*timed, config, images);
-    Config counted = config;
-    counted.precision = "fp32";  // see floors.h
-    for (CountedPart& part : counting(counted, images)) {
+    for (CountedPart& part : counting(config, images)) {
       FloorsReport::Row row{suite, config.preset, std::move(part), images, {}};
       row.seconds = measured(timed ? &*timed : nullptr, row);
       report.add(std::move(row));
@@ -101,15 +122,14 @@ void run(const BenchOptions& options) {
   if (options.floors) return run_floors(options);
   const std::vector<Config> configs = configurations(options);
   note_emulation(configs[0]);
-  BenchReport report(parse_device(options.device), options.repeat);
+  BenchReport report(parse_device(options.device), parse_precision(options.precision), options.repeat);
   if (has_suite(options, "kernels")) bench_common_kernels(report);
   for (const std::string& suite : options.suites) {
     for (const Config& config : configs) run_suite(report, suite, config, options.batch);
   }
+  if (report.rows().empty()) return;
   report.print_table();
-  nlohmann::json results = report.to_json();
-  results["machine"]["precision"] = options.precision;
-  write_json(options, results);
+  write_json(options, report.to_json());
 }
 
 }  // namespace
@@ -119,10 +139,10 @@ void add_bench_command(CLI::App& program) {
   const auto options = std::make_shared<BenchOptions>();
   command
       .add_option("--suite", options->suites,
-                  "what to time: kernels, iteration, sampling; or precision, the errors against f64")
+                  "what to time: kernels, iteration, sampling (default: all; floors: of the last two); or "
+                  "precision, the errors against f64")
       ->delimiter(',')
-      ->check(CLI::IsMember({"kernels", "iteration", "sampling", "precision"}))
-      ->capture_default_str();
+      ->check(CLI::IsMember({"kernels", "iteration", "sampling", "precision"}));
   command.add_option("--preset", options->presets, "networks to time, by preset")
       ->delimiter(',')
       ->capture_default_str();
@@ -141,16 +161,18 @@ void add_bench_command(CLI::App& program) {
   command.add_option("--threads", options->threads, "CPU threads; 0: OMP_NUM_THREADS, or all cores")
       ->check(CLI::Range(0, 4096))
       ->capture_default_str();
-  command.add_flag(
+  CLI::Option* floors = command.add_flag(
       "--floors", options->floors,
       "count operations, bytes and launches of iteration and sampling and print what a GPU cannot "
       "be faster than; times them as well where --device is a GPU");
-  command.add_option("--gpu", options->gpu, "whose floors: h200, h100, a100, a6000")->capture_default_str();
+  command.add_option("--gpu", options->gpu, "whose floors: h200, h100, a100, a6000")
+      ->needs(floors)
+      ->capture_default_str();
   command
-      .add_option("--precision", options->precision, "of iteration, sampling and floors: fp32, tf32, bf16")
+      .add_option("--precision", options->precision, "arithmetic: fp32, tf32, bf16 (kernels take f32 operands in all three)")
       ->check(CLI::IsMember({"fp32", "tf32", "bf16"}))
       ->capture_default_str();
-  command.callback([options] { run(*options); });
+  command.callback([options] { run(checked(*options)); });
 }
 
 }  // namespace damc

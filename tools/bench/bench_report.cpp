@@ -13,8 +13,8 @@
 namespace damc {
 namespace {
 
-constexpr std::int64_t kGemmSize = 1024;
-constexpr double kGemmGflop = 2e-9 * kGemmSize * kGemmSize * kGemmSize;
+// Of the matrix product that is the measure; a GPU has not even started before one of the first size is done.
+constexpr std::int64_t kCpuGemmSize = 1024, kGpuGemmSize = 8192;
 
 double median(std::vector<double> values) {
   std::ranges::sort(values);
@@ -33,11 +33,19 @@ std::string cpu_name() {
 
 }  // namespace
 
-BenchReport::BenchReport(Device device, int repeat)
+BenchReport::BenchReport(Device device, Precision precision, int repeat)
     : device_(device),
+      precision_(precision),
       repeat_(repeat),
-      a_(Tensor::full({kGemmSize, kGemmSize}, 0.5, Dtype::f32, device)),
-      b_(a_.clone()) {}
+      gemm_size_(device.type == DeviceType::cpu ? kCpuGemmSize : kGpuGemmSize),
+      a_(Tensor::full({gemm_size_, gemm_size_}, 0.5, Dtype::f32, device)),
+      b_(a_.clone()) {
+  // In bf16 only convolutions multiply: each row is a pixel, each column of the product a filter of one pixel.
+  if (precision == Precision::bf16) {
+    a_ = a_.to(Dtype::bf16).reshape({1, gemm_size_, 1, gemm_size_});
+    b_ = b_.reshape({gemm_size_, 1, 1, gemm_size_});
+  }
+}
 
 double BenchReport::clock() const {
   backend(device_).synchronize();
@@ -67,10 +75,22 @@ void BenchReport::add(BenchRow row, std::vector<double> seconds) {
 }
 
 void BenchReport::sample_gemm() {
-  gemm_seconds_.push_back(times(1, [&] { matmul(a_, b_); })[0]);
+  const HeldProducts products(device_, products_of(precision_));
+  const auto sample = [&](const std::function<void()>& product) {
+    gemm_seconds_.push_back(times(1, product)[0]);
+  };
+  if (precision_ == Precision::bf16) {
+    const HeldWeights held({b_});  // rounded once, not at every product
+    sample([&] { conv2d(a_, b_, {}, 1, 0); });
+  } else {
+    sample([&] { matmul(a_, b_); });
+  }
 }
 
-double BenchReport::gemm_gflops() const { return kGemmGflop / median(gemm_seconds_); }
+double BenchReport::gemm_gflops() const {
+  const auto n = static_cast<double>(gemm_size_);
+  return 2e-9 * n * n * n / median(gemm_seconds_);
+}
 
 void BenchReport::print_table() const {
   fmt::print("{:<10} {:<29} {:<20} {:>5} {:>12} {:>10} {:>9} {:>8} {:>7}\n", "suite", "name", "part", "batch",
@@ -85,8 +105,8 @@ void BenchReport::print_table() const {
                row.part, row.batch, row.seconds, cell(row.gflop, 4), cell(rate, 1), cell(rate / gemm, 2),
                cell(row.gbytes / row.seconds, 1));
   }
-  fmt::print("gemm {0}x{0}x{0}: {1:.1f} GFLOP/s (median of {2} measurements throughout)\n", kGemmSize, gemm,
-             gemm_seconds_.size());
+  fmt::print("gemm {0}x{0}x{0} in {1}: {2:.1f} GFLOP/s (median of {3} measurements throughout)\n", gemm_size_,
+             name(precision_), gemm, gemm_seconds_.size());
 }
 
 nlohmann::json BenchReport::to_json() const {
@@ -108,6 +128,7 @@ nlohmann::json BenchReport::to_json() const {
   return {{"machine",
            {{"program", "damc"},
             {"device", device_.str()},
+            {"precision", name(precision_)},
             {"name", cpu_name()},
             {"threads", omp_get_max_threads()},
             {"repeat", repeat_}}},

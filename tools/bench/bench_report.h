@@ -1,9 +1,9 @@
 /// Timing, and what is told of it: a table for the reader and JSON for compare.py.
 ///
-/// Machines are noisy, so everything is a median. The rate of a square matrix product, what the machine can
-/// do, is taken again before and after every group of measurements and between the rounds of long ones; the
-/// median of all of them is what the shares (of_gemm) refer to, so both sides of a share have seen the same
-/// load.
+/// Machines are noisy, so everything is a median. The rate of a square matrix product in the precision of the
+/// run, what the machine can do, is taken again before and after every group of measurements and between the
+/// rounds of long ones; the median of all of them is what the shares (of_gemm) refer to, so both sides of a
+/// share have seen the same load.
 #pragma once
 
 #include <functional>
@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "damc/precision.h"
 #include "tensor/tensor.h"
 
 namespace damc {
@@ -27,10 +28,11 @@ struct BenchRow {
 
 class BenchReport {
  public:
-  /// Each measurement is repeated `repeat` times.
-  BenchReport(Device device, int repeat);
+  /// Each measurement is repeated `repeat` times. The gemm rate is that of `precision`.
+  BenchReport(Device device, Precision precision, int repeat);
 
   Device device() const { return device_; }
+  Precision precision() const { return precision_; }
   int repeat() const { return repeat_; }
 
   /// Seconds since some moment, once the device has done all it was given.
@@ -52,7 +54,9 @@ class BenchReport {
   double gemm_gflops() const;
 
   Device device_;
+  Precision precision_;
   int repeat_;
+  std::int64_t gemm_size_;
   Tensor a_, b_;  // factors of the product
   std::vector<double> gemm_seconds_;
   std::vector<BenchRow> rows_;

@@ -3,8 +3,9 @@
 ///
 /// Three floors stand side by side: arithmetic at the peak of a precision, every operand once through the
 /// memory, and the starts of the kernels. They are as good as what they count: multiply-adds of the direct form
-/// of a convolution, f32 operands in every precision, one launch per call of a backend's kernel. Operands that
-/// stay in the second-level cache from one kernel to the next may move faster than the memory's floor says.
+/// of a convolution, operands as the backend is given them (in bf16 activations of two bytes, but weights of four,
+/// which a GPU's backend rounds first), one launch per call of a backend's kernel. Operands that stay in the
+/// second-level cache from one kernel to the next may move faster than the memory's floor says.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -52,7 +53,7 @@ struct CountedPart {
   KernelWork work;
 };
 
-/// The parts of a training iteration on `batch` images in the order they run, then their total.
+/// The parts of a training iteration on `batch` images in config.precision in the order they run, then their total.
 std::vector<CountedPart> count_iteration(const Config& config, std::int64_t batch);
 /// damc_prior, lebm_prior, damc_posterior, lebm_posterior: drawing `batch` latent vectors and decoding them.
 std::vector<CountedPart> count_sampling(const Config& config, std::int64_t batch);

@@ -91,6 +91,7 @@ void bench_instance_norm(BenchReport& report, const std::string& preset, const S
 }  // namespace
 
 void bench_common_kernels(BenchReport& report) {
+  const HeldProducts products(report.device(), products_of(report.precision()));
   Generator random(1, 0, report.device());
   for (const std::int64_t n : {256, 512, 1024, 2048}) {
     const Tensor a = random.normal({n, n}), b = random.normal({n, n});
@@ -127,6 +128,7 @@ void bench_common_kernels(BenchReport& report) {
 
 void bench_network_kernels(BenchReport& report, const Config& config, std::int64_t batch) {
   const std::int64_t images = batch ? batch : 32;
+  const HeldProducts products(report.device(), products_of(report.precision()));
   bench_linear_layers(report, config, images);
   for (const ConvLayer& layer : generator_layers(config, images))
     bench_convolution(report, config.preset, layer);
