@@ -112,7 +112,7 @@ timed() {
   done
 }
 
-timed damc 20 '
+timed damc 40 '
   for suite in iteration:128 sampling:64; do
     "$damc" bench --device cuda --preset $preset --precision $precision --suite ${suite%:*} --batch ${suite#*:} \
       --json "$work/damc-$preset-$precision-${suite%:*}.json"
@@ -137,7 +137,7 @@ beside='
     python3 tools/bench/pytorch_bench.py --device cuda --preset $preset --precision $precision --suite ${suite%:*} \
       --batch ${suite#*:} $how --json "$work/$program-$preset-$precision-${suite%:*}.json"
   done'
-[ "$pytorch" = no ] || timed eager 30 "how= suites=\"iteration:128 sampling:64\"; $beside"
+[ "$pytorch" = no ] || timed eager 45 "how= suites=\"iteration:128 sampling:64\"; $beside"
 
 part memcheck 90 '
   tool=$(command -v compute-sanitizer || echo /usr/local/cuda/bin/compute-sanitizer)
