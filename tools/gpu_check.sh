@@ -4,7 +4,7 @@
 # PyTorch in every precision. Each part has a time limit; when one fails it is recorded and the rest still runs.
 #   tools/gpu_check.sh                 builds in build-cuda/
 #   tools/gpu_check.sh --build DIR     uses what is built in DIR
-#   tools/gpu_check.sh --seconds N     takes up to N seconds instead of 600; PyTorch's compiler can use 1500
+#   tools/gpu_check.sh --seconds N     takes up to N seconds instead of 600, if compiled PyTorch is left without time
 # Writes tools/bench/results/DATE-GPU.json and .md. Exit: 0 all passed, 1 something failed, 2 no GPU. PyTorch's parts
 # and goals that are not met are reported only.
 set -uo pipefail
@@ -146,7 +146,7 @@ part memcheck 90 '
     --batch 4 --set ngf=2 --set nif=2 --set diffusion_steps=4 --set posterior_steps=2 --set prior_steps=2 --set q_updates=1 \
     --out "$work/memcheck"'
 
-# Sampling is left out: compiling takes a minute each time.
+# Iterations only: sampling would be compiled anew, and no goal compares it.
 [ "$pytorch" = no ] || timed compiled 90 "how=--compile suites=iteration:128; $beside"
 
 python3 $report write "$work" "$results" "$gpu" || exit 1
