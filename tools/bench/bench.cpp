@@ -169,7 +169,8 @@ void add_bench_command(CLI::App& program) {
       ->needs(floors)
       ->capture_default_str();
   command
-      .add_option("--precision", options->precision, "arithmetic: fp32, tf32, bf16 (kernels take f32 operands in all three)")
+      .add_option("--precision", options->precision,
+                  "arithmetic: fp32, tf32, bf16 (kernels take f32 operands in all three)")
       ->check(CLI::IsMember({"fp32", "tf32", "bf16"}))
       ->capture_default_str();
   command.callback([options] { run(checked(*options)); });
