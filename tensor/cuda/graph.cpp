@@ -49,6 +49,7 @@ std::vector<Tensor> CudaGraph::run(const Work& work) {
 
 std::vector<Tensor> CudaGraph::record(const Work& work) {
   ENSURE(!graph_, "a step is recorded twice");
+  memory_.use_device();
   const Arenas::Use use(memory_.arenas(), arena_);
   Capture capture(memory_.stream());
   std::vector<Tensor> results = work();
@@ -57,6 +58,9 @@ std::vector<Tensor> CudaGraph::record(const Work& work) {
   return results;
 }
 
-void CudaGraph::replay() { check_cuda(cudaGraphLaunch(graph_, memory_.stream()), "cudaGraphLaunch"); }
+void CudaGraph::replay() {
+  memory_.use_device();
+  check_cuda(cudaGraphLaunch(graph_, memory_.stream()), "cudaGraphLaunch");
+}
 
 }  // namespace damc
