@@ -69,7 +69,12 @@ std::shared_ptr<Arena> CudaMemory::make_arena() {
     void* block = nullptr;
     cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
     check_cuda(cudaThreadExchangeStreamCaptureMode(&mode), "cudaThreadExchangeStreamCaptureMode");
-    const cudaError_t status = cudaMalloc(&block, bytes);
+    cudaError_t status = cudaMalloc(&block, bytes);
+    if (status == cudaErrorMemoryAllocation) {
+      cudaMemPoolTrimTo(pool_, 0);  // the pool keeps what it has freed, out of cudaMalloc's reach
+      cudaGetLastError();
+      status = cudaMalloc(&block, bytes);
+    }
     check_cuda(cudaThreadExchangeStreamCaptureMode(&mode), "cudaThreadExchangeStreamCaptureMode");
     if (status == cudaErrorMemoryAllocation) out_of_memory(bytes);
     check_cuda(status, "cudaMalloc");
@@ -104,13 +109,14 @@ std::size_t CudaMemory::bytes_reserved() const {
   return pool_bytes(cudaMemPoolAttrReservedMemHigh) + arena_bytes_;
 }
 
-/// What the pool keeps but nobody uses is free for this program, though not for others.
+/// What the pool keeps but nobody uses is free for this program, though not for others; what an arena keeps is not.
 void CudaMemory::out_of_memory(std::size_t asked) const {
   cudaGetLastError();  // the failure is reported here and must not show up again at the next launch
   std::size_t free = 0, total = 0;
   check_cuda(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
   free += pool_bytes(cudaMemPoolAttrReservedMemCurrent) - pool_bytes(cudaMemPoolAttrUsedMemCurrent);
-  throw OutOfMemory(fmt::format("cuda:{}", index_), {asked, free, total, in_use_});
+  const std::size_t in_use = pool_bytes(cudaMemPoolAttrUsedMemCurrent) + arena_bytes_;
+  throw OutOfMemory(fmt::format("cuda:{}", index_), {asked, free, total, in_use});
 }
 
 }  // namespace damc
