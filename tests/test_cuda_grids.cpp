@@ -174,22 +174,26 @@ TEST_CASE("row loops around and beyond 32 bits: the first and the last thread ta
 
 namespace {
 
-/// Terms -8 .. 8 of a sum; counts how often each is read.
-struct TermsBody {
+/// Term j of a sum, -8 .. 8.
+double term(std::int64_t j) { return static_cast<double>(j * 7919 % 17 - 8); }
+
+/// Terms [outer, reduced, inner] of sums; counts how often each is read.
+template <class Body>
+struct CountReadsBody {
+  const Body& body;
   Counts& reads;
   std::int64_t reduced, inner;
   double load(std::int64_t o, std::int64_t r, std::int64_t i) const {
-    const std::int64_t j = (o * reduced + r) * inner + i;
-    ++reads[static_cast<std::size_t>(j)];
-    return value(j);
+    ++reads[static_cast<std::size_t>((o * reduced + r) * inner + i)];
+    return body.load(o, r, i);
   }
-  static double value(std::int64_t j) { return static_cast<double>(j * 7919 % 17 - 8); }
 };
 
 /// What one block does: every thread sums its terms, then folds between barriers. Between two barriers the
 /// order of threads must not matter, so one emulation runs them forwards, another backwards.
-void run_block(const std::vector<ReduceShare>& threads, const TermsBody& body, std::int64_t o, bool backwards,
-               Values& partial, Counts& writes) {
+template <class Body>
+void run_block(const std::vector<ReduceShare>& threads, const Body& body, std::int64_t o, bool backwards,
+               Values& sums_out, Counts& writes) {
   const auto each = [&](const auto& f) {
     for (std::size_t t = 0; t < threads.size(); ++t) f(threads[backwards ? threads.size() - 1 - t : t]);
   };
@@ -201,24 +205,20 @@ void run_block(const std::vector<ReduceShare>& threads, const TermsBody& body, s
   }
   each([&](const ReduceShare& thread) {
     if (!thread.writes()) return;
-    partial[static_cast<std::size_t>(thread.target(o))] = sums[thread.slot];
+    sums_out[static_cast<std::size_t>(thread.target(o))] = sums[thread.slot];
     ++writes[static_cast<std::size_t>(thread.target(o))];
   });
 }
 
-/// A whole reduction as CudaExecutor::reduce launches it.
-void check_reduction(std::int64_t outer, std::int64_t reduced, std::int64_t inner, bool backwards) {
-  CAPTURE(outer);
-  CAPTURE(reduced);
-  CAPTURE(inner);
-  const ReduceLaunch launch = reduce_launch(outer, reduced, inner);
+/// One pass of a reduction: sums [outer, chunks, inner] of the terms of `body`, all of which it reads.
+template <class Body>
+Values run_pass(const ReduceLaunch& launch, std::int64_t outer, std::int64_t reduced, std::int64_t inner,
+                const Body& body, bool backwards) {
   check_limits(launch.blocks, launch.threads);
-  const std::int64_t chunks = launch.blocks.y;
   Counts reads(static_cast<std::size_t>(outer * reduced * inner));
-  Values partial(static_cast<std::size_t>(outer * chunks * inner), std::numeric_limits<double>::quiet_NaN());
-  Counts writes(partial.size());
-  const TermsBody body{reads, reduced, inner};
-
+  Values sums(static_cast<std::size_t>(outer * launch.blocks.y * inner),
+              std::numeric_limits<double>::quiet_NaN());
+  Counts writes(sums.size());
   for_each_thread(launch.blocks, {1, 1, 1}, [&](const ThreadPlace& block) {
     std::vector<ReduceShare> threads;
     for_each_thread({1, 1, 1}, launch.threads, [&](const ThreadPlace& at) {
@@ -226,21 +226,32 @@ void check_reduction(std::int64_t outer, std::int64_t reduced, std::int64_t inne
                            launch.chunk);
     });
     for (std::int64_t o = block.block.z; o < outer; o += launch.blocks.z)
-      run_block(threads, body, o, backwards, partial, writes);
+      run_block(threads, CountReadsBody<Body>{body, reads, reduced, inner}, o, backwards, sums, writes);
   });
   CHECK(all_ones(reads));
   CHECK(all_ones(writes));
+  return sums;
+}
 
-  Values out = chunks > 1 ? Values(static_cast<std::size_t>(outer * inner)) : partial;
+/// A whole reduction as CudaExecutor::reduce launches it.
+void check_reduction(std::int64_t outer, std::int64_t reduced, std::int64_t inner, bool backwards) {
+  CAPTURE(outer);
+  CAPTURE(reduced);
+  CAPTURE(inner);
+  Values terms(static_cast<std::size_t>(outer * reduced * inner));
+  for (std::size_t j = 0; j < terms.size(); ++j) terms[j] = term(static_cast<std::int64_t>(j));
+  const ReduceLaunch launch = reduce_launch(outer, reduced, inner);
+  const std::int64_t chunks = launch.blocks.y;
+  Values out =
+      run_pass(launch, outer, reduced, inner, PartialBody<double>{terms.data(), reduced, inner}, backwards);
   if (chunks > 1) {
-    const LoopLaunch combine = loop_launch(outer * inner, 4);
-    for_each_thread({combine.blocks, 1, 1}, {combine.threads, 1, 1}, [&](const ThreadPlace& at) {
-      for_each_share(at, outer * inner, CombineBody<double>{partial.data(), out.data(), chunks, inner});
-    });
+    const ReduceLaunch combine = combine_launch(outer, chunks, inner);
+    CHECK(combine.blocks.y == 1);
+    out = run_pass(combine, outer, chunks, inner, PartialBody<double>{out.data(), chunks, inner}, backwards);
   }
   Values expected(out.size());
   for (std::int64_t j = 0; j < outer * reduced * inner; ++j)
-    expected[static_cast<std::size_t>(j / (reduced * inner) * inner + j % inner)] += TermsBody::value(j);
+    expected[static_cast<std::size_t>(j / (reduced * inner) * inner + j % inner)] += term(j);
   CHECK(out == expected);
 }
 
@@ -298,6 +309,8 @@ TEST_CASE("reductions of any size keep to the limits of a grid, cover all terms 
         const auto [chunk, blocks, threads] = reduce_launch(outer, reduced, inner);
         check_limits(blocks, threads);
         const std::int64_t chunks = blocks.y;
+        const ReduceLaunch combine = combine_launch(outer, chunks, inner);
+        check_limits(combine.blocks, combine.threads);
         CHECK(chunk * chunks >= reduced);
         CHECK(chunk * (chunks - 1) < reduced);
         const std::int64_t covered = inner == 1 ? 1 : std::int64_t{blocks.x} * threads.x;
@@ -330,7 +343,7 @@ struct CountSegmentsBody {
   double load(std::int64_t s, std::int64_t c, std::int64_t) const {
     const std::int64_t j = start[static_cast<std::size_t>(s)] + c;
     ++calls[static_cast<std::size_t>(j)];
-    return TermsBody::value(j);
+    return term(j);
   }
 };
 
@@ -364,7 +377,7 @@ void check_pieces(const std::vector<std::int64_t>& lengths, int processors) {
     sum += sums[0];
   }
   CHECK(all_ones(reads));
-  for (std::int64_t j = 0; j < total; ++j) expected += TermsBody::value(j);
+  for (std::int64_t j = 0; j < total; ++j) expected += term(j);
   CHECK(sum == expected);
 }
 

@@ -112,7 +112,7 @@ class CudaExecutor {
       sum_pieces_kernel<T><<<launch.blocks, launch.threads, 0, memory_->stream()>>>(segments, body, partial);
       check_launch("a sum over pieces", {pieces});
     }
-    reduce<T>(1, pieces, 1, PartialBody<T>{partial}, out);
+    reduce<T>(1, pieces, 1, PartialBody<T>{partial, pieces, 1}, out);
   }
 
   template <class T, class Body>
@@ -127,7 +127,8 @@ class CudaExecutor {
     const CudaBlock block(*memory_, static_cast<std::size_t>(outer * chunks * inner) * sizeof(T));
     T* partial = static_cast<T*>(block.data());
     sum_chunks(launch, outer, reduced, inner, body, partial);
-    for_each(outer * inner, CombineBody<T>{partial, out, chunks, inner});
+    sum_chunks(combine_launch(outer, chunks, inner), outer, chunks, inner,
+               PartialBody<T>{partial, chunks, inner}, out);
   }
 
  private:

@@ -21,6 +21,23 @@ GemmCall::Operand operand(const Tensor& t) {
           t.ndim() == 3 ? strides[0] : 0};
 }
 
+/// Threads of a block that sums; see ReduceShare.
+GridIndex sum_threads(std::int64_t inner) { return inner > 1 ? GridIndex{32, 8, 1} : GridIndex{256, 1, 1}; }
+
+std::int64_t inner_blocks(std::int64_t inner) {
+  return inner > 1 ? divide_up(inner, sum_threads(inner).x) : 1;
+}
+
+ReduceLaunch sum_in_chunks(std::int64_t outer, std::int64_t reduced, std::int64_t inner, std::int64_t size) {
+  constexpr std::int64_t most_z = 65535;  // of gridDim.z
+  const std::int64_t chunk = std::max<std::int64_t>(1, size);
+  const std::int64_t chunks = std::max<std::int64_t>(1, divide_up(reduced, chunk));
+  return {chunk,
+          {static_cast<unsigned>(inner_blocks(inner)), static_cast<unsigned>(chunks),
+           static_cast<unsigned>(std::min(outer, most_z))},
+          sum_threads(inner)};
+}
+
 /// Strides in the order n, c, h, w.
 std::array<std::int64_t, 4> image_strides(std::int64_t c, std::int64_t h, std::int64_t w, Channels channels) {
   if (channels == Channels::last) return {h * w * c, 1, w * c, c};
@@ -40,21 +57,16 @@ LoopLaunch pieces_launch(std::int64_t pieces, int processors) {
 }
 
 ReduceLaunch reduce_launch(std::int64_t outer, std::int64_t reduced, std::int64_t inner) {
-  constexpr std::int64_t wanted_tasks = 1024;  // enough blocks to fill any present chip
-  constexpr std::int64_t most_z = 65535;       // of gridDim.z
-  const bool across = inner > 1;
-  const GridIndex threads = across ? GridIndex{32, 8, 1} : GridIndex{256, 1, 1};
-  const std::int64_t inner_blocks = across ? divide_up(inner, threads.x) : 1;
-  const std::int64_t least = across ? 64 : 1024;  // terms that make a partial sum worth its block
-  const std::int64_t tasks = std::max<std::int64_t>(1, outer * inner_blocks);
+  constexpr std::int64_t wanted_tasks = 1024;        // enough blocks to fill any present chip
+  const std::int64_t least = inner > 1 ? 64 : 1024;  // terms that make a partial sum worth its block
+  const std::int64_t tasks = std::max<std::int64_t>(1, outer * inner_blocks(inner));
   const std::int64_t wanted =
       std::clamp<std::int64_t>(divide_up(wanted_tasks, tasks), 1, std::max<std::int64_t>(1, reduced / least));
-  const std::int64_t chunk = std::max<std::int64_t>(1, divide_up(reduced, wanted));
-  const std::int64_t chunks = std::max<std::int64_t>(1, divide_up(reduced, chunk));
-  return {chunk,
-          {static_cast<unsigned>(inner_blocks), static_cast<unsigned>(chunks),
-           static_cast<unsigned>(std::min(outer, most_z))},
-          threads};
+  return sum_in_chunks(outer, reduced, inner, divide_up(reduced, wanted));
+}
+
+ReduceLaunch combine_launch(std::int64_t outer, std::int64_t chunks, std::int64_t inner) {
+  return sum_in_chunks(outer, chunks, inner, chunks);
 }
 
 GemmCall gemm_call(const Tensor& a, const Tensor& b, const Tensor& out) {

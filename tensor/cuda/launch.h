@@ -30,6 +30,9 @@ struct ReduceLaunch {
   GridIndex blocks, threads;
 };
 ReduceLaunch reduce_launch(std::int64_t outer, std::int64_t reduced, std::int64_t inner);
+/// The second pass, over the partial sums [outer, chunks, inner] of the first: whole blocks again, or one thread would
+/// wait for a thousand loads of its own.
+ReduceLaunch combine_launch(std::int64_t outer, std::int64_t chunks, std::int64_t inner);
 
 /// out = a b, row-major, as one call of a column-major BLAS (batched by strides), in its terms: what it sees is
 /// out^T = b^T a^T, so its first operand is b.

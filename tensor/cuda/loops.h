@@ -115,25 +115,13 @@ struct ReduceShare {
   DAMC_HD std::int64_t target(std::int64_t o) const { return (o * chunks + chunk_index) * inner + i; }
 };
 
-/// Partial sums, as terms of their own sum.
+/// Partial sums [outer, chunks, inner], as terms of their own sum.
 template <class T>
 struct PartialBody {
   const T* partial;
-  DAMC_HD T load(std::int64_t, std::int64_t r, std::int64_t) const { return partial[r]; }
-};
-
-/// out [outer, inner] from partial sums [outer, chunks, inner].
-template <class T>
-struct CombineBody {
-  const T* partial;
-  T* out;
   std::int64_t chunks, inner;
-  DAMC_HD void operator()(std::int64_t j) const {
-    const std::int64_t o = j / inner, i = j - o * inner;
-    double sum = 0.0;
-    for (std::int64_t k = 0; k < chunks; ++k)
-      sum += static_cast<double>(partial[(o * chunks + k) * inner + i]);
-    out[j] = static_cast<T>(sum);
+  DAMC_HD T load(std::int64_t o, std::int64_t r, std::int64_t i) const {
+    return partial[(o * chunks + r) * inner + i];
   }
 };
 
