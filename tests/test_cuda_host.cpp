@@ -388,6 +388,30 @@ TEST_CASE("convolution descriptors describe memory of both orders and the sizes 
   check_convolution(conv_geometry({1, 4, 4, 3}, {2, 4, 4, 3}, 1, 0));  // a filter as large as the image
 }
 
+TEST_CASE("a convolution with a single output pixel is a matrix product in every pass") {
+  for (const ConvGeometry& s :
+       {conv_geometry({3, 4, 5, 2}, {7, 4, 5, 2}, 1, 0), conv_geometry({1, 1, 1, 3}, {2, 1, 1, 3}, 2, 0),
+        conv_transpose_geometry({3, 1, 1, 5}, {5, 4, 4, 2}, 1, 0)}) {
+    CAPTURE(s.in_shape().str());
+    CAPTURE(s.filter_shape().str());
+    REQUIRE(s.is_gemm());
+    const Tensor x = integers(s.in_shape(), Dtype::f64, 1), w = integers(s.filter_shape(), Dtype::f64, 2),
+                 g = integers(s.out_shape(), Dtype::f64, 3);
+    const ConvOracle expected(s, x.to_vector<double>(), w.to_vector<double>(), g.to_vector<double>());
+    const auto run = [&](ConvPass pass, const Tensor& in, const Tensor& filter, const Tensor& out) {
+      const ConvProduct product = conv_product(pass, s, in, filter, out);
+      blas_gemm<double>(gemm_call(product.a, product.b, product.out));
+    };
+    const Tensor y = g.clone(), gx = x.clone(), gw = w.clone();
+    run(ConvPass::forward, x, w, y);
+    run(ConvPass::grad_x, gx, w, g);
+    run(ConvPass::grad_w, x, gw, g);
+    CHECK(y.to_vector<double>() == expected.out.values);
+    CHECK(gx.to_vector<double>() == expected.grad_x.values);
+    CHECK(gw.to_vector<double>() == expected.grad_w.values);
+  }
+}
+
 TEST_CASE("the forms in which cuDNN is asked for a convolution") {
   const auto forms = [](ConvPass pass, const ConvTypes& types) {
     std::string text;

@@ -16,8 +16,8 @@ class Blas {
   Blas(const Blas&) = delete;
   Blas& operator=(const Blas&) = delete;
 
-  /// out = a b, the operands as Backend::gemm takes them, f32 ones multiplied as said. Whether the epilogue is
-  /// in it already: out = a b + bias.
+  /// out = a b, the operands as Backend::gemm takes them, f32 ones multiplied as said; bf16 ones, without an epilogue,
+  /// give bf16 or f32. Whether the epilogue is in it already: out = a b + bias.
   bool gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, Products products, const Tensor& out);
 
  private:

@@ -13,9 +13,10 @@
 
 namespace damc {
 
-/// How the library is to multiply f32 or f64 operands: pedantic is exactly in their type.
+/// How the library is to multiply operands: pedantic is exactly in their type.
 inline cublasComputeType_t compute_type(Dtype dtype, Products products) {
   if (dtype == Dtype::f64) return CUBLAS_COMPUTE_64F_PEDANTIC;
+  if (dtype == Dtype::bf16) return CUBLAS_COMPUTE_32F;
   return products == Products::tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F_PEDANTIC;
 }
 

@@ -69,6 +69,11 @@ class CudaBackend final : public SharedKernels<CudaExecutor> {
       out.fill(0.0);
       return;
     }
+    if (s.is_gemm()) {
+      const ConvProduct product = conv_product(pass, s, x, filter, y);
+      blas_.gemm(product.a, product.b, {}, mode_.now(), product.out);
+      return;
+    }
     const ConvTypes types{x.dtype(), filter.dtype(), x.dtype() == Dtype::f32 ? mode_.now() : Products::f32};
     const ConvForm form = convolutions_.form(pass, s, types);
     const bool second = form.channels == Channels::second;

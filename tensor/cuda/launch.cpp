@@ -107,6 +107,16 @@ unsigned alignment(const void* address) {
   return static_cast<unsigned>(bits & (~bits + 1));
 }
 
+ConvProduct conv_product(ConvPass pass, const ConvGeometry& s, const Tensor& x, const Tensor& filter,
+                         const Tensor& y) {
+  const std::int64_t depth = s.taps() * s.in_c;
+  const Tensor columns = x.reshape({s.n, depth}), weights = filter.reshape({s.out_c, depth}),
+               pixels = y.reshape({s.n, s.out_c});
+  if (pass == ConvPass::forward) return {columns, weights.transpose(0, 1), pixels};
+  if (pass == ConvPass::grad_x) return {pixels, weights, columns};
+  return {pixels.transpose(0, 1), columns, weights};
+}
+
 std::vector<Channels> conv_layouts(Dtype dtype) {
   if (dtype == Dtype::f64) return {Channels::second};
   return {Channels::last, Channels::second};

@@ -85,6 +85,15 @@ std::vector<Channels> conv_layouts(Dtype dtype);
 
 enum class ConvPass { forward, grad_x, grad_w };
 
+/// A pass of a convolution that is a matrix product (ConvGeometry::is_gemm) as out = a b: views of the contiguous
+/// operands, input x, filter and output y. cuDNN's input gradient would go over all taps of every pixel, of which one
+/// counts: for the layer that makes 8x8 pixels from one, 64 times the work.
+struct ConvProduct {
+  Tensor a, b, out;
+};
+ConvProduct conv_product(ConvPass pass, const ConvGeometry& s, const Tensor& x, const Tensor& filter,
+                         const Tensor& y);
+
 /// Types of a convolution: of both images and of the filter or its gradient; what is summed is computed(images).
 /// f32 operands may be multiplied as tf32.
 struct ConvTypes {
