@@ -4,6 +4,22 @@
 #include "tensor/error.h"
 
 namespace damc {
+namespace {
+
+/// While this lives, the calling thread may do what does not belong to a stream though it records one: allocate, ask a
+/// pool for its sizes. Both are refused otherwise, and spoil the recording.
+class OutsideCapture {
+ public:
+  OutsideCapture() { check_cuda(cudaThreadExchangeStreamCaptureMode(&mode_), "capture mode"); }
+  ~OutsideCapture() { cudaThreadExchangeStreamCaptureMode(&mode_); }
+  OutsideCapture(const OutsideCapture&) = delete;
+  OutsideCapture& operator=(const OutsideCapture&) = delete;
+
+ private:
+  cudaStreamCaptureMode mode_ = cudaStreamCaptureModeRelaxed;  // the other one, to go back to
+};
+
+}  // namespace
 
 CudaMemory::CudaMemory(int index) : index_(index) {
   int count = 0;
@@ -63,19 +79,16 @@ void CudaMemory::give_back_late() {
   late_.clear();
 }
 
-/// Blocks come from outside the stream's order; while a step is recorded that is allowed in relaxed mode only.
 std::shared_ptr<Arena> CudaMemory::make_arena() {
   const auto obtain = [this](std::size_t bytes) {
+    const OutsideCapture outside;
     void* block = nullptr;
-    cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
-    check_cuda(cudaThreadExchangeStreamCaptureMode(&mode), "cudaThreadExchangeStreamCaptureMode");
     cudaError_t status = cudaMalloc(&block, bytes);
     if (status == cudaErrorMemoryAllocation) {
       cudaMemPoolTrimTo(pool_, 0);  // the pool keeps what it has freed, out of cudaMalloc's reach
       cudaGetLastError();
       status = cudaMalloc(&block, bytes);
     }
-    check_cuda(cudaThreadExchangeStreamCaptureMode(&mode), "cudaThreadExchangeStreamCaptureMode");
     if (status == cudaErrorMemoryAllocation) out_of_memory(bytes);
     check_cuda(status, "cudaMalloc");
     arena_bytes_ += bytes;
