@@ -1,5 +1,5 @@
 /// The CUDA libraries' own opinion of what we describe to them: cuDNN checks sizes, strides and types of every
-/// pass without a GPU, cublasLt a product's. And CUDA's bf16 beside ours. Only in builds with CUDA.
+/// pass without a GPU and plans it for GPUs that are described to it, cublasLt checks a product's. And CUDA's bf16 beside ours. Only in builds with CUDA.
 #include <cuda_bf16.h>
 #include <doctest/doctest.h>
 
@@ -13,17 +13,81 @@ using namespace damc;
 
 namespace {
 
-void check_passes(const ConvGeometry& s) {
+/// f(pass, types) for every pass and arithmetic.
+template <class F>
+void for_each_pass(const F& f) {
   for (const ConvPass pass : {ConvPass::forward, ConvPass::grad_x, ConvPass::grad_w}) {
     const Dtype of_bf16 = pass == ConvPass::grad_w ? Dtype::f32 : Dtype::bf16;
     for (const ConvTypes& types : {ConvTypes{Dtype::f32, Dtype::f32},
                                    {Dtype::f32, Dtype::f32, Products::tf32},
                                    {Dtype::f64, Dtype::f64},
-                                   {Dtype::bf16, of_bf16}}) {
-      for (const ConvForm& form : conv_forms(pass, types))
-        CHECK_NOTHROW(check_convolution(pass, s, types, form));
-    }
+                                   {Dtype::bf16, of_bf16}})
+      f(pass, types);
   }
+}
+
+void check_passes(const ConvGeometry& s) {
+  for_each_pass([&](ConvPass pass, const ConvTypes& types) {
+    for (const ConvForm& form : conv_forms(pass, types))
+      CHECK_NOTHROW(check_convolution(pass, s, types, form));
+  });
+}
+
+/// The convolutions of a preset's networks.
+std::vector<ConvGeometry> layers(const std::string& preset) {
+  const Config c = preset_config(preset);
+  const Architecture& images = architecture(c.architecture);
+  std::vector<ConvGeometry> all;
+  Shape shape{c.batch, 1, 1, c.nz};
+  for (const ConvSpec& layer : images.generator) {
+    const std::int64_t out = layer.width == 0 ? images.channels : layer.width * c.ngf;
+    all.push_back(conv_transpose_geometry(shape, {shape[3], layer.kernel, layer.kernel, out}, layer.stride,
+                                          layer.padding));
+    shape = all.back().in_shape();
+  }
+  CHECK(shape == Shape{c.batch, images.size, images.size, images.channels});
+  for (const ConvSpec& layer : images.encoder) {
+    const std::int64_t out = layer.width == 0 ? c.nemb : layer.width * c.nif;
+    all.push_back(
+        conv_geometry(shape, {out, layer.kernel, layer.kernel, shape[3]}, layer.stride, layer.padding));
+    shape = all.back().out_shape();
+  }
+  CHECK(shape == Shape{c.batch, 1, 1, c.nemb});
+  return all;
+}
+
+/// What cuDNN wants to know of a device, in its JSON.
+struct DeviceSizes {
+  const char* name;
+  int capability, processors, l2_bytes, shared_bytes, threads, blocks, clock_khz, memory_khz;
+  std::int64_t memory;
+
+  std::string json() const {
+    return fmt::format(
+        R"({{"cudaDeviceId": 0, "deviceName": "{}", "deviceVer": {}, "multiProcessorCount": {}, "l2CacheSize": {}, )"
+        R"("maxSharedMemoryPerBlockOptin": {}, "maxThreadsPerSM": {}, "maxCtasPerSM": {}, "smClockRateKHz": {}, )"
+        R"("memClockRateKHz": {}, "totalGlobalMem": {}, "driverVer": 13000, "isTccDriver": 0, "pciDeviceId": 0, )"
+        R"("maxRegistersPerSM": 65536, "regsPerBlock": 65536, "maxSharedMemoryPerBlock": 49152, )"
+        R"("reservedSharedMemoryPerBlock": 1024, "maxThreadsPerBlock": 1024, "maxBlockSize": [1024, 1024, 64], )"
+        R"("maxGridSize": [2147483647, 65535, 65535], "supportCoopLaunch": 1, "warpSize": 32}})",
+        name, capability, processors, l2_bytes, shared_bytes, threads, blocks, clock_khz, memory_khz, memory);
+  }
+};
+
+constexpr DeviceSizes kH100{
+    "NVIDIA H100 80GB HBM3", 900, 132, 52428800, 232448, 2048, 32, 1980000, 2619000, 85017493504};
+constexpr DeviceSizes kA6000{"NVIDIA RTX A6000", 860, 84, 6291456, 101376, 1536, 16, 1800000, 8001000,
+                             51000000000};
+
+/// Whether the library has a plan for every pass on a device, with the channels where they lie.
+void check_plans(const DeviceSizes& device, const ConvGeometry& s) {
+  for_each_pass([&](ConvPass pass, const ConvTypes& types) {
+    CAPTURE(s.in_shape().str());
+    CAPTURE(s.filter_shape().str());
+    ConvForm form{Channels::second, Dtype::i64};
+    CHECK_NOTHROW(form = plan_convolution(device.json(), pass, s, types));
+    if (types.images != Dtype::f64) CHECK(form.channels == Channels::last);
+  });
 }
 
 }  // namespace
@@ -45,26 +109,30 @@ TEST_CASE("convolutions of all kinds") {
 TEST_CASE("every layer of every preset") {
   for (const std::string& preset : preset_names()) {
     CAPTURE(preset);
-    const Config c = preset_config(preset);
-    const Architecture& images = architecture(c.architecture);
-    Shape shape{c.batch, 1, 1, c.nz};
-    for (const ConvSpec& layer : images.generator) {
-      const std::int64_t out = layer.width == 0 ? images.channels : layer.width * c.ngf;
-      const ConvGeometry s = conv_transpose_geometry(shape, {shape[3], layer.kernel, layer.kernel, out},
-                                                     layer.stride, layer.padding);
-      check_passes(s);
-      shape = s.in_shape();
-    }
-    CHECK(shape == Shape{c.batch, images.size, images.size, images.channels});
-    for (const ConvSpec& layer : images.encoder) {
-      const std::int64_t out = layer.width == 0 ? c.nemb : layer.width * c.nif;
-      const ConvGeometry s =
-          conv_geometry(shape, {out, layer.kernel, layer.kernel, shape[3]}, layer.stride, layer.padding);
-      check_passes(s);
-      shape = s.out_shape();
-    }
-    CHECK(shape == Shape{c.batch, 1, 1, c.nemb});
+    for (const ConvGeometry& s : layers(preset)) check_passes(s);
   }
+}
+
+TEST_CASE("there are plans for the networks' layers on an H100 and on an A6000" *
+          doctest::skip(cudnnGetVersion() < 90800)) {
+  for (const DeviceSizes& device : {kH100, kA6000}) {
+    CAPTURE(device.name);
+    for (const std::string& preset : preset_names()) {
+      for (const ConvGeometry& s : layers(preset)) {
+        if (!s.is_gemm()) check_plans(device, s);
+      }
+    }
+    check_plans(device, conv_geometry({4, 5, 5, 1}, {5, 3, 3, 1}, 1, 1));  // sizes that suit no tile
+    check_plans(device, conv_geometry({3, 6, 7, 2}, {3, 2, 3, 2}, 3, 0));
+    check_plans(device, conv_transpose_geometry({3, 3, 3, 2}, {2, 2, 3, 3}, 3, 1));
+  }
+}
+
+TEST_CASE("a device of too few details is no device" * doctest::skip(cudnnGetVersion() < 90800)) {
+  CHECK_THROWS_WITH_AS(
+      plan_convolution("{}", ConvPass::forward, conv_geometry({1, 4, 4, 8}, {8, 3, 3, 8}, 1, 1),
+                       {Dtype::f32, Dtype::f32}),
+      doctest::Contains("description of a device"), Error);
 }
 
 TEST_CASE("the library does refuse what does not fit, and says what it was") {

@@ -13,6 +13,12 @@ namespace {
 
 enum : std::int64_t { kX = 1, kFilter = 2, kY = 3 };  // ids that tie a plan's operands to pointers
 
+// Devices by description are of cuDNN 9.8 and later: older headers lack these names, older libraries refuse them.
+constexpr auto kDeviceDescriptor = static_cast<cudnnBackendDescriptorType_t>(38);
+constexpr auto kDeviceJson = static_cast<cudnnBackendAttributeName_t>(2702);
+constexpr auto kHeuristicsDevice = static_cast<cudnnBackendAttributeName_t>(204);
+constexpr auto kPlanDevice = static_cast<cudnnBackendAttributeName_t>(407);
+
 const char* name(ConvPass pass) {
   return pass == ConvPass::forward  ? "convolution"
          : pass == ConvPass::grad_x ? "convolution input gradient"
@@ -148,26 +154,34 @@ std::vector<Descriptor> make_operation(ConvPass pass, const ConvGeometry& s, con
   return parts;
 }
 
+/// What plans are made for: the device of a handle, or one that is only described.
+struct Target {
+  cudnnHandle_t handle = nullptr;
+  cudnnBackendDescriptor_t description = nullptr;
+};
+
 /// The one-operation graph of a pass, with the descriptors it consists of.
 struct Graph {
   std::vector<Descriptor> parts;
   cudnnBackendDescriptor_t raw() const { return parts.back().raw(); }
 };
 
-Graph make_graph(cudnnHandle_t handle, ConvPass pass, const ConvGeometry& s, const ConvTypes& types,
+Graph make_graph(const Target& target, ConvPass pass, const ConvGeometry& s, const ConvTypes& types,
                  const ConvForm& form, const std::string& what) {
   Graph graph{make_operation(pass, s, types, form, what)};
   Descriptor whole(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, what);
-  whole.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, handle)
-      .set(CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, graph.raw())
-      .finalize();
+  if (target.handle) whole.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, target.handle);
+  whole.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, graph.raw()).finalize();
   graph.parts.push_back(std::move(whole));
   return graph;
 }
 
 /// The library's suggestions for a graph under one heuristic, best first.
-std::vector<Descriptor> suggest(const Graph& graph, cudnnBackendHeurMode_t mode, const std::string& what) {
+std::vector<Descriptor> suggest(const Target& target, const Graph& graph, cudnnBackendHeurMode_t mode,
+                                const std::string& what) {
   Descriptor heuristics(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, what);
+  if (target.description)
+    heuristics.set(kHeuristicsDevice, CUDNN_TYPE_BACKEND_DESCRIPTOR, target.description);
   heuristics.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR, graph.raw())
       .set(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, mode);
   if (!heuristics.try_finalize()) return {};
@@ -215,7 +229,7 @@ bool allowed(const Descriptor& config, bool tensor_cores, const std::string& wha
 
 }  // namespace
 
-struct ConvolutionPlans::Plan {
+struct ConvPlan {
   std::shared_ptr<const Graph> graph;  // what the plan was made from lives as long as it
   Descriptor config;
   Descriptor plan;
@@ -224,8 +238,69 @@ struct ConvolutionPlans::Plan {
   std::string what;
 };
 
+namespace {
+
+/// The plan by one of the library's suggestions; null where this chip or shape rules it out.
+std::unique_ptr<ConvPlan> make_plan(const Target& target, const std::shared_ptr<const Graph>& graph,
+                                    Descriptor& config, const ConvForm& form, const std::string& what) {
+  constexpr std::int64_t most_workspace = std::int64_t{1} << 30;
+  Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, what);
+  if (target.handle) {
+    plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, target.handle);
+  } else {
+    plan.set(kPlanDevice, CUDNN_TYPE_BACKEND_DESCRIPTOR, target.description);
+  }
+  plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, CUDNN_TYPE_BACKEND_DESCRIPTOR, config.raw());
+  if (!plan.try_finalize()) return nullptr;
+  std::int64_t bytes = 0, count = 0;
+  check_cudnn(cudnnBackendGetAttribute(plan.raw(), CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64,
+                                       1, &count, &bytes),
+              what);
+  if (bytes > most_workspace) return nullptr;
+  return std::make_unique<ConvPlan>(ConvPlan{graph, std::move(config), std::move(plan), form, bytes, what});
+}
+
+/// The best plan in one form; null where there is none.
+std::unique_ptr<ConvPlan> choose(const Target& target, ConvPass pass, const ConvGeometry& s,
+                                 const ConvTypes& types, const ConvForm& form, const std::string& what) {
+  const bool tensor_cores = types.images == Dtype::bf16 || types.products == Products::tf32;
+  const auto graph = std::make_shared<const Graph>(make_graph(target, pass, s, types, form, what));
+  for (const auto mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
+    for (Descriptor& config : suggest(target, *graph, mode, what)) {
+      if (!allowed(config, tensor_cores, what)) continue;
+      if (auto plan = make_plan(target, graph, config, form, what)) return plan;
+    }
+  }
+  return nullptr;
+}
+
+/// The best plan. Throws Error where there is none in any form, with the library's reason where it gave one.
+std::unique_ptr<ConvPlan> choose(const Target& target, ConvPass pass, const ConvGeometry& s,
+                                 const ConvTypes& types) {
+  const std::string what = describe(pass, s, types);
+  std::string reasons;
+  for (const ConvForm& form : conv_forms(pass, types)) {
+    try {
+      if (auto plan = choose(target, pass, s, types, form, what)) return plan;
+    } catch (const Error& error) {  // a form that this version does not know
+      reasons += fmt::format("; {}", error.what());
+    }
+  }
+  throw Error(fmt::format("cuDNN has no plan for {}{}", what, reasons));
+}
+
+}  // namespace
+
 void check_convolution(ConvPass pass, const ConvGeometry& s, const ConvTypes& types, const ConvForm& form) {
   make_operation(pass, s, types, form, describe(pass, s, types));
+}
+
+ConvForm plan_convolution(const std::string& device, ConvPass pass, const ConvGeometry& s,
+                          const ConvTypes& types) {
+  Descriptor description(kDeviceDescriptor, "description of a device");
+  description.set(kDeviceJson, CUDNN_TYPE_CHAR, static_cast<std::int64_t>(device.size()), device.data())
+      .finalize();
+  return choose({.description = description.raw()}, pass, s, types)->form;
 }
 
 ConvolutionPlans::ConvolutionPlans(CudaMemory& memory) : memory_(memory) {
@@ -241,7 +316,7 @@ ConvForm ConvolutionPlans::form(ConvPass pass, const ConvGeometry& s, const Conv
 
 void ConvolutionPlans::run(ConvPass pass, const ConvGeometry& s, const ConvTypes& types,
                            const ConvOperands& operands) {
-  const Plan& chosen = plan(pass, s, types);
+  const ConvPlan& chosen = plan(pass, s, types);
   const CudaBlock workspace(memory_, static_cast<std::size_t>(chosen.workspace_bytes));
   const std::array<std::int64_t, 3> ids{kX, kFilter, kY};
   const std::array<const void*, 3> pointers{operands.x, operands.filter, operands.y};
@@ -253,41 +328,13 @@ void ConvolutionPlans::run(ConvPass pass, const ConvGeometry& s, const ConvTypes
   check_cudnn(cudnnBackendExecute(handle_, chosen.plan.raw(), pack.raw()), chosen.what);
 }
 
-const ConvolutionPlans::Plan& ConvolutionPlans::plan(ConvPass pass, const ConvGeometry& s,
-                                                     const ConvTypes& types) {
+const ConvPlan& ConvolutionPlans::plan(ConvPass pass, const ConvGeometry& s, const ConvTypes& types) {
   memory_.use_device();
   const Key key{
       pass, types, {s.n, s.in_h, s.in_w, s.in_c, s.out_c, s.kernel_h, s.kernel_w, s.stride, s.padding}};
   auto& found = plans_[key];
-  if (!found) found = choose(pass, s, types);
+  if (!found) found = choose({.handle = handle_}, pass, s, types);
   return *found;
-}
-
-std::unique_ptr<ConvolutionPlans::Plan> ConvolutionPlans::choose(ConvPass pass, const ConvGeometry& s,
-                                                                 const ConvTypes& types) const {
-  constexpr std::int64_t most_workspace = std::int64_t{1} << 30;
-  const std::string what = describe(pass, s, types);
-  const bool tensor_cores = types.images == Dtype::bf16 || types.products == Products::tf32;
-  for (const ConvForm& form : conv_forms(pass, types)) {
-    const auto graph = std::make_shared<const Graph>(make_graph(handle_, pass, s, types, form, what));
-    for (const auto mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
-      for (Descriptor& config : suggest(*graph, mode, what)) {
-        if (!allowed(config, tensor_cores, what)) continue;
-        Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, what);
-        plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, handle_)
-            .set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, CUDNN_TYPE_BACKEND_DESCRIPTOR, config.raw());
-        if (!plan.try_finalize())
-          continue;  // the heuristics also suggest engines that this chip or shape rules out
-        std::int64_t bytes = 0, count = 0;
-        check_cudnn(cudnnBackendGetAttribute(plan.raw(), CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE,
-                                             CUDNN_TYPE_INT64, 1, &count, &bytes),
-                    what);
-        if (bytes > most_workspace) continue;
-        return std::make_unique<Plan>(Plan{graph, std::move(config), std::move(plan), form, bytes, what});
-      }
-    }
-  }
-  throw Error(fmt::format("cuDNN has no plan for {}", what));
 }
 
 }  // namespace damc

@@ -7,6 +7,7 @@
 
 #include <map>
 #include <memory>
+#include <string>
 #include <tuple>
 
 #include "tensor/conv_geometry.h"
@@ -29,6 +30,13 @@ struct ConvOperands {
 /// Has the library check the descriptors of a pass, which needs no GPU. Throws Error where it refuses them.
 void check_convolution(ConvPass pass, const ConvGeometry& s, const ConvTypes& types, const ConvForm& form);
 
+/// Has the library plan a pass for a device that is only described, by the JSON of its properties as cuDNN 9.8 and
+/// later know them; needs no GPU. Returns the form of the operands. Throws Error where the library has no plan.
+ConvForm plan_convolution(const std::string& device, ConvPass pass, const ConvGeometry& s,
+                          const ConvTypes& types);
+
+struct ConvPlan;
+
 class ConvolutionPlans {
  public:
   /// Queues everything on memory's stream.
@@ -43,15 +51,13 @@ class ConvolutionPlans {
   void run(ConvPass pass, const ConvGeometry& s, const ConvTypes& types, const ConvOperands& operands);
 
  private:
-  struct Plan;
   using Key = std::tuple<ConvPass, ConvTypes, std::array<std::int64_t, 9>>;
 
-  const Plan& plan(ConvPass pass, const ConvGeometry& s, const ConvTypes& types);
-  std::unique_ptr<Plan> choose(ConvPass pass, const ConvGeometry& s, const ConvTypes& types) const;
+  const ConvPlan& plan(ConvPass pass, const ConvGeometry& s, const ConvTypes& types);
 
   CudaMemory& memory_;
   cudnnHandle_t handle_ = nullptr;
-  std::map<Key, std::unique_ptr<Plan>> plans_;
+  std::map<Key, std::unique_ptr<ConvPlan>> plans_;
 };
 
 }  // namespace damc
