@@ -1,7 +1,8 @@
 /// A GPU against the CPU: every operation in f32 on the device and in f64 on the CPU, gradients by finite
 /// differences on the device, the same noise, the same bits at every run, and learning and resuming across
 /// devices. Needs a build with CUDA and a machine with a GPU; without them every case is skipped, and the first
-/// line of the output says why.
+/// line of the output says why. With --rehearsed a device of host memory takes the GPU's place: it computes as the CPU
+/// does, so that a case which fails there would fail on any GPU.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 
@@ -15,6 +16,7 @@
 #include "tensor/ops.h"
 #include "tensor/record.h"
 #include "tensor/trace.h"
+#include "tests/guarded_backend.h"
 #include "tests/op_cases.h"
 #include "tests/tiny_training.h"
 
@@ -126,13 +128,6 @@ double largest_difference(const std::vector<double>& a, const std::vector<double
 
 }  // namespace
 
-// The device is asked here and not by a decorator of the cases: those are worked out before main, when the kernels of
-// the backend may not be registered with the CUDA runtime yet.
-int main(int argc, char** argv) {
-  doctest::Context context(argc, argv);
-  return device_answers() ? context.run() : 0;
-}
-
 TEST_CASE("parity: f32 on the device, f64 on the CPU") {
   double worst = 0.0;
   for (const OpCase& row : all_cases()) {
@@ -167,6 +162,8 @@ TEST_CASE("networks and chains in every precision against f64") {
   for (const auto& [precision, rounding] :
        {std::pair{"fp32", 0x1p-24}, {"tf32", 0x1p-11}, {"bf16", 0x1p-8}}) {
     Config config = narrow("cuda");
+    config.diffusion_steps =
+        preset_config("mnist-quick").diffusion_steps;  // the fewer, the more a step's error grows
     config.precision = precision;
     for (const PrecisionError& e : precision_errors(config, 4)) {
       MESSAGE(precision, " ", e.part, ": ", e.value, ", gradients ", e.gradients);
@@ -303,4 +300,87 @@ TEST_CASE("a graph keeps its memory, draws new noise at every replay and ends wi
     CHECK(random.position() == same_stream.position());
   }
   CHECK(backend(gpu).bytes_in_use() == before);
+}
+
+TEST_SUITE_BEGIN("recording");
+
+TEST_CASE("a step that fails while it is recorded leaves the device as it was, and can be recorded again") {
+  int calls = 0;
+  Captured step("failing", {"a"}, gpu, [&](const Tensors& in) {
+    const Tensor twice = mul(in[0], 2.0);
+    if (++calls == kCallsUntilRecorded) throw Error("no more");
+    return Tensors{twice};
+  });
+  for (int k = 1; k <= 6; ++k) {
+    const Tensor a = Tensor::full({1000}, k, Dtype::f32, gpu);
+    if (k == kCallsUntilRecorded) {
+      CHECK_THROWS_WITH(step({a}), "no more");
+    } else {
+      CHECK(sum(step({a})[0]).item() == 2000.0 * k);
+    }
+  }
+  CHECK(calls == kCallsUntilRecorded + 1);
+}
+
+TEST_CASE(
+    "a request for too much memory is refused and leaves the device as it was, in a recorded step, too") {
+  const Shape huge{std::int64_t{1} << 38};  // a TiB
+  CHECK_THROWS_AS(Tensor::empty(huge, Dtype::f32, gpu), OutOfMemory);
+  CHECK(Tensor::full({1000}, 3.0, Dtype::f32, gpu).to_vector<float>() == std::vector<float>(1000, 3.0f));
+  int calls = 0;
+  Captured step("greedy", {"a"}, gpu, [&](const Tensors& in) {
+    return Tensors{++calls == kCallsUntilRecorded ? Tensor::empty(huge, Dtype::f32, gpu) : mul(in[0], 2.0)};
+  });
+  const Tensor a = Tensor::full({1000}, 4.0, Dtype::f32, gpu);
+  for (int k = 1; k < kCallsUntilRecorded; ++k) step({a});
+  CHECK_THROWS_AS(step({a}), OutOfMemory);
+  CHECK(sum(step({a})[0]).item() == 8000.0);
+}
+
+TEST_SUITE_END();
+
+TEST_CASE("batches that are copied beside the work arrive whole and in turn") {
+  constexpr std::int64_t n = 1 << 20;
+  const Tensor targets[2] = {Tensor::empty({n}, Dtype::f32, gpu), Tensor::empty({n}, Dtype::f32, gpu)};
+  const auto staging = backend(gpu).make_staging(static_cast<std::size_t>(n) * sizeof(float));
+  const auto load = [&](int k) {
+    std::fill_n(static_cast<float*>(staging->host()), n, static_cast<float>(k));
+    staging->send(targets[k % 2].raw());
+  };
+  std::vector<Tensor> sums;
+  load(0);
+  for (int k = 0; k < 20; ++k) {
+    staging->arrive();
+    Tensor work = targets[k % 2].clone();
+    for (int i = 0; i < 20; ++i) work = mul(work, 1.0);  // the next batch comes while this is busy
+    sums.push_back(sum(add(work, targets[k % 2])));
+    if (k < 19) load(k + 1);
+  }
+  for (int k = 0; k < 20; ++k)
+    CHECK(sums[static_cast<std::size_t>(k)].item() == 2.0 * k * static_cast<double>(n));
+}
+
+TEST_CASE("a convolution with one output pixel in bf16: sums are f32 in every pass") {
+  const ConvGeometry s = conv_geometry({32, 4, 4, 64}, {96, 4, 4, 64}, 1, 0);
+  const auto draw = [](std::uint64_t seed, const Shape& shape) {
+    return Generator(seed).normal(shape).to(Dtype::bf16).to(Dtype::f32);
+  };
+  const Tensor x = draw(1, s.in_shape()), w = draw(2, s.filter_shape()), g = draw(3, s.out_shape());
+  const auto there = [](const Tensor& t) { return t.to(Dtype::bf16).to(gpu); };
+  const auto exact = [](const Tensor& t) { return t.to(Dtype::f64); };
+  constexpr double stored = 0x1p-16;  // the square of a unit in bf16's last place
+  CHECK(nmse(conv2d_forward(s, there(x), w.to(gpu)), conv2d_forward(s, exact(x), exact(w))) < stored);
+  CHECK(nmse(conv2d_grad_x(s, there(g), w.to(gpu)), conv2d_grad_x(s, exact(g), exact(w))) < stored);
+  CHECK(nmse(conv2d_grad_w(s, there(g), there(x)), conv2d_grad_w(s, exact(g), exact(x))) < 1e-10);
+}
+
+// The device is asked here and not by a decorator of the cases: those are worked out before main, when the kernels of
+// the backend may not be registered with the CUDA runtime yet.
+int main(int argc, char** argv) {
+  doctest::Context context(argc, argv);
+  if (argc > 1 && std::string(argv[1]) == "--rehearsed") {
+    const GuardedDevice in_its_place;
+    return context.run();
+  }
+  return device_answers() ? context.run() : 0;
 }
