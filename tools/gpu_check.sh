@@ -63,7 +63,7 @@ part() {
 if [ "$built" = no ]; then
   part packages 60 'tools/setup.sh'
   part build 240 '
-    cmake --preset cuda -G Ninja -DCMAKE_CUDA_ARCHITECTURES=native
+    cmake --preset cuda -G Ninja -DCMAKE_CUDA_ARCHITECTURES=native -DDAMC_WERROR=OFF
     cmake --build "$build" -j "$(nproc)"' && built=yes
 fi
 
