@@ -63,7 +63,8 @@ part() {
 if [ "$built" = no ]; then
   part packages 60 'tools/setup.sh'
   part build 240 '
-    cmake --preset cuda -G Ninja -DCMAKE_CUDA_ARCHITECTURES=native -DDAMC_WERROR=OFF
+    nvcc=$(command -v nvcc || command -v "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc")
+    CUDACXX=$nvcc cmake --preset cuda -G Ninja -DCMAKE_CUDA_ARCHITECTURES=native -DDAMC_WERROR=OFF
     cmake --build "$build" -j "$(nproc)"' && built=yes
 fi
 
