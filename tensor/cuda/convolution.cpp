@@ -13,12 +13,6 @@ namespace {
 
 enum : std::int64_t { kX = 1, kFilter = 2, kY = 3 };  // ids that tie a plan's operands to pointers
 
-// Devices by description are of cuDNN 9.8 and later: older headers lack these names, older libraries refuse them.
-constexpr auto kDeviceDescriptor = static_cast<cudnnBackendDescriptorType_t>(38);
-constexpr auto kDeviceJson = static_cast<cudnnBackendAttributeName_t>(2702);
-constexpr auto kHeuristicsDevice = static_cast<cudnnBackendAttributeName_t>(204);
-constexpr auto kPlanDevice = static_cast<cudnnBackendAttributeName_t>(407);
-
 const char* name(ConvPass pass) {
   return pass == ConvPass::forward  ? "convolution"
          : pass == ConvPass::grad_x ? "convolution input gradient"

@@ -19,6 +19,12 @@ namespace damc {
 /// Bytes that the address of every operand is a multiple of.
 inline constexpr std::int64_t kConvAlignment = 16;
 
+/// Devices by description are of cuDNN 9.8 and later: older headers lack these names, older libraries refuse them.
+inline constexpr auto kDeviceDescriptor = static_cast<cudnnBackendDescriptorType_t>(38);
+inline constexpr auto kDeviceJson = static_cast<cudnnBackendAttributeName_t>(2702);
+inline constexpr auto kHeuristicsDevice = static_cast<cudnnBackendAttributeName_t>(204);
+inline constexpr auto kPlanDevice = static_cast<cudnnBackendAttributeName_t>(407);
+
 /// Device pointers of one call: input-sized, filter-sized and output-sized operand, in the form that
 /// ConvolutionPlans::form says. One of them is written.
 struct ConvOperands {

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# The CUDA backend's own host code on a machine without a GPU: training, sampling and reconstruction, recorded steps and
+# all, beside a stand-in that computes nothing and judges every call (stand_in_gpu.cpp).
+#   test_cuda_calls.sh DAMC STAND_IN
+set -euo pipefail
+damc=$1 stand_in=$2
+data=$(cd "$(dirname "$0")/.." && pwd)/data/mnist
+cudnn=$("$damc" info | sed -n 's/.*cuDNN \([0-9.]*\).*/\1/p')
+if [ "$(printf '%s\n' "$cudnn" 9.19 | sort -V | head -n 1)" != 9.19 ]; then
+  echo "skipped: cuDNN $cudnn; 9.19 is the first that was seen to plan all of this for a described device"
+  exit 77
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# run ARGUMENTS..: the command succeeds, breaks no rule, and has something recorded and replayed.
+run() {
+  if ! LD_PRELOAD=$stand_in "$damc" "$@" >"$work/log" 2>&1; then
+    cat "$work/log"
+    echo "damc $* failed beside the stand-in" >&2
+    exit 1
+  fi
+  if ! grep -q '^stand-in GPU: 0 problems; [1-9][0-9]* kernels, .* [1-9][0-9]* graphs, [1-9][0-9]* replays$' "$work/log"; then
+    grep 'stand-in' "$work/log" | sort | uniq -c | head -n 20
+    echo "damc $*: not as it should be beside the stand-in" >&2
+    exit 1
+  fi
+}
+
+small=(--set ngf=2 --set nif=2 --set diffusion_steps=4 --set posterior_steps=2 --set prior_steps=2 --set q_updates=2
+  --set ema_every=1 --set test_posterior_steps=2 --set sample_prior_steps=2)
+for precision in fp32 bf16; do
+  run train --preset mnist-quick --data "$data" --device cuda --iterations 5 --batch 8 --precision $precision "${small[@]}" \
+    --set log_every=2 --set grid_every=4 --set state_every=4 --out "$work/$precision"
+done
+run train --resume "$work/fp32/00000-mnist-quick" --iterations 9
+run sample "$work/fp32/00000-mnist-quick" --from damc,lebm --count 600 --out "$work/samples"
+run eval "$work/bf16/00000-mnist-quick" --samples 600
