@@ -63,7 +63,7 @@ part() {
 if [ "$built" = no ]; then
   part packages 60 'tools/setup.sh'
   part build 240 '
-    nvcc=$(command -v nvcc || command -v "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc")
+    nvcc=$(command -v nvcc || command -v "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc" || true)
     CUDACXX=$nvcc cmake --preset cuda -G Ninja -DCMAKE_CUDA_ARCHITECTURES=native -DDAMC_WERROR=OFF
     cmake --build "$build" -j "$(nproc)"' && built=yes
 fi
