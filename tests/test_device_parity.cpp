@@ -29,7 +29,8 @@ constexpr Device gpu{DeviceType::cuda, 0};
 /// Whether the device answers. tests/CMakeLists.txt knows the words by which a test counts as skipped.
 bool device_answers() {
   try {
-    Tensor::zeros({1}, Dtype::f32, gpu).item();  // whatever it is: what is wrong there is for the cases to find
+    Tensor::zeros({1}, Dtype::f32, gpu)
+        .item();  // whatever it is: what is wrong there is for the cases to find
     return true;
   } catch (const std::exception& error) {
     const std::string what = error.what();
