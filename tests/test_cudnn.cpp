@@ -132,9 +132,9 @@ TEST_CASE("cublasLt takes products in true f32, tf32 and f64") {
   CHECK_NOTHROW(LtDescriptors(product, Dtype::f32, Products::f32));
   CHECK_NOTHROW(LtDescriptors(product, Dtype::f32, Products::tf32));
   CHECK_NOTHROW(LtDescriptors(product, Dtype::f64, Products::tf32));
-  CHECK(compute_type(Dtype::f32, Products::f32) == CUBLAS_COMPUTE_32F_PEDANTIC);
+  CHECK(compute_type(Dtype::f32, Products::f32) == CUBLAS_COMPUTE_32F);
   CHECK(compute_type(Dtype::f32, Products::tf32) == CUBLAS_COMPUTE_32F_FAST_TF32);
-  CHECK(compute_type(Dtype::f64, Products::tf32) == CUBLAS_COMPUTE_64F_PEDANTIC);
+  CHECK(compute_type(Dtype::f64, Products::tf32) == CUBLAS_COMPUTE_64F);
   CHECK(compute_type(Dtype::bf16, Products::tf32) == CUBLAS_COMPUTE_32F);
 }
 
