@@ -62,6 +62,11 @@ struct UpdateScales {
   double z, g, w;
 };
 
+/// A tensor that moves toward another: both contiguous, of one shape and type.
+struct LerpTensors {
+  Tensor target, source;
+};
+
 /// One step's private memory and, once recorded, its kernels; tensor/record.h is the way to use it.
 ///
 /// While work runs here or is recorded, memory comes from the recording's own blocks. They go to nobody else as
@@ -183,8 +188,8 @@ class Backend {
   /// for NaN, 0 for infinite). `state` is i64 of three, its second number negative while all numbers were
   /// finite; from then on adam, adam_tick and lerp do nothing under it. See optim/watch.h.
   virtual void watch(const Tensor& value, std::int64_t code, const Tensor& state) = 0;
-  /// target <- (1 - rate) target + rate source
-  virtual void lerp(const Tensor& target, const Tensor& source, double rate, const Tensor* watch) = 0;
+  /// target <- (1 - rate) target + rate source; all tensors are of one type.
+  virtual void lerp(std::span<const LerpTensors> tensors, double rate, const Tensor* watch) = 0;
 };
 
 /// The backend of a device. Throws UserError when this build or machine does not have it.

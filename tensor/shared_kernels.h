@@ -7,6 +7,9 @@
 /// sum_pieces<T>(segments, body, out)  out[0] = sum over s and c of body.load(s, c, 0).
 #pragma once
 
+#include <algorithm>
+#include <utility>
+
 #include "tensor/backend.h"
 #include "tensor/update_bodies.h"
 
@@ -199,28 +202,21 @@ class SharedKernels : public Backend {
   }
 
   void adam(std::span<const AdamTensors> tensors, const AdamStep& step) override {
-    if (tensors.size() > kMostSegments) {
-      adam(tensors.subspan(kMostSegments), step);
-      tensors = tensors.first(kMostSegments);
-    }
     if (tensors.empty()) return;
     dispatch_float(tensors[0].param.dtype(), [&]<class T>(T) {
-      Segments segments;
-      AdamBody<T> body{{},
-                       step.schedule->data<double>(),
-                       step.grad_norm ? step.grad_norm->data<T>() : nullptr,
-                       step.max_norm,
-                       step.beta1,
-                       step.beta2,
-                       step.eps,
-                       step.weight_decay,
-                       state_of(step.watch)};
-      for (std::size_t i = 0; i < tensors.size(); ++i) {
-        const AdamTensors& t = tensors[i];
-        segments.add(t.param.numel());
-        body.tensors[i] = {t.param.data<T>(), t.grad.data<T>(), t.m.data<T>(), t.v.data<T>()};
-      }
-      exec_.for_pieces(segments, body);
+      const AdamBody<T> body{{},
+                             step.schedule->data<double>(),
+                             step.grad_norm ? step.grad_norm->data<T>() : nullptr,
+                             step.max_norm,
+                             step.beta1,
+                             step.beta2,
+                             step.eps,
+                             step.weight_decay,
+                             state_of(step.watch)};
+      for_tensors(tensors, body, [](const AdamTensors& t) {
+        return std::pair{t.param.numel(), typename AdamBody<T>::Pointers{t.param.data<T>(), t.grad.data<T>(),
+                                                                         t.m.data<T>(), t.v.data<T>()}};
+      });
     });
   }
 
@@ -234,10 +230,14 @@ class SharedKernels : public Backend {
     });
   }
 
-  void lerp(const Tensor& target, const Tensor& source, double rate, const Tensor* watch) override {
-    dispatch_float(target.dtype(), [&]<class T>(T) {
-      exec_.for_rows(1, target.numel(),
-                     LerpBody<T>{target.data<T>(), source.data<T>(), static_cast<T>(rate), state_of(watch)});
+  void lerp(std::span<const LerpTensors> tensors, double rate, const Tensor* watch) override {
+    if (tensors.empty()) return;
+    dispatch_float(tensors[0].target.dtype(), [&]<class T>(T) {
+      const LerpBody<T> body{{}, static_cast<T>(rate), state_of(watch)};
+      for_tensors(tensors, body, [](const LerpTensors& t) {
+        return std::pair{t.target.numel(),
+                         typename LerpBody<T>::Pointers{t.target.data<T>(), t.source.data<T>()}};
+      });
     });
   }
 
@@ -322,6 +322,22 @@ class SharedKernels : public Backend {
 
   static const std::int64_t* state_of(const Tensor* watch) {
     return watch ? watch->data<std::int64_t>() : nullptr;
+  }
+
+  /// A loop over several tensors, or as many as these need: body.tensors takes the pointers of each; describe(t) gives
+  /// a tensor's length and pointers.
+  template <class Tensors, class Body, class F>
+  void for_tensors(std::span<const Tensors> tensors, Body body, const F& describe) {
+    constexpr std::size_t most = kMostSegments;
+    for (; !tensors.empty(); tensors = tensors.subspan(std::min(most, tensors.size()))) {
+      Segments segments;
+      for (std::size_t i = 0; i < std::min(most, tensors.size()); ++i) {
+        const auto [length, pointers] = describe(tensors[i]);
+        segments.add(length);
+        body.tensors[i] = pointers;
+      }
+      exec_.for_pieces(segments, body);
+    }
   }
 
   /// Calls f with the terms of a sum over x [outer, reduced, inner].

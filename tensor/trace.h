@@ -122,8 +122,8 @@ class ObservedBackend : public Backend {
   void watch(const Tensor& value, std::int64_t code, const Tensor& state) override {
     around_("watch", state, [&] { inner_.watch(value, code, state); });
   }
-  void lerp(const Tensor& target, const Tensor& source, double rate, const Tensor* watch) override {
-    around_("lerp", target, [&] { inner_.lerp(target, source, rate, watch); });
+  void lerp(std::span<const LerpTensors> tensors, double rate, const Tensor* watch) override {
+    around_("lerp", tensors.front().target, [&] { inner_.lerp(tensors, rate, watch); });
   }
 
  private:

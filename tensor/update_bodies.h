@@ -119,10 +119,14 @@ struct AdamBody {
   }
 };
 
+/// target <- (1 - rate) target + rate source, for several tensors
 template <class T>
 struct LerpBody {
-  T* target;
-  const T* source;
+  struct Pointers {
+    T* target;
+    const T* source;
+  };
+  Pointers tensors[kMostSegments];
   T rate;
   const std::int64_t* watch;  ///< null: none
 
@@ -135,7 +139,9 @@ struct LerpBody {
       if (!stopped) target[c] += rate * (source[c] - target[c]);
     }
   };
-  DAMC_HD Row row(std::int64_t) const { return {target, source, rate, watch_has_fired(watch)}; }
+  DAMC_HD Row row(int segment) const {
+    return {tensors[segment].target, tensors[segment].source, rate, watch_has_fired(watch)};
+  }
 };
 
 /// One-element bookkeeping on the device.

@@ -221,8 +221,10 @@ void GuardedBackend::adam_tick(const Tensor& schedule, double beta1, double beta
 void GuardedBackend::watch(const Tensor& value, std::int64_t code, const Tensor& state) {
   run("watch", {&value, &state}, [&] { cpu_.watch(value, code, state); });
 }
-void GuardedBackend::lerp(const Tensor& target, const Tensor& source, double rate, const Tensor* watch) {
-  run("lerp", {&target, &source, watch}, [&] { cpu_.lerp(target, source, rate, watch); });
+void GuardedBackend::lerp(std::span<const LerpTensors> tensors, double rate, const Tensor* watch) {
+  std::vector<const Tensor*> operands{watch};
+  for (const LerpTensors& t : tensors) operands.insert(operands.end(), {&t.target, &t.source});
+  run("lerp", operands, [&] { cpu_.lerp(tensors, rate, watch); });
 }
 
 }  // namespace damc

@@ -67,7 +67,7 @@ class GuardedBackend final : public Backend {
   void adam(std::span<const AdamTensors> tensors, const AdamStep& step) override;
   void adam_tick(const Tensor& schedule, double beta1, double beta2, const Tensor* watch) override;
   void watch(const Tensor& value, std::int64_t code, const Tensor& state) override;
-  void lerp(const Tensor& target, const Tensor& source, double rate, const Tensor* watch) override;
+  void lerp(std::span<const LerpTensors> tensors, double rate, const Tensor* watch) override;
 
  private:
   class Access;

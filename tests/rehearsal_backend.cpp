@@ -401,9 +401,14 @@ void RehearsalBackend::watch(const Tensor& value, std::int64_t code, const Tenso
   issue("watch", {value, state}, {static_cast<double>(code)},
         [=](Backend& on, const Operands& t) { on.watch(t[0], code, t[1]); });
 }
-void RehearsalBackend::lerp(const Tensor& target, const Tensor& source, double rate, const Tensor* watch) {
-  issue("lerp", {target, source, optional(watch)}, {rate},
-        [=](Backend& on, const Operands& t) { on.lerp(t[0], t[1], rate, optional(t[2])); });
+void RehearsalBackend::lerp(std::span<const LerpTensors> tensors, double rate, const Tensor* watch) {
+  Operands operands{optional(watch)};
+  for (const LerpTensors& t : tensors) operands.insert(operands.end(), {t.target, t.source});
+  issue("lerp", operands, {rate}, [=](Backend& on, const Operands& t) {
+    std::vector<LerpTensors> all;
+    for (std::size_t i = 1; i < t.size(); i += 2) all.push_back({t[i], t[i + 1]});
+    on.lerp(all, rate, optional(t[0]));
+  });
 }
 
 }  // namespace damc

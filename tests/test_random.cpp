@@ -11,6 +11,7 @@
 #include "tensor/ops.h"
 #include "tensor/philox.h"
 #include "tensor/random.h"
+#include "tensor/segments.h"
 
 using namespace damc;
 
@@ -240,14 +241,21 @@ TEST_CASE("Adam and AdamW follow their equations") {
   }
 }
 
-TEST_CASE("lerp moves a target toward its source") {
+TEST_CASE("lerp moves every target toward its source, however many there are") {
   for (const Dtype dtype : float_types) {
     Generator generator(23);
-    const Tensor target = generator.normal({1000}, dtype), source = generator.normal({1000}, dtype);
-    Values expected = target.to_vector<double>();
-    const Values goal = source.to_vector<double>();
-    for (std::size_t i = 0; i < goal.size(); ++i) expected[i] = 0.99 * expected[i] + 0.01 * goal[i];
-    backend({}).lerp(target, source, 0.01, nullptr);
-    CHECK(difference(target, expected) <= (dtype == Dtype::f32 ? 1e-7 : 1e-15));
+    std::vector<LerpTensors> tensors;
+    std::vector<Values> expected;
+    for (std::int64_t i = 0; i <= kMostSegments; ++i) {
+      const Shape shape{i == 3 ? 5000 : i};
+      tensors.push_back({generator.normal(shape, dtype), generator.normal(shape, dtype)});
+      expected.push_back(tensors.back().target.to_vector<double>());
+      const Values goal = tensors.back().source.to_vector<double>();
+      for (std::size_t j = 0; j < goal.size(); ++j)
+        expected.back()[j] = 0.99 * expected.back()[j] + 0.01 * goal[j];
+    }
+    backend({}).lerp(tensors, 0.01, nullptr);
+    for (std::size_t i = 0; i < tensors.size(); ++i)
+      CHECK(difference(tensors[i].target, expected[i]) <= (dtype == Dtype::f32 ? 2e-7 : 1e-15));
   }
 }

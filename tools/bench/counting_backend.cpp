@@ -122,8 +122,13 @@ void CountingBackend::adam_tick(const Tensor& schedule, double, double, const Te
 void CountingBackend::watch(const Tensor& value, std::int64_t, const Tensor& state) {
   count({&value, &state}, {&state});
 }
-void CountingBackend::lerp(const Tensor& target, const Tensor& source, double, const Tensor* watch) {
-  count({&target, &source, watch}, {&target});
+void CountingBackend::lerp(std::span<const LerpTensors> tensors, double, const Tensor* watch) {
+  Operands reads{watch}, writes;
+  for (const auto& [target, source] : tensors) {
+    reads.insert(reads.end(), {&target, &source});
+    writes.push_back(&target);
+  }
+  count(reads, writes);
 }
 
 }  // namespace damc
