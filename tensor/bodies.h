@@ -3,12 +3,14 @@
 /// A row body gives row(r), whose operator()(c) treats element c of row r; a reduction body gives load(o, r,
 /// i), the term r of the sum at output (o, i). Over several tensors at once (segments.h) rows are tensors, and so
 /// are the outputs o of a reduction body, whose sums are then added up. The executors (tensor/cpu/executor.h) own the loops.
+/// kPack and operands(visit) let a GPU take several elements of a row at once (packs.h).
 #pragma once
 
 #include <numbers>
 
 #include "tensor/backend.h"
 #include "tensor/host_device.h"
+#include "tensor/packs.h"
 #include "tensor/segments.h"
 
 namespace damc {
@@ -94,6 +96,12 @@ struct UnaryBody {
     DAMC_HD void operator()(std::int64_t c) const {
       at<SO>(out, so, c) = static_cast<To>(f.f(at<SX>(x, sx, c)));
     }
+    static constexpr int kPack = SX == 1 && SO == 1 ? kPackElements<From, To> : 1;
+    template <class Visit>
+    DAMC_HD void operands(Visit& visit) {
+      visit.read(x);
+      visit.write(out);
+    }
   };
   DAMC_HD Row row(std::int64_t r) const {
     std::int64_t offset[2];
@@ -119,6 +127,13 @@ struct BinaryBody {
     F f;
     DAMC_HD void operator()(std::int64_t c) const {
       at<SO>(out, so, c) = f.f(at<SA>(a, sa, c), at<SB>(b, sb, c));
+    }
+    static constexpr int kPack = SA != kAnyStride && SB != kAnyStride && SO == 1 ? kPackElements<T> : 1;
+    template <class Visit>
+    DAMC_HD void operands(Visit& visit) {
+      if constexpr (SA == 1) visit.read(a);
+      if constexpr (SB == 1) visit.read(b);
+      visit.write(out);
     }
   };
   DAMC_HD Row row(std::int64_t r) const {
@@ -153,6 +168,12 @@ struct UnaryVjpBody {
     F f;
     DAMC_HD void operator()(std::int64_t c) const {
       out[c] = static_cast<T>(at<SG>(g, sg, c) * f.df(x[c], y[c]));
+    }
+    static constexpr int kPack = SG == 1 ? kPackElements<T> : 1;
+    template <class Visit>
+    DAMC_HD void operands(Visit& visit) {
+      visit.read(g, x, y);
+      visit.write(out);
     }
   };
   DAMC_HD Row row(std::int64_t r) const {
@@ -234,6 +255,12 @@ struct InstanceNormBody {
     DAMC_HD void operator()(std::int64_t c) const {
       out[c] = static_cast<S>(activation.f((x[c] - mean[c]) * (rstd[c] * w[c]) + b[c]));
     }
+    static constexpr int kPack = kPackElements<S, T>;
+    template <class Visit>
+    DAMC_HD void operands(Visit& visit) {
+      visit.read(x, mean, rstd, w, b);
+      visit.write(out);
+    }
   };
   DAMC_HD Row row(std::int64_t r) const {
     const std::int64_t n = r / pixels * channels, j = r * channels;
@@ -277,15 +304,26 @@ struct FourierVjpBody {
   std::int64_t n, wide;
 
   struct Row {
-    const T* g;
-    const T* y;
+    const T* g1;
+    const T* g2;
+    const T* y1;
+    const T* y2;
     T* out;
-    std::int64_t n;
     DAMC_HD void operator()(std::int64_t c) const {
-      out[c] = T(2.0 * std::numbers::pi) * (g[c] * y[n + c] - g[n + c] * y[c]);
+      out[c] = T(2.0 * std::numbers::pi) * (g1[c] * y2[c] - g2[c] * y1[c]);
+    }
+    static constexpr int kPack = kPackElements<T>;
+    template <class Visit>
+    DAMC_HD void operands(Visit& visit) {
+      visit.read(g1, g2, y1, y2);
+      visit.write(out);
     }
   };
-  DAMC_HD Row row(std::int64_t r) const { return {g + wide * r, y + wide * r, out + n * r, n}; }
+  DAMC_HD Row row(std::int64_t r) const {
+    const T* g1 = g + wide * r;
+    const T* y1 = y + wide * r;
+    return {g1, g1 + n, y1, y1 + n, out + n * r};
+  }
 };
 
 /// out = act((y_1 + b) sigmoid(c_1) + y_2 + c_2), halves of rows of 2n; a row of c is `c_row` beyond the last, one of
@@ -309,6 +347,12 @@ struct GatedSumBody {
     F activation;
     DAMC_HD void operator()(std::int64_t j) const {
       out[j] = activation.f((y1[j] + b[j]) * functor::sigmoid<T>{}.f(c1[j]) + (y2[j] + c2[j]));
+    }
+    static constexpr int kPack = kPackElements<T>;
+    template <class Visit>
+    DAMC_HD void operands(Visit& visit) {
+      visit.read(y1, y2, b, c1, c2);
+      visit.write(out);
     }
   };
   DAMC_HD Row row(std::int64_t r) const { return row(r, 0, y + 2 * n * r, y + 2 * n * r + n); }
@@ -346,6 +390,12 @@ struct InstanceNormGradBody {
       const T x_hat = (x[c] - mean[c]) * rstd[c];
       out[c] = static_cast<S>(w[c] * rstd[c] * (g[c] - per_pixel * (sum_g[c] + x_hat * sum_gx[c])));
     }
+    static constexpr int kPack = kPackElements<S, T>;
+    template <class Visit>
+    DAMC_HD void operands(Visit& visit) {
+      visit.read(g, x, mean, rstd, w, sum_g, sum_gx);
+      visit.write(out);
+    }
   };
   DAMC_HD Row row(std::int64_t r) const {
     const std::int64_t n = r / pixels * channels, j = r * channels;
@@ -358,7 +408,7 @@ struct InstanceNormGradBody {
 template <class T, class F>
 struct EpilogueBody {
   T* y;
-  const Computed<T>* bias;  ///< null: none
+  const Computed<T>* bias;
   std::int64_t channels;
   F activation;
 
@@ -366,9 +416,12 @@ struct EpilogueBody {
     T* y;
     const Computed<T>* bias;
     F activation;
-    DAMC_HD void operator()(std::int64_t c) const {
-      const Computed<T> sum = bias ? y[c] + bias[c] : y[c];
-      y[c] = static_cast<T>(activation.f(sum));
+    DAMC_HD void operator()(std::int64_t c) const { y[c] = static_cast<T>(activation.f(y[c] + bias[c])); }
+    static constexpr int kPack = kPackElements<T>;
+    template <class Visit>
+    DAMC_HD void operands(Visit& visit) {
+      visit.update(y);
+      visit.read(bias);
     }
   };
   DAMC_HD Row row(std::int64_t r) const { return {y + r * channels, bias, activation}; }
@@ -389,7 +442,7 @@ struct ScaleBody {
   DAMC_HD void operator()(std::int64_t i) const { x[i] *= factor; }
 };
 
-template <class T>
+template <class T, int SO>
 struct FillBody {
   StridedRows<1> walk;
   T value;
@@ -398,8 +451,13 @@ struct FillBody {
   struct Row {
     T value;
     T* out;
-    std::int64_t stride;
-    DAMC_HD void operator()(std::int64_t c) const { out[c * stride] = value; }
+    std::int64_t so;
+    DAMC_HD void operator()(std::int64_t c) const { at<SO>(out, so, c) = value; }
+    static constexpr int kPack = SO == 1 ? kPackElements<T> : 1;
+    template <class Visit>
+    DAMC_HD void operands(Visit& visit) {
+      visit.write(out);
+    }
   };
   DAMC_HD Row row(std::int64_t r) const {
     std::int64_t offset[1];

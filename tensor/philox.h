@@ -15,12 +15,20 @@
 
 namespace damc {
 
+/// Numbers that one block of the generator yields.
+inline constexpr int kBlockNumbers = 4;
+/// Blocks that n numbers take.
+DAMC_HD inline std::int64_t noise_blocks(std::int64_t n) { return (n + kBlockNumbers - 1) / kBlockNumbers; }
+
 /// Four 32-bit words or four floats: what one block of the generator yields.
 struct Philox4u {
   std::uint32_t v[4];
 };
 struct Philox4f {
   float v[4];
+
+  /// v[j], chosen rather than looked up, which leaves the four in registers on a GPU.
+  DAMC_HD float at(std::int64_t j) const { return j < 2 ? j == 0 ? v[0] : v[1] : j == 2 ? v[2] : v[3]; }
 };
 
 /// Block `k` of `stream` under `seed`.

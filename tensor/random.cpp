@@ -1,6 +1,7 @@
 #include "tensor/random.h"
 
 #include "tensor/error.h"
+#include "tensor/philox.h"
 #include "tensor/record.h"
 
 namespace damc {
@@ -13,7 +14,7 @@ Generator::Generator(std::uint64_t seed, std::uint64_t stream, Device device)
 RandomSlice Generator::take(std::int64_t count) {
   note_in_step(*this);
   const RandomSlice slice{&state_, stream_, delta_};
-  delta_ += static_cast<std::uint64_t>((count + 3) / 4);
+  delta_ += static_cast<std::uint64_t>(noise_blocks(count));
   return slice;
 }
 

@@ -1,7 +1,8 @@
 /// SharedKernels<Executor>: every kernel that does not differ by device, written once over an executor's
 /// loops.
 ///
-/// An executor has  for_each(n, body)  body(i);  for_rows(rows, cols, body)  body.row(r)(c);
+/// An executor has  for_each(n, body)  body(i);  for_rows(rows, cols, body)  body.row(r)(c);  for_blocks(n, body)  the
+/// same of n elements in rows of kBlockNumbers, as noise comes;
 /// and  reduce<T>(outer, reduced, inner, body, out)  out[o, i] = sum over r of body.load(o, r, i);  and over
 /// several tensors at once (segments.h)  for_pieces(segments, body)  body.row(s)(c);  and
 /// sum_pieces<T>(segments, body, out)  out[0] = sum over s and c of body.load(s, c, 0).
@@ -21,7 +22,12 @@ class SharedKernels : public Backend {
   void fill(double value, const Tensor& out) override {
     const auto run = [&]<class T>(T) {
       const auto walk = strided_rows<1>({&out});
-      exec_.for_rows(walk.rows, walk.cols, FillBody<T>{walk, static_cast<T>(value), out.data<T>()});
+      const T number = static_cast<T>(value);
+      if (walk.inner_stride[0] == 1) {
+        exec_.for_rows(walk.rows, walk.cols, FillBody<T, 1>{walk, number, out.data<T>()});
+      } else {
+        exec_.for_rows(walk.rows, walk.cols, FillBody<T, kAnyStride>{walk, number, out.data<T>()});
+      }
     };
     if (out.dtype() == Dtype::i64) {
       run(std::int64_t{});
@@ -194,10 +200,10 @@ class SharedKernels : public Backend {
   void noisy_update(const Tensor& z, const Tensor& g, const UpdateScales& scales,
                     const RandomSlice* noise) override {
     dispatch_float(z.dtype(), [&]<class T>(T) {
-      exec_.for_each((z.numel() + 3) / 4,
-                     NoisyUpdateBody<T>{z.data<T>(), g.data<T>(), static_cast<T>(scales.z),
+      exec_.for_blocks(
+          z.numel(), NoisyUpdateBody<T>{z.data<T>(), g.data<T>(), static_cast<T>(scales.z),
                                         static_cast<T>(scales.g), static_cast<T>(scales.w), noise != nullptr,
-                                        noise ? pointer(*noise) : RandomPointer{}, z.numel()});
+                                        noise ? pointer(*noise) : RandomPointer{}});
     });
   }
 
@@ -268,9 +274,12 @@ class SharedKernels : public Backend {
     if (!epilogue.bias && !epilogue.activation) return;
     dispatch_activation<Computed<T>>(epilogue.activation, [&](auto f) {
       using F = decltype(f);
-      exec_.for_rows(
-          rows, channels,
-          EpilogueBody<T, F>{y, epilogue.bias ? epilogue.bias->data<Computed<T>>() : nullptr, channels, f});
+      if (epilogue.bias) {
+        exec_.for_rows(rows, channels,
+                       EpilogueBody<T, F>{y, epilogue.bias->data<Computed<T>>(), channels, f});
+      } else {
+        exec_.for_rows(1, rows * channels, UnaryBody<T, T, F, 1, 1>{{}, y, y, f});
+      }
     });
   }
 
@@ -355,8 +364,7 @@ class SharedKernels : public Backend {
   template <bool kNormal>
   void draw(const RandomSlice& slice, const Tensor& out) {
     dispatch_float(out.dtype(), [&]<class T>(T) {
-      exec_.for_each((out.numel() + 3) / 4,
-                     RandomBody<T, kNormal>{pointer(slice), out.data<T>(), out.numel()});
+      exec_.for_blocks(out.numel(), RandomBody<T, kNormal>{pointer(slice), out.data<T>()});
     });
   }
 };

@@ -22,12 +22,20 @@ template <class T, bool kNormal>
 struct RandomBody {
   RandomPointer random;
   T* out;
-  std::int64_t n;
 
-  DAMC_HD void operator()(std::int64_t k) const {
+  struct Row {
+    Philox4f values;
+    T* out;
+    DAMC_HD void operator()(std::int64_t j) const { out[j] = static_cast<T>(values.at(j)); }
+    static constexpr int kPack = kBlockNumbers;
+    template <class Visit>
+    DAMC_HD void operands(Visit& visit) {
+      visit.write(out);
+    }
+  };
+  DAMC_HD Row row(std::int64_t k) const {
     const Philox4u bits = random.block(k);
-    const Philox4f values = kNormal ? normal4(bits) : uniform4(bits);
-    for (int j = 0; j < 4 && 4 * k + j < n; ++j) out[4 * k + j] = static_cast<T>(values.v[j]);
+    return {kNormal ? normal4(bits) : uniform4(bits), out + kBlockNumbers * k};
   }
 };
 
@@ -39,14 +47,29 @@ struct NoisyUpdateBody {
   T z_scale, g_scale, w_scale;
   bool noisy;
   RandomPointer random;
-  std::int64_t n;
 
-  DAMC_HD void operator()(std::int64_t k) const {
-    const Philox4f w = noisy ? normal4(random.block(k)) : Philox4f{};
-    for (int j = 0; j < 4 && 4 * k + j < n; ++j) {
-      const std::int64_t i = 4 * k + j;
-      z[i] = z_scale * z[i] + g_scale * g[i] + w_scale * static_cast<T>(w.v[j]);
+  struct Row {
+    T* z;
+    const T* g;
+    T z_scale, g_scale, w_scale;
+    Philox4f w;
+    DAMC_HD void operator()(std::int64_t j) const {
+      z[j] = z_scale * z[j] + g_scale * g[j] + w_scale * static_cast<T>(w.at(j));
     }
+    static constexpr int kPack = kBlockNumbers;
+    template <class Visit>
+    DAMC_HD void operands(Visit& visit) {
+      visit.update(z);
+      visit.read(g);
+    }
+  };
+  DAMC_HD Row row(std::int64_t k) const {
+    return {z + kBlockNumbers * k,
+            g + kBlockNumbers * k,
+            z_scale,
+            g_scale,
+            w_scale,
+            noisy ? normal4(random.block(k)) : Philox4f{}};
   }
 };
 
@@ -95,6 +118,13 @@ struct AdamBody {
       v[c] = beta2 * v[c] + (T(1) - beta2) * g * g;
       param[c] = param[c] * keep - step * m[c] / (std::sqrt(v[c]) * root + eps);
     }
+    static constexpr int kPack = kPackElements<T>;
+    template <class Visit>
+    DAMC_HD void operands(Visit& visit) {
+      visit.update(param);
+      visit.read(grad);
+      visit.update(m, v);
+    }
   };
   DAMC_HD Row row(int segment) const {
     double clip = 1.0;
@@ -137,6 +167,12 @@ struct LerpBody {
     bool stopped;
     DAMC_HD void operator()(std::int64_t c) const {
       if (!stopped) target[c] += rate * (source[c] - target[c]);
+    }
+    static constexpr int kPack = kPackElements<T>;
+    template <class Visit>
+    DAMC_HD void operands(Visit& visit) {
+      visit.update(target);
+      visit.read(source);
     }
   };
   DAMC_HD Row row(int segment) const {

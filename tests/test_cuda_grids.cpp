@@ -3,11 +3,12 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <vector>
 
-#include "tensor/cuda/launch.h"
-#include "tensor/cuda/loops.h"
+#include "tensor/bodies.h"
+#include "tests/grid_executor.h"
 
 using namespace damc;
 
@@ -29,18 +30,6 @@ void check_limits(const GridIndex& blocks, const GridIndex& threads) {
 }
 
 void check_limits(const LoopLaunch& launch) { check_limits({launch.blocks, 1, 1}, {launch.threads, 1, 1}); }
-
-/// f(place) for every thread of a grid, block after block.
-template <class F>
-void for_each_thread(const GridIndex& blocks, const GridIndex& threads, const F& f) {
-  ThreadPlace at{{0, 0, 0}, {0, 0, 0}, blocks, threads};
-  for (at.block.z = 0; at.block.z < blocks.z; ++at.block.z)
-    for (at.block.y = 0; at.block.y < blocks.y; ++at.block.y)
-      for (at.block.x = 0; at.block.x < blocks.x; ++at.block.x)
-        for (at.thread.z = 0; at.thread.z < threads.z; ++at.thread.z)
-          for (at.thread.y = 0; at.thread.y < threads.y; ++at.thread.y)
-            for (at.thread.x = 0; at.thread.x < threads.x; ++at.thread.x) f(at);
-}
 
 /// A loop body that counts its calls.
 struct CountBody {
@@ -79,11 +68,9 @@ TEST_CASE("loops visit every element once, whatever their length and the chip") 
     for (const std::int64_t n : {1, 2, 31, 255, 256, 257, 2048, 2049, 70001, 300000}) {
       CAPTURE(n);
       CAPTURE(processors);
-      const LoopLaunch launch = loop_launch(n, processors);
-      check_limits(launch);
+      check_limits(loop_launch(n, processors));
       Counts calls(static_cast<std::size_t>(n));
-      for_each_thread({launch.blocks, 1, 1}, {launch.threads, 1, 1},
-                      [&](const ThreadPlace& at) { for_each_share(at, n, CountBody{calls}); });
+      GridExecutor(processors).for_each(n, CountBody{calls});
       CHECK(all_ones(calls));
     }
   }
@@ -94,11 +81,8 @@ TEST_CASE("row loops visit every element once") {
   for (const auto& [rows, cols] : sizes) {
     CAPTURE(rows);
     CAPTURE(cols);
-    const LoopLaunch launch = loop_launch(rows * cols, 4);
     Counts calls(static_cast<std::size_t>(rows * cols));
-    for_each_thread({launch.blocks, 1, 1}, {launch.threads, 1, 1}, [&](const ThreadPlace& at) {
-      for_rows_share(at, rows, cols, CountRowsBody{calls, cols});
-    });
+    GridExecutor().for_rows(rows, cols, CountRowsBody{calls, cols});
     CHECK(all_ones(calls));
   }
 }
@@ -147,6 +131,15 @@ struct RowExtremesBody {
 
 }  // namespace
 
+TEST_CASE("quotients around and beyond 32 bits") {
+  constexpr std::int64_t limit = std::int64_t{1} << 32;
+  for (const std::int64_t a :
+       {std::int64_t{0}, std::int64_t{12345}, limit - 1, limit, limit + 1, 77 * limit}) {
+    for (const std::int64_t b : {std::int64_t{1}, std::int64_t{7}, limit - 1, limit, 3 * limit + 1})
+      CHECK(quotient(a, b) == a / b);
+  }
+}
+
 TEST_CASE("row loops around and beyond 32 bits: the first and the last thread take what is theirs") {
   constexpr std::int64_t limit = std::int64_t{1} << 32;
   constexpr unsigned blocks = 1 << 20, threads = 256;  // far more than a launch has, so that a share is short
@@ -164,94 +157,49 @@ TEST_CASE("row loops around and beyond 32 bits: the first and the last thread ta
           {end ? blocks - 1 : 0, 0, 0}, {end ? threads - 1 : 0, 0, 0}, {blocks, 1, 1}, {threads, 1, 1}};
       const std::int64_t start = end ? step - 1 : 0;
       std::int64_t calls = 0, first = -1, last = -1;
-      for_rows_share(at, rows, cols, RowExtremesBody{calls, first, last, cols});
+      for_rows_share(at, {rows, cols, 1}, RowExtremesBody{calls, first, last, cols});
       CHECK(first == start);
       CHECK(calls == (n - start + step - 1) / step);
       CHECK(last == start + (calls - 1) * step);
+      // The same with packs of 4 in the place of elements.
+      calls = 0;
+      for_rows_share(at, {rows, 4 * cols, 4}, RowExtremesBody{calls, first, last, 4 * cols});
+      CHECK(first == 4 * start);
+      CHECK(calls == 4 * ((n - start + step - 1) / step));
+      CHECK(last == 4 * start + (calls / 4 - 1) * 4 * step + 3);
     }
   }
 }
 
 namespace {
 
-/// Term j of a sum, -8 .. 8.
-double term(std::int64_t j) { return static_cast<double>(j * 7919 % 17 - 8); }
-
-/// Terms [outer, reduced, inner] of sums; counts how often each is read.
-template <class Body>
-struct CountReadsBody {
-  const Body& body;
+/// Terms -8 .. 8 of a sum; counts how often each is read.
+struct TermsBody {
   Counts& reads;
   std::int64_t reduced, inner;
   double load(std::int64_t o, std::int64_t r, std::int64_t i) const {
-    ++reads[static_cast<std::size_t>((o * reduced + r) * inner + i)];
-    return body.load(o, r, i);
+    const std::int64_t j = (o * reduced + r) * inner + i;
+    ++reads[static_cast<std::size_t>(j)];
+    return value(j);
   }
+  static double value(std::int64_t j) { return static_cast<double>(j * 7919 % 17 - 8); }
 };
 
-/// What one block does: every thread sums its terms, then folds between barriers. Between two barriers the
-/// order of threads must not matter, so one emulation runs them forwards, another backwards.
-template <class Body>
-void run_block(const std::vector<ReduceShare>& threads, const Body& body, std::int64_t o, bool backwards,
-               Values& sums_out, Counts& writes) {
-  const auto each = [&](const auto& f) {
-    for (std::size_t t = 0; t < threads.size(); ++t) f(threads[backwards ? threads.size() - 1 - t : t]);
-  };
-  double sums[kMostSummands];
-  std::fill(std::begin(sums), std::end(sums), std::numeric_limits<double>::quiet_NaN());
-  each([&](const ReduceShare& thread) { sums[thread.slot] = thread.sum<double>(body, o); });
-  for (int left = threads[0].half; left >= threads[0].least; left /= 2) {
-    each([&](const ReduceShare& thread) { fold(sums, thread.slot, left); });
-  }
-  each([&](const ReduceShare& thread) {
-    if (!thread.writes()) return;
-    sums_out[static_cast<std::size_t>(thread.target(o))] = sums[thread.slot];
-    ++writes[static_cast<std::size_t>(thread.target(o))];
-  });
-}
-
-/// One pass of a reduction: sums [outer, chunks, inner] of the terms of `body`, all of which it reads.
-template <class Body>
-Values run_pass(const ReduceLaunch& launch, std::int64_t outer, std::int64_t reduced, std::int64_t inner,
-                const Body& body, bool backwards) {
-  check_limits(launch.blocks, launch.threads);
-  Counts reads(static_cast<std::size_t>(outer * reduced * inner));
-  Values sums(static_cast<std::size_t>(outer * launch.blocks.y * inner),
-              std::numeric_limits<double>::quiet_NaN());
-  Counts writes(sums.size());
-  for_each_thread(launch.blocks, {1, 1, 1}, [&](const ThreadPlace& block) {
-    std::vector<ReduceShare> threads;
-    for_each_thread({1, 1, 1}, launch.threads, [&](const ThreadPlace& at) {
-      threads.emplace_back(ThreadPlace{block.block, at.thread, launch.blocks, launch.threads}, reduced, inner,
-                           launch.chunk);
-    });
-    for (std::int64_t o = block.block.z; o < outer; o += launch.blocks.z)
-      run_block(threads, CountReadsBody<Body>{body, reads, reduced, inner}, o, backwards, sums, writes);
-  });
-  CHECK(all_ones(reads));
-  CHECK(all_ones(writes));
-  return sums;
-}
-
-/// A whole reduction as CudaExecutor::reduce launches it.
+/// A whole reduction; the executor sees that every partial sum is written once.
 void check_reduction(std::int64_t outer, std::int64_t reduced, std::int64_t inner, bool backwards) {
   CAPTURE(outer);
   CAPTURE(reduced);
   CAPTURE(inner);
-  Values terms(static_cast<std::size_t>(outer * reduced * inner));
-  for (std::size_t j = 0; j < terms.size(); ++j) terms[j] = term(static_cast<std::int64_t>(j));
   const ReduceLaunch launch = reduce_launch(outer, reduced, inner);
-  const std::int64_t chunks = launch.blocks.y;
-  Values out =
-      run_pass(launch, outer, reduced, inner, PartialBody<double>{terms.data(), reduced, inner}, backwards);
-  if (chunks > 1) {
-    const ReduceLaunch combine = combine_launch(outer, chunks, inner);
-    CHECK(combine.blocks.y == 1);
-    out = run_pass(combine, outer, chunks, inner, PartialBody<double>{out.data(), chunks, inner}, backwards);
-  }
+  check_limits(launch.blocks, launch.threads);
+  Counts reads(static_cast<std::size_t>(outer * reduced * inner));
+  Values out(static_cast<std::size_t>(outer * inner), std::numeric_limits<double>::quiet_NaN());
+  const GridExecutor grid(4, backwards);
+  grid.reduce<double>(outer, reduced, inner, TermsBody{reads, reduced, inner}, out.data());
+  CHECK(all_ones(reads));
   Values expected(out.size());
   for (std::int64_t j = 0; j < outer * reduced * inner; ++j)
-    expected[static_cast<std::size_t>(j / (reduced * inner) * inner + j % inner)] += term(j);
+    expected[static_cast<std::size_t>(j / (reduced * inner) * inner + j % inner)] += TermsBody::value(j);
   CHECK(out == expected);
 }
 
@@ -311,6 +259,7 @@ TEST_CASE("reductions of any size keep to the limits of a grid, cover all terms 
         const std::int64_t chunks = blocks.y;
         const ReduceLaunch combine = combine_launch(outer, chunks, inner);
         check_limits(combine.blocks, combine.threads);
+        CHECK(combine.blocks.y == 1);
         CHECK(chunk * chunks >= reduced);
         CHECK(chunk * (chunks - 1) < reduced);
         const std::int64_t covered = inner == 1 ? 1 : std::int64_t{blocks.x} * threads.x;
@@ -343,11 +292,10 @@ struct CountSegmentsBody {
   double load(std::int64_t s, std::int64_t c, std::int64_t) const {
     const std::int64_t j = start[static_cast<std::size_t>(s)] + c;
     ++calls[static_cast<std::size_t>(j)];
-    return term(j);
+    return TermsBody::value(j);
   }
 };
 
-/// As CudaExecutor::for_pieces and sum_pieces launch them.
 void check_pieces(const std::vector<std::int64_t>& lengths, int processors) {
   Segments segments;
   std::vector<std::int64_t> start{0};
@@ -355,33 +303,41 @@ void check_pieces(const std::vector<std::int64_t>& lengths, int processors) {
     segments.add(n);
     start.push_back(start.back() + n);
   }
-  const std::int64_t total = start.back();
-  const LoopLaunch launch = pieces_launch(segments.pieces(), processors);
-  check_limits(launch);
-  const GridIndex blocks{launch.blocks, 1, 1}, threads{launch.threads, 1, 1};
-  Counts calls(static_cast<std::size_t>(total)), reads(calls.size());
-  for_each_thread(blocks, threads, [&](const ThreadPlace& at) {
-    for_pieces_share(at, segments, CountSegmentsBody{calls, start});
-  });
+  check_limits(pieces_launch(segments.pieces(), processors));
+  const GridExecutor grid(processors);
+  Counts calls(static_cast<std::size_t>(start.back())), reads(calls.size());
+  grid.for_pieces(segments, CountSegmentsBody{calls, start});
   CHECK(all_ones(calls));
 
   double sum = 0.0, expected = 0.0;
-  for (std::int64_t q = 0; q < segments.pieces(); ++q) {
-    std::vector<double> sums(launch.threads);
-    for_each_thread({1, 1, 1}, threads, [&](const ThreadPlace& at) {
-      sums[at.thread.x] = piece_share<double>(at, segments.piece(q), CountSegmentsBody{reads, start});
-    });
-    for (int left = static_cast<int>(launch.threads) / 2; left >= 1; left /= 2) {
-      for (int slot = 0; slot < static_cast<int>(launch.threads); ++slot) fold(sums.data(), slot, left);
-    }
-    sum += sums[0];
-  }
+  grid.sum_pieces<double>(segments, CountSegmentsBody{reads, start}, &sum);
   CHECK(all_ones(reads));
-  for (std::int64_t j = 0; j < total; ++j) expected += term(j);
+  for (std::int64_t j = 0; j < start.back(); ++j) expected += TermsBody::value(j);
   CHECK(sum == expected);
 }
 
 }  // namespace
+
+TEST_CASE("sums have the same bits on every chip, in whatever order a block's threads run") {
+  constexpr std::int64_t n = 70001;
+  std::vector<float> x(2 * n);
+  for (std::size_t i = 0; i < x.size(); ++i)
+    x[i] = std::sin(static_cast<float>(i));  // sums of which are rounded
+  Segments segments;
+  segments.add(n);
+  segments.add(n);
+  const auto sums = [&](int processors, bool backwards) {
+    const GridExecutor grid(processors, backwards);
+    std::vector<float> out(4 + n);
+    grid.reduce<float>(1, 2 * n, 1, SumBody<float>{x.data(), 2 * n, 1}, out.data());
+    grid.reduce<float>(1, n, 2, SumBody<float>{x.data(), n, 2}, out.data() + 1);
+    grid.sum_pieces<float>(segments, SumBody<float>{x.data(), n, 1}, out.data() + 3);
+    grid.reduce<float>(1, 2, n, SumBody<float>{x.data(), 2, n}, out.data() + 4);
+    return out;
+  };
+  const std::vector<float> wanted = sums(1, false);
+  for (const int processors : {3, 132}) CHECK(sums(processors, processors == 132) == wanted);
+}
 
 TEST_CASE("loops over several tensors visit every element once, and sums read every term once") {
   constexpr std::int64_t p = kPieceElements;
@@ -393,5 +349,127 @@ TEST_CASE("loops over several tensors visit every element once, and sums read ev
     check_pieces({30 * p + 1, 17, 2 * p, 1, 1, 64}, processors);
     check_pieces(std::vector<std::int64_t>(kMostSegments, 300), processors);
     check_pieces(std::vector<std::int64_t>(kMostSegments, 0), processors);
+  }
+}
+
+namespace {
+
+/// x += 1 over rows that lie `stride` elements apart, taken in packs; counts the elements that a pack took: those that
+/// a row finds elsewhere than where they belong.
+template <class T>
+struct PackedBody {
+  T* x;
+  std::int64_t stride;
+  std::int64_t& in_packs;
+
+  struct Row {
+    T* x;
+    const T* home;
+    std::int64_t& in_packs;
+    void operator()(std::int64_t c) const {
+      x[c] = static_cast<T>(x[c] + T(1));
+      in_packs += x != home;
+    }
+    static constexpr int kPack = kPackElements<T>;
+    template <class Visit>
+    void operands(Visit& visit) {
+      visit.update(x);
+    }
+  };
+  Row row(std::int64_t r) const { return {x + r * stride, x + r * stride, in_packs}; }
+};
+
+/// Memory as aligned as a device's: zeros, then n elements at an offset, then more zeros.
+template <class T>
+class Buffer {
+ public:
+  Buffer(std::int64_t offset, std::int64_t n)
+      : room_(static_cast<std::size_t>(offset + n) / kUnit + 3), offset_(offset), n_(n) {}
+  T* data() { return reinterpret_cast<T*>(room_.data()) + offset_; }
+  /// Whether element i is wanted(i) and all around them is untouched.
+  template <class F>
+  bool holds(const F& wanted) {
+    for (std::int64_t i = -offset_; i < n_ + static_cast<std::int64_t>(kUnit); ++i) {
+      if (data()[i] != (i >= 0 && i < n_ ? wanted(i) : T(0))) return false;
+    }
+    return true;
+  }
+
+ private:
+  static constexpr std::size_t kUnit = kAccessBytes / sizeof(T);
+  struct alignas(kAccessBytes) Unit {
+    T element[kUnit] = {};
+  };
+  std::vector<Unit> room_;
+  std::int64_t offset_, n_;
+};
+
+/// One row of each length at each offset: packs exactly where they are aligned, its rest element by element.
+template <class T>
+void check_packs() {
+  constexpr int pack = kPackElements<T>;
+  for (std::int64_t offset = 0; offset <= pack; ++offset) {
+    for (const std::int64_t start : {0, 256 * pack, 3 * 8 * 256 * pack}) {  // a block, a whole grid of blocks
+      for (std::int64_t n = start + 1; n <= start + 2 * pack + 1; ++n) {
+        CAPTURE(offset);
+        CAPTURE(n);
+        Buffer<T> x(offset, n);
+        std::int64_t in_packs = 0;
+        GridExecutor(3).for_rows(1, n, PackedBody<T>{x.data(), n, in_packs});
+        CHECK(x.holds([](std::int64_t) { return T(1); }));
+        CHECK(in_packs == (offset % pack == 0 ? n / pack * pack : 0));
+      }
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("packs take every element once, whatever the length; a row that starts badly goes by elements") {
+  check_packs<float>();
+  check_packs<double>();
+  check_packs<std::int64_t>();
+  check_packs<std::uint16_t>();  // as wide as bf16
+}
+
+TEST_CASE("packs in many rows: none lies in two of them, and each row starts well or goes by elements") {
+  for (std::int64_t cols = 1; cols <= 13; ++cols) {
+    for (const std::int64_t gap : {0, 1, 2, 4}) {
+      for (const std::int64_t rows : {2, 5, 700}) {
+        CAPTURE(cols);
+        CAPTURE(gap);
+        CAPTURE(rows);
+        const std::int64_t stride = cols + gap;
+        Buffer<float> x(0, rows * stride);
+        std::int64_t in_packs = 0, wanted = 0;
+        for (std::int64_t r = 0; r < rows; ++r) wanted += cols % 4 == 0 && r * stride % 4 == 0 ? cols : 0;
+        GridExecutor().for_rows(rows, cols, PackedBody<float>{x.data(), stride, in_packs});
+        CHECK(x.holds([&](std::int64_t i) { return i % stride < cols ? 1.0f : 0.0f; }));
+        CHECK(in_packs == wanted);
+      }
+    }
+  }
+}
+
+TEST_CASE("packs in several tensors, each as well aligned as it is") {
+  constexpr std::int64_t p = kPieceElements;
+  for (const std::int64_t offset : {0, 1, 4}) {
+    for (const std::int64_t n : {std::int64_t{1}, std::int64_t{4}, p - 1, p, p + 5, 3 * p + 2}) {
+      CAPTURE(offset);
+      CAPTURE(n);
+      Buffer<float> x(offset, n), y(0, 7);
+      std::int64_t in_packs = 0;
+      Segments segments;
+      segments.add(n);
+      segments.add(7);
+      struct {
+        PackedBody<float> first, second;
+        PackedBody<float>::Row row(int s) const { return (s == 0 ? first : second).row(0); }
+      } body{{x.data(), n, in_packs}, {y.data(), 7, in_packs}};
+      GridExecutor(1).for_pieces(segments, body);
+      CHECK(x.holds([](std::int64_t) { return 1.0f; }));
+      CHECK(y.holds([](std::int64_t) { return 1.0f; }));
+      CHECK(in_packs == (offset % 4 == 0 ? n / 4 * 4 : 0) + 4);
+    }
   }
 }

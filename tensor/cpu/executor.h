@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "tensor/philox.h"
 #include "tensor/segments.h"
 
 namespace damc {
@@ -20,6 +21,17 @@ class CpuExecutor {
   void for_each(std::int64_t n, const Body& body) const {
 #pragma omp parallel for simd schedule(static) if (n >= kParallelItems)
     for (std::int64_t i = 0; i < n; ++i) body(i);
+  }
+
+  template <class Body>
+  void for_blocks(std::int64_t n, const Body& body) const {
+    const std::int64_t blocks = noise_blocks(n);
+#pragma omp parallel for simd schedule(static) if (blocks >= kParallelItems)
+    for (std::int64_t k = 0; k < blocks; ++k) {
+      const auto row = body.row(k);
+      const std::int64_t last = std::min<std::int64_t>(kBlockNumbers, n - kBlockNumbers * k);
+      for (std::int64_t j = 0; j < last; ++j) row(j);
+    }
   }
 
   template <class Body>

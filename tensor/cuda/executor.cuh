@@ -25,8 +25,13 @@ __global__ void for_each_kernel(std::int64_t n, Body body) {
 }
 
 template <class Body>
-__global__ void for_rows_kernel(std::int64_t rows, std::int64_t cols, Body body) {
-  for_rows_share(this_thread(), rows, cols, body);
+__global__ void for_blocks_kernel(std::int64_t n, Body body) {
+  for_blocks_share(this_thread(), n, body);
+}
+
+template <class Body>
+__global__ void for_rows_kernel(RowLoop loop, Body body) {
+  for_rows_share(this_thread(), loop, body);
 }
 
 template <class T, class Body>
@@ -84,11 +89,21 @@ class CudaExecutor {
   }
 
   template <class Body>
+  void for_blocks(std::int64_t n, const Body& body) const {
+    if (n == 0) return;
+    const LoopLaunch launch = loop_launch(noise_blocks(n), memory_->processors());
+    memory_->use_device();
+    for_blocks_kernel<<<launch.blocks, launch.threads, 0, memory_->stream()>>>(n, body);
+    check_launch("a kernel over noise for", {n});
+  }
+
+  template <class Body>
   void for_rows(std::int64_t rows, std::int64_t cols, const Body& body) const {
     if (rows * cols == 0) return;
-    const LoopLaunch launch = loop_launch(rows * cols, memory_->processors());
+    const RowLoop loop = row_loop(rows, cols, body);
+    const LoopLaunch launch = loop_launch(loop.packs(), memory_->processors());
     memory_->use_device();
-    for_rows_kernel<<<launch.blocks, launch.threads, 0, memory_->stream()>>>(rows, cols, body);
+    for_rows_kernel<<<launch.blocks, launch.threads, 0, memory_->stream()>>>(loop, body);
     check_launch("a kernel over rows", {rows, cols});
   }
 

@@ -6,6 +6,8 @@
 #include <cstdint>
 
 #include "tensor/host_device.h"
+#include "tensor/packs.h"
+#include "tensor/philox.h"
 #include "tensor/segments.h"
 
 namespace damc {
@@ -28,38 +30,72 @@ DAMC_HD void for_each_share(const ThreadPlace& at, std::int64_t n, const Body& b
     body(i);
 }
 
-/// body.row(r)(c) for elements first, first + step, .. of the flattened [.., cols], counted in integers of type I.
-template <class I, class Body>
-DAMC_HD void for_rows_from(I first, I total, I step, I cols, const Body& body) {
-  for (I i = first; i < total; i += step) {
-    const I r = i / cols;
-    body.row(r)(i - r * cols);
+/// Elements of this row that a thread takes at once: a pack, if the row is taken so and starts well.
+template <class Row>
+DAMC_HD int widest(const Row& row) {
+  constexpr int n = kPackOf<Row>;
+  if constexpr (n > 1) {
+    if (aligned(row)) return n;
   }
+  return 1;
 }
 
-/// body.row(r)(c) for this thread's elements of [rows, cols].
+/// a / b, neither negative; a GPU divides 32-bit numbers several times as fast.
+DAMC_HD inline std::int64_t quotient(std::int64_t a, std::int64_t b) {
+  if (((a | b) >> 32) == 0) return static_cast<std::uint32_t>(a) / static_cast<std::uint32_t>(b);
+  return a / b;
+}
+
+/// body.row(k)(j) for the elements of [0, n) of this thread's blocks of noise.
 template <class Body>
-DAMC_HD void for_rows_share(const ThreadPlace& at, std::int64_t rows, std::int64_t cols, const Body& body) {
-  const std::int64_t total = rows * cols, step = static_cast<std::int64_t>(at.blocks.x) * at.threads.x;
+DAMC_HD void for_blocks_share(const ThreadPlace& at, std::int64_t n, const Body& body) {
+  for_each_share(at, noise_blocks(n), [&](std::int64_t k) {
+    const std::int64_t left = n - kBlockNumbers * k;
+    take(body.row(k), 0, left < kBlockNumbers ? left : kBlockNumbers);
+  });
+}
+
+/// How for_rows_share walks rows: by packs of `width` elements (packs.h), none of which lies in two rows.
+struct RowLoop {
+  std::int64_t rows, cols;
+  int width;
+
+  DAMC_HD std::int64_t row_packs() const { return (cols + width - 1) / width; }
+  DAMC_HD std::int64_t packs() const { return rows * row_packs(); }
+};
+
+/// By packs where the first row starts well and is the only one or leaves no rest; else by single elements. Rows are
+/// made on the host here: they may compute with the device's addresses, not read there.
+template <class Body>
+RowLoop row_loop(std::int64_t rows, std::int64_t cols, const Body& body) {
+  const int width = widest(body.row(0));
+  return {rows, cols, rows == 1 || cols % width == 0 ? width : 1};
+}
+
+/// body.row(r)(c) for this thread's elements of the loop.
+template <class Body>
+DAMC_HD void for_rows_share(const ThreadPlace& at, const RowLoop& loop, const Body& body) {
+  const std::int64_t step = static_cast<std::int64_t>(at.blocks.x) * at.threads.x;
   const std::int64_t first = static_cast<std::int64_t>(at.block.x) * at.threads.x + at.thread.x;
-  if (rows == 1) {
-    const auto row = body.row(0);
-    for (std::int64_t i = first; i < total; i += step) row(i);
-  } else if (total + step <= 0xFFFFFFFF) {  // a GPU divides 32-bit numbers several times as fast
-    for_rows_from(static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(total),
-                  static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(cols), body);
-  } else {
-    for_rows_from(first, total, step, cols, body);
+  const std::int64_t packs = loop.packs(), row_packs = loop.row_packs();
+  for (std::int64_t p = first; p < packs; p += step) {
+    const std::int64_t r = loop.rows == 1 ? 0 : quotient(p, row_packs);
+    const std::int64_t c = (p - r * row_packs) * loop.width, end = c + loop.width;
+    take(body.row(r), c, end < loop.cols ? end : loop.cols);
   }
 }
 
-/// body.row(s)(c) for this thread's elements of several tensors; a block takes whole pieces.
+/// body.row(s)(c) for this thread's elements of several tensors; a block takes whole pieces, which start as well as
+/// their tensors do.
 template <class Body>
 DAMC_HD void for_pieces_share(const ThreadPlace& at, const Segments& segments, const Body& body) {
   for (std::int64_t q = at.block.x; q < segments.pieces(); q += at.blocks.x) {
     const Segments::Piece piece = segments.piece(q);
     const auto row = body.row(piece.segment);
-    for (std::int64_t c = piece.first + at.thread.x; c < piece.last; c += at.threads.x) row(c);
+    const int width = widest(row);
+    const std::int64_t step = static_cast<std::int64_t>(at.threads.x) * width;
+    for (std::int64_t c = piece.first + at.thread.x * width; c < piece.last; c += step)
+      take(row, c, c + width < piece.last ? c + width : piece.last);
   }
 }
 

@@ -1,0 +1,157 @@
+/// Packs: neighbouring elements of a row that one thread of a GPU takes together, so that it loads and stores 16
+/// bytes at a time, the widest access there is.
+///
+/// A row (bodies.h) that can be taken so says how many elements make a pack, `kPack`, and names its operands:
+/// operands(visit) calls visit.read(p..), visit.write(p..) and visit.update(p..) with the pointers whose element c it
+/// uses for its element c. Whatever else it reads must be the same for all elements. The row then runs as it is
+/// written, only its pointers lead to registers: what it loads was put there, what it stores goes on from there.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "tensor/host_device.h"
+
+namespace damc {
+
+/// Bytes of an access; addresses have to be multiples of it.
+inline constexpr int kAccessBytes = 16;
+
+/// Elements of a pack of operands of these types: one access of the narrowest.
+template <class... T>
+inline constexpr int kPackElements = kAccessBytes / static_cast<int>(std::min({sizeof(T)...}));
+
+/// Elements of a row that may be taken together; 1 where the row says nothing.
+template <class Row>
+inline constexpr int kPackOf = 1;
+template <class Row>
+requires requires { Row::kPack; }
+inline constexpr int kPackOf<Row> = Row::kPack;
+
+namespace pack {
+
+inline constexpr int kMostOperands = 8;  // of a row
+
+/// N elements as they are loaded and stored.
+template <class T, int N>
+struct alignas(kAccessBytes) Elements {
+  T element[N];
+};
+
+/// Where a pack of one operand lies while its row runs; registers, once everything is inlined.
+template <int N>
+struct alignas(kAccessBytes) Room {
+  std::byte bytes[N * sizeof(double)];
+};
+
+template <int N, class T>
+DAMC_HD void move(T* to, const T* from) {
+  *reinterpret_cast<Elements<T, N>*>(to) = *reinterpret_cast<const Elements<T, N>*>(from);
+}
+
+/// Notes whether all operands start at a multiple of 16 bytes.
+struct Alignment {
+  std::uintptr_t addresses = 0;
+
+  template <class... T>
+  DAMC_HD void read(T*... p) {
+    ((addresses |= reinterpret_cast<std::uintptr_t>(p)), ...);
+  }
+  template <class... T>
+  DAMC_HD void write(T*... p) {
+    read(p...);
+  }
+  template <class... T>
+  DAMC_HD void update(T*... p) {
+    read(p...);
+  }
+};
+
+/// Loads the pack at element c of each operand and leads the row there.
+template <int N>
+struct Loader {
+  Room<N>* room;
+  std::int64_t c;
+
+  template <class... T>
+  DAMC_HD void read(T*&... p) {
+    (load(p), ...);
+  }
+  template <class... T>
+  DAMC_HD void write(T*&... p) {
+    (lead(p), ...);
+  }
+  template <class... T>
+  DAMC_HD void update(T*&... p) {
+    (load(p), ...);
+  }
+
+ private:
+  template <class T>
+  DAMC_HD std::remove_const_t<T>* lead(T*& p) {
+    auto* here = reinterpret_cast<std::remove_const_t<T>*>(room++->bytes);
+    p = here;
+    return here;
+  }
+  template <class T>
+  DAMC_HD void load(T*& p) {
+    const T* from = p;
+    move<N>(lead(p), from + c);
+  }
+};
+
+/// Stores what the row left there.
+template <int N>
+struct Storer {
+  const Room<N>* room;
+  std::int64_t c;
+
+  template <class... T>
+  DAMC_HD void read(T*...) {
+    room += sizeof...(T);
+  }
+  template <class... T>
+  DAMC_HD void write(T*... p) {
+    (move<N>(p + c, reinterpret_cast<const T*>(room++->bytes)), ...);
+  }
+  template <class... T>
+  DAMC_HD void update(T*... p) {
+    write(p...);
+  }
+};
+
+}  // namespace pack
+
+/// Whether packs of this row may be loaded and stored as such.
+template <class Row>
+DAMC_HD bool aligned(Row row) {
+  pack::Alignment alignment;
+  row.operands(alignment);
+  return alignment.addresses % kAccessBytes == 0;
+}
+
+/// row(c) for the elements [first, last), at most a pack: by whole accesses if they make one and the row starts well.
+/// `first` is a multiple of what is taken at a time.
+template <class Row>
+DAMC_HD void take(const Row& row, std::int64_t first, std::int64_t last) {
+  constexpr int n = kPackOf<Row>;
+  if constexpr (n > 1) {
+    if (last - first == n && aligned(row)) {
+      pack::Room<n> room[pack::kMostOperands];
+      pack::Loader<n> loader{room, first};
+      Row lanes = row;
+      lanes.operands(loader);
+      for (int j = 0; j < n; ++j) lanes(j);
+      pack::Storer<n> storer{room, first};
+      Row stored = row;
+      stored.operands(storer);
+      return;
+    }
+  }
+  DAMC_ROLLED
+  for (std::int64_t c = first; c < last; ++c) row(c);
+}
+
+}  // namespace damc
