@@ -200,10 +200,16 @@ class SharedKernels : public Backend {
   void noisy_update(const Tensor& z, const Tensor& g, const UpdateScales& scales,
                     const RandomSlice* noise) override {
     dispatch_float(z.dtype(), [&]<class T>(T) {
-      exec_.for_blocks(
-          z.numel(), NoisyUpdateBody<T>{z.data<T>(), g.data<T>(), static_cast<T>(scales.z),
-                                        static_cast<T>(scales.g), static_cast<T>(scales.w), noise != nullptr,
-                                        noise ? pointer(*noise) : RandomPointer{}});
+      const auto update = [&]<bool kNoisy>(RandomPointer random) {
+        exec_.for_blocks(z.numel(), NoisyUpdateBody<T, kNoisy>{
+                                        z.data<T>(), g.data<T>(), static_cast<T>(scales.z),
+                                        static_cast<T>(scales.g), static_cast<T>(scales.w), random});
+      };
+      if (noise) {
+        update.template operator()<true>(pointer(*noise));
+      } else {
+        update.template operator()<false>({});
+      }
     });
   }
 

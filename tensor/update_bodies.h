@@ -40,12 +40,11 @@ struct RandomBody {
 };
 
 /// z <- z_scale z + g_scale g + w_scale w for elements 4k .. 4k+3
-template <class T>
+template <class T, bool kNoisy>
 struct NoisyUpdateBody {
   T* z;
   const T* g;
   T z_scale, g_scale, w_scale;
-  bool noisy;
   RandomPointer random;
 
   struct Row {
@@ -64,12 +63,15 @@ struct NoisyUpdateBody {
     }
   };
   DAMC_HD Row row(std::int64_t k) const {
-    return {z + kBlockNumbers * k,
-            g + kBlockNumbers * k,
-            z_scale,
-            g_scale,
-            w_scale,
-            noisy ? normal4(random.block(k)) : Philox4f{}};
+    const std::int64_t first = kBlockNumbers * k;
+    return {z + first, g + first, z_scale, g_scale, w_scale, noise(k)};
+  }
+  DAMC_HD Philox4f noise(std::int64_t k) const {
+    if constexpr (kNoisy) {
+      return normal4(random.block(k));
+    } else {
+      return {};
+    }
   }
 };
 

@@ -23,15 +23,23 @@ class CpuExecutor {
     for (std::int64_t i = 0; i < n; ++i) body(i);
   }
 
+  /// Whole blocks of a body of this thread's own: a loop that the compiler turns into SIMD.
   template <class Body>
   void for_blocks(std::int64_t n, const Body& body) const {
-    const std::int64_t blocks = noise_blocks(n);
-#pragma omp parallel for simd schedule(static) if (blocks >= kParallelItems)
-    for (std::int64_t k = 0; k < blocks; ++k) {
-      const auto row = body.row(k);
-      const std::int64_t last = std::min<std::int64_t>(kBlockNumbers, n - kBlockNumbers * k);
-      for (std::int64_t j = 0; j < last; ++j) row(j);
+    const std::int64_t whole = n / kBlockNumbers;
+#pragma omp parallel if (whole >= kParallelItems)
+    {
+      const Body mine = body;
+      const std::int64_t threads = omp_get_num_threads(), me = omp_get_thread_num();
+      const std::int64_t end = whole * (me + 1) / threads;
+      for (std::int64_t k = whole * me / threads; k < end; ++k) {
+        const auto row = mine.row(k);
+        for (int j = 0; j < kBlockNumbers; ++j) row(j);
+      }
     }
+    if (whole * kBlockNumbers == n) return;
+    const auto rest = body.row(whole);
+    for (std::int64_t j = 0; j < n - whole * kBlockNumbers; ++j) rest(j);
   }
 
   template <class Body>
