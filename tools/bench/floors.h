@@ -55,7 +55,8 @@ struct CountedPart {
 
 /// The parts of a training iteration on `batch` images in config.precision in the order they run, then their total.
 std::vector<CountedPart> count_iteration(const Config& config, std::int64_t batch);
-/// damc_prior, lebm_prior, damc_posterior, lebm_posterior: drawing `batch` latent vectors and decoding them.
+/// damc_latents: drawing `batch` latent vectors from the sampler under given embeddings; damc_prior, lebm_prior,
+/// damc_posterior, lebm_posterior: drawing latent vectors and decoding them.
 std::vector<CountedPart> count_sampling(const Config& config, std::int64_t batch);
 
 /// Floors beside what was measured: a table for the reader and JSON in the layout of BenchReport.

@@ -10,7 +10,7 @@ in every step of a chain, one optimiser per network. --compile passes the networ
 
 suite iteration: the parts of one training iteration. total is their sum on the CPU; on a GPU, where
 each part ends with a synchronisation, it is timed in iterations of its own without them.
-suite sampling: `damc_prior` q(z), decoded; `lebm_prior` 100 prior steps from N(0, I), decoded;
+suite sampling: `damc_latents` the sampler under given embeddings; `damc_prior` q(z), decoded; `lebm_prior` 100 prior steps from N(0, I), decoded;
 `damc_posterior` q(z given x) and 10 posterior steps, decoded; `lebm_posterior` 100 posterior steps
 from N(0, I), decoded.
 suite kernels: every convolution of the presets' G and encoder, forward and both gradients. Square
@@ -102,6 +102,7 @@ class Work:
         decode = sum(self.generator)
         sampler = self.cfg.steps * self.denoiser
         return {
+            "damc_latents": sampler,
             "damc_prior": sum(self.prior_emb) + sampler + decode,
             "lebm_prior": LEBM_STEPS * self.chain_step(False) + decode,
             "damc_posterior": (sum(self.encoder) + sampler + decode
@@ -222,7 +223,15 @@ class Trainer:
                     target.lerp_(parameter, RHO)
 
     def sampling(self):
-        """{part: function that draws z} of the sampling suite."""
+        """{part: function that runs it} of the sampling suite."""
+        xemb = torch.randn(self.batch, self.cfg.nemb, device=self.device)
+
+        def decoded(draw):
+            @torch.no_grad()
+            def decode(z):
+                return self.G(z)
+            return lambda: decode(draw())
+
         @torch.no_grad()
         def amortised(condition):
             return self.sample(self.Q, condition())
@@ -231,10 +240,11 @@ class Trainer:
             return amortised(lambda: self.Q.encoder(self.x))
 
         return {
-            "damc_prior": lambda: amortised(lambda: self.Q.unconditional(self.normal())),
-            "lebm_prior": lambda: self.prior(self.normal(), LEBM_STEPS),
-            "damc_posterior": lambda: self.posterior(from_image(), TEST_POSTERIOR_STEPS),
-            "lebm_posterior": lambda: self.posterior(self.normal(), LEBM_STEPS),
+            "damc_latents": lambda: amortised(lambda: xemb),
+            "damc_prior": decoded(lambda: amortised(lambda: self.Q.unconditional(self.normal()))),
+            "lebm_prior": decoded(lambda: self.prior(self.normal(), LEBM_STEPS)),
+            "damc_posterior": decoded(lambda: self.posterior(from_image(), TEST_POSTERIOR_STEPS)),
+            "lebm_posterior": decoded(lambda: self.posterior(self.normal(), LEBM_STEPS)),
         }
 
 
@@ -316,11 +326,7 @@ class Bench:
 
     def sampling(self, cfg):
         trainer, work = Trainer(cfg, self.args.batch, self.args), Work(cfg).sampling()
-        for part, draw in trainer.sampling().items():
-            def run():
-                z = draw()
-                with torch.no_grad():
-                    trainer.G(z)
+        for part, run in trainer.sampling().items():
             self.add("sampling", cfg.name, part, self.args.batch, self.times(run),
                      work[part] * self.args.batch)
 

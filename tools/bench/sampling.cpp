@@ -15,20 +15,25 @@ void visit_sampling(
   Generator random(1, 0, model.device);
   const Architecture& a = model.images;
   const Tensor x = affine(random.uniform({batch, a.size, a.size, a.channels}), 2.0, -1.0);
+  const Tensor xemb = random.normal({batch, config.nemb});
+  const AncestralPlan plan(model.Q.sampling(), xemb.dtype(), model.device);
   const ChainOptions long_run{static_cast<int>(config.sample_prior_steps), config.posterior_step_size};
+  const auto normal = [&] { return random.normal({batch, config.nz}); };
+  const auto decode = [&](const Tensor& z) { return model.G.forward(z).value(); };
   const std::map<std::string, std::function<Tensor()>> draws = {
-      {"damc_prior", [&] { return model.Q.sample_prior(batch, random); }},
-      {"lebm_prior", [&] { return model.sample_lebm(batch, random); }},
-      {"damc_posterior", [&] { return model.infer(x, random); }},
+      {"damc_latents",
+       [&] { return ancestral_sample(model.Q.denoiser(), normal(), xemb, {}, plan, &random); }},
+      {"damc_prior", [&] { return decode(model.Q.sample_prior(batch, random)); }},
+      {"lebm_prior", [&] { return decode(model.sample_lebm(batch, random)); }},
+      {"damc_posterior", [&] { return decode(model.infer(x, random)); }},
       {"lebm_posterior",
        [&] {
-         const Tensor start = random.normal({batch, config.nz});
-         return posterior_langevin(model.G, model.E, start, x, config.sigma, long_run, &random);
+         return decode(posterior_langevin(model.G, model.E, normal(), x, config.sigma, long_run, &random));
        }},
   };
   for (const PartWork& work : sampling_work(model, batch)) {
     Captured draw(work.part, {}, model.device,
-                  [&](const Tensors&) { return Tensors{model.G.forward(draws.at(work.part)()).value()}; });
+                  [&](const Tensors&) { return Tensors{draws.at(work.part)()}; });
     visit(work, [&] { draw({}); });
   }
 }

@@ -114,6 +114,7 @@ std::vector<PartWork> sampling_work(const Model& model, std::int64_t batch) {
   const Config& c = model.config;
   const double decode = forward(work.generator);
   return {
+      part("damc_latents", work.ancestral()),
       part("damc_prior", forward(work.prior_emb) + work.ancestral() + decode),
       part("lebm_prior", work.prior_chain(c.sample_prior_steps) + decode),
       part("damc_posterior",

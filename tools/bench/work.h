@@ -34,7 +34,8 @@ struct PartWork {
 /// The parts of a training iteration on `batch` images in the order they run, then their total.
 std::vector<PartWork> iteration_work(const Model& model, std::int64_t batch);
 
-/// damc_prior, lebm_prior, damc_posterior, lebm_posterior: drawing `batch` latent vectors and decoding them.
+/// damc_latents: drawing `batch` latent vectors from the sampler under given embeddings; damc_prior, lebm_prior,
+/// damc_posterior, lebm_posterior: drawing latent vectors and decoding them.
 std::vector<PartWork> sampling_work(const Model& model, std::int64_t batch);
 
 }  // namespace damc
