@@ -6,6 +6,7 @@
 #include "autograd/grad.h"
 #include "autograd/gradcheck.h"
 #include "nn/layers.h"
+#include "tests/messages.h"
 #include "tests/op_cases.h"
 
 using namespace damc;
@@ -19,21 +20,6 @@ Variable leaf(const Doubles& values) {
 }
 
 Doubles values(const Tensor& t) { return t.to_vector<double>(); }
-
-/// The message of the Error that `action` throws; empty if it throws none.
-template <class Action>
-std::string error_of(const Action& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return {};
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 /// x^3 as a user would write it, with the factor of its derivative open so that a test can get it wrong.
 Variable cube(const Variable& x, double factor = 3.0) {

@@ -24,6 +24,7 @@
 #include "data/svhn.h"
 #include "tensor/error.h"
 #include "tensor/file.h"
+#include "tests/messages.h"
 
 using namespace damc;
 namespace fs = std::filesystem;
@@ -54,19 +55,10 @@ void write_gzip(const fs::path& path, const Bytes& bytes) {
 void truncate(const fs::path& path, uintmax_t cut) { fs::resize_file(path, fs::file_size(path) - cut); }
 
 /// The first line of the UserError that `action` throws; empty if it throws none.
-template <typename Action>
-std::string error_of(const Action& action) {
-  try {
-    action();
-  } catch (const UserError& error) {
-    const std::string what = error.what();
-    return what.substr(0, what.find('\n'));
-  }
-  return {};
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
+template <class Action>
+std::string line_of(const Action& action) {
+  const std::string what = error_of<UserError>(action);
+  return what.substr(0, what.find('\n'));
 }
 
 uLong crc(const Bytes& bytes) { return crc32_z(0, bytes.data(), bytes.size()); }
@@ -92,7 +84,7 @@ TEST_CASE("idx: plain, gzipped, and everything that can be wrong") {
   write_gzip(path, file);
   CHECK(read_idx(path, 2).sizes == array.sizes);
 
-  const auto error = [&] { return error_of([&] { read_idx(path, 2); }); };
+  const auto error = [&] { return line_of([&] { read_idx(path, 2); }); };
   truncate(path, 4);  // within gzip's trailer: all elements are there, the checksum is not
   CHECK(contains(error(), "truncated"));
   write_gzip(path, Bytes(file.begin(), file.end() - 1));
@@ -147,7 +139,7 @@ TEST_CASE("mnist: missing and mismatched files are named") {
   for (const std::string_view name : mnist_files)
     fs::copy_file(find_mnist_file(bundled, name), temp.path / (std::string(name) + ".gz"));
   fs::remove(temp.path / "t10k-labels-idx1-ubyte.gz");
-  const auto error = [&] { return error_of([&] { read_mnist(temp.path); }); };
+  const auto error = [&] { return line_of([&] { read_mnist(temp.path); }); };
   CHECK(contains(error(), "t10k-labels-idx1-ubyte missing"));
   write_idx(temp.path / "t10k-labels-idx1-ubyte", {{3}, {1, 2, 3}});
   CHECK(contains(error(), "10000 images, but"));
@@ -202,14 +194,14 @@ TEST_CASE("mnist: a held-out digit divides the images as NumPy does") {
       flags_right &= split.test_is_anomaly[i] == (split.test.labels[i] == row.digit);
     CHECK(flags_right);
   }
-  CHECK(contains(error_of([&] { hold_out_digit(official, 10); }), "10"));
+  CHECK(contains(line_of([&] { hold_out_digit(official, 10); }), "10"));
 }
 
 TEST_CASE("cifar10: planar records become interleaved images") {
   const TempFolder temp;
   const fs::path dir = temp.path / "cifar-10-batches-bin";
   fs::create_directory(dir);
-  CHECK(contains(error_of([&] { read_cifar10(temp.path); }), "data_batch_1.bin, data_batch_2.bin"));
+  CHECK(contains(line_of([&] { read_cifar10(temp.path); }), "data_batch_1.bin, data_batch_2.bin"));
   for (int b = 1; b <= 6; ++b) {
     Bytes file;
     for (int i = 0; i < 2; ++i) {
@@ -226,9 +218,9 @@ TEST_CASE("cifar10: planar records become interleaved images") {
   CHECK((image[0] == 1 && image[1] == 65 && image[2] == 129 && image[3] == 2 && image[33 * 3] == 34));
   CHECK(contains(verify(temp.path)[0].finding, "10 images; the official set has 50000"));
   truncate(dir / "data_batch_3.bin", 1);
-  CHECK(contains(error_of([&] { read_cifar10(dir); }), "6145 bytes"));
+  CHECK(contains(line_of([&] { read_cifar10(dir); }), "6145 bytes"));
   write(dir / "data_batch_3.bin", Bytes(3073, 200));
-  CHECK(contains(error_of([&] { read_cifar10(dir); }), "label 200"));
+  CHECK(contains(line_of([&] { read_cifar10(dir); }), "label 200"));
 }
 
 namespace {
@@ -265,7 +257,7 @@ void write_svhn(const fs::path& path, size_t n, const std::vector<T>& labels, ma
 TEST_CASE("svhn: column-major arrays, labels 1..10, missing and damaged files") {
   const TempFolder temp;
   const fs::path train = temp.path / "train_32x32.mat";
-  CHECK(contains(error_of([&] { read_svhn(temp.path); }), "train_32x32.mat is missing"));
+  CHECK(contains(line_of([&] { read_svhn(temp.path); }), "train_32x32.mat is missing"));
   for (const auto compression : {MAT_COMPRESSION_NONE, MAT_COMPRESSION_ZLIB}) {
     write_svhn(train, 4, std::vector<double>{1, 10, 9, 5}, compression);
     const Images images = read_svhn_file(train);
@@ -273,16 +265,16 @@ TEST_CASE("svhn: column-major arrays, labels 1..10, missing and damaged files") 
     CHECK(images.labels == std::vector<int32_t>{1, 0, 9, 5});
     CHECK(images.image(3)[(5 * 32 + 7) * 3 + 2] == 5 + 14 + 100 + 3);
     truncate(train, 40);
-    CHECK(contains(error_of([&] { read_svhn_file(train); }), "truncated"));
+    CHECK(contains(line_of([&] { read_svhn_file(train); }), "truncated"));
     truncate(train, fs::file_size(train) / 2);
-    CHECK(contains(error_of([&] { read_svhn_file(train); }), "truncated"));
+    CHECK(contains(line_of([&] { read_svhn_file(train); }), "truncated"));
   }
   write_svhn(train, 4, Bytes{1, 2, 3, 4}, MAT_COMPRESSION_ZLIB);
   std::fstream file(train, std::ios::in | std::ios::out | std::ios::binary);
   file.seekp(300);  // within the pixels
   file.put(static_cast<char>(0x5a));
   file.close();
-  CHECK(contains(error_of([&] { read_svhn_file(train); }), "damaged"));
+  CHECK(contains(line_of([&] { read_svhn_file(train); }), "damaged"));
 
   write_svhn(train, 20, Bytes(20, 0), MAT_COMPRESSION_ZLIB);
   const Split split = load_dataset("svhn", temp.path);
@@ -291,7 +283,7 @@ TEST_CASE("svhn: column-major arrays, labels 1..10, missing and damaged files") 
   write_svhn(temp.path / "test_32x32.mat", 3, Bytes{1, 2, 10}, MAT_COMPRESSION_ZLIB);
   CHECK(load_dataset("svhn", temp.path).test.labels == std::vector<int32_t>{1, 2, 0});
 
-  const auto error = [&] { return error_of([&] { read_svhn_file(train); }); };
+  const auto error = [&] { return line_of([&] { read_svhn_file(train); }); };
   write_svhn(train, 2, Bytes{1, 11}, MAT_COMPRESSION_NONE);
   CHECK(contains(error(), "label 11"));
   write_svhn(train, 2, Bytes{1, 2, 3}, MAT_COMPRESSION_NONE);
@@ -312,15 +304,15 @@ TEST_CASE("svhn: a header that claims more images than the file can hold is refu
   file.seekp(128 + 8 + 16 + 8 + 12);  // file header, matrix tag, flags, dimensions tag, three dimensions
   file.write("\xff\xff\xff\x7f", 4);
   file.close();
-  CHECK(contains(error_of([&] { read_svhn_file(path); }), "claims 2147483647 images"));
+  CHECK(contains(line_of([&] { read_svhn_file(path); }), "claims 2147483647 images"));
 }
 
 TEST_CASE("load_dataset: what cannot be") {
   const TempFolder temp;
-  CHECK(contains(error_of([&] { load_dataset("imagenet", temp.path); }), "imagenet"));
-  CHECK(contains(error_of([&] { load_dataset("mnist", temp.path / "no"); }), "does not exist"));
-  CHECK(contains(error_of([&] { load_dataset("svhn", temp.path, 3); }), "holdout is 3"));
-  CHECK(contains(error_of([&] { load_dataset("celebahq", temp.path); }), "no images"));
+  CHECK(contains(line_of([&] { load_dataset("imagenet", temp.path); }), "imagenet"));
+  CHECK(contains(line_of([&] { load_dataset("mnist", temp.path / "no"); }), "does not exist"));
+  CHECK(contains(line_of([&] { load_dataset("svhn", temp.path, 3); }), "holdout is 3"));
+  CHECK(contains(line_of([&] { load_dataset("celebahq", temp.path); }), "no images"));
 }
 
 TEST_CASE("counter_hash: SplitMix64's published outputs for the seed 1234567") {

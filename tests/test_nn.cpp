@@ -9,6 +9,7 @@
 #include "autograd/grad.h"
 #include "nn/layers.h"
 #include "tensor/error.h"
+#include "tests/messages.h"
 
 using namespace damc;
 
@@ -57,20 +58,6 @@ std::vector<double> all_values(const Module& module) {
     all.insert(all.end(), some.begin(), some.end());
   }
   return all;
-}
-
-template <class Action>
-std::string user_error_of(const Action& action) {
-  try {
-    action();
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return {};
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 /// Whether the values look drawn from U(-bound, bound): inside, reaching the ends, centred, of the right
@@ -218,15 +205,16 @@ TEST_CASE("what does not fit is named") {
   SUBCASE("a missing weight") {
     StateDict state = net.layers.state_dict("g.");
     state.erase("g.3.bias");
-    CHECK(contains(user_error_of([&] { net.layers.load_state_dict(state, "g."); }), "'g.3.bias'"));
+    CHECK(contains(error_of<UserError>([&] { net.layers.load_state_dict(state, "g."); }), "'g.3.bias'"));
   }
   SUBCASE("another prefix") {
-    CHECK(contains(user_error_of([&] { net.layers.load_state_dict(net.layers.state_dict("g."), "e."); }),
-                   "'e.0.weight'"));
+    CHECK(
+        contains(error_of<UserError>([&] { net.layers.load_state_dict(net.layers.state_dict("g."), "e."); }),
+                 "'e.0.weight'"));
   }
   SUBCASE("another width: both shapes, in PyTorch's layout") {
     const StateDict wide = Net(8, 6).layers.state_dict();
-    const std::string message = user_error_of([&] { net.layers.load_state_dict(wide); });
+    const std::string message = error_of<UserError>([&] { net.layers.load_state_dict(wide); });
     CHECK(contains(message, "'0.weight'"));
     CHECK(contains(message, "[6, 3, 4, 4]"));
     CHECK(contains(message, "[4, 3, 4, 4]"));

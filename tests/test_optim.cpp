@@ -13,6 +13,7 @@
 #include "tensor/ops.h"
 #include "tensor/random.h"
 #include "tensor/segments.h"
+#include "tests/messages.h"
 
 using namespace damc;
 
@@ -103,20 +104,6 @@ void train(Adam& adam, const Weights& weights, int first, int count, double max_
     const std::vector<Tensor> g = gradients(weights, static_cast<std::uint64_t>(t));
     adam.step(g, global_norm(g), rate(t), max_norm);
   }
-}
-
-template <class Action>
-std::string user_error_of(const Action& action) {
-  try {
-    action();
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return {};
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 }  // namespace
@@ -340,11 +327,11 @@ TEST_CASE("an optimiser's state has PyTorch's layout and names what does not fit
   const auto load = [&] { adam.load_state_dict(state, "opt."); };
   SUBCASE("missing") {
     state.erase("opt.v.filter");
-    CHECK(contains(user_error_of(load), "'opt.v.filter'"));
+    CHECK(contains(error_of<UserError>(load), "'opt.v.filter'"));
   }
   SUBCASE("shape") {
     state["opt.m.matrix"] = Tensor::zeros({3, 4});
-    const std::string message = user_error_of(load);
+    const std::string message = error_of<UserError>(load);
     CHECK(contains(message, "'opt.m.matrix'"));
     CHECK(contains(message, "[3, 4]"));
     CHECK(contains(message, "[3, 5]"));
