@@ -59,13 +59,12 @@ class PackedMatrices {
 #pragma omp parallel for schedule(static)
     for (std::int64_t p = 0; p < panels(); ++p) {
       const std::int64_t wide = columns(p);
+      std::int64_t from[kPanel];
+      for (std::int64_t j = 0; j < wide; ++j) from[j] = p * kPanel + j < n_ ? source(p * kPanel + j) : -1;
       T* to = values_.data() + (matrix * width_ + p * kPanel) * k_;
-      for (std::int64_t j = 0; j < wide; ++j) {
-        const std::int64_t from = p * kPanel + j < n_ ? source(p * kPanel + j) : -1;
-        for (std::int64_t i = 0; i < k_; ++i) {
-          to[i * wide + j] = from < 0       ? T(0)
-                             : b.transposed ? b.data[from * b.ld + i]
-                                            : b.data[i * b.ld + from];
+      for (std::int64_t i = 0; i < k_; ++i, to += wide) {
+        for (std::int64_t j = 0; j < wide; ++j) {
+          to[j] = from[j] < 0 ? T(0) : b.transposed ? b.data[from[j] * b.ld + i] : b.data[i * b.ld + from[j]];
         }
       }
     }
@@ -81,9 +80,7 @@ namespace packed {
 /// f(0), .., f(count - 1) with constants, written out: arrays that are indexed by them are kept in registers.
 template <int count, class F>
 [[gnu::always_inline]] inline void unrolled(const F& f) {
-  [&]<int... i>(std::integer_sequence<int, i...>) __attribute__((always_inline)) {
-    (f(std::integral_constant<int, i>{}), ...);
-  }
+  [&]<int... i>(std::integer_sequence<int, i...>) { (f(std::integral_constant<int, i>{}), ...); }
   (std::make_integer_sequence<int, count>{});
 }
 
@@ -93,23 +90,17 @@ void kernel(std::int64_t k, const T* a, std::int64_t lda, const T* panel, T* c, 
   constexpr std::int64_t lanes = PackedMatrices<T>::kLanes;
   using Vector = typename PackedMatrices<T>::Vector;
   Vector sums[rows][vectors];
-  const auto for_sums = [&](const auto& f) __attribute__((always_inline)) {
-    unrolled<rows>([&](auto r) __attribute__((always_inline)) {
-      unrolled<vectors>([&](auto v) __attribute__((always_inline)) { f(sums[r][v], r, v); });
-    });
+  const auto for_sums = [&](const auto& f) {
+    unrolled<rows>([&](auto r) { unrolled<vectors>([&](auto v) { f(sums[r][v], r, v); }); });
   };
-  for_sums([](Vector & sum, auto, auto) __attribute__((always_inline)) { sum = Vector{}; });
+  for_sums([](Vector& sum, auto, auto) { sum = Vector{}; });
   for (std::int64_t i = 0; i < k; ++i) {
     Vector b[vectors];
-    unrolled<vectors>([&](auto v) __attribute__((always_inline)) {
-      std::memcpy(&b[v], panel + (i * vectors + v) * lanes, sizeof(Vector));
-    });
-    for_sums([&](Vector & sum, auto r, auto v)
-                 __attribute__((always_inline)) { sum += a[r * lda + i] * b[v]; });
+    unrolled<vectors>([&](auto v) { std::memcpy(&b[v], panel + (i * vectors + v) * lanes, sizeof(Vector)); });
+    for_sums([&](Vector& sum, auto r, auto v) { sum += a[r * lda + i] * b[v]; });
   }
-  for_sums([&](const Vector& sum, auto r, auto v) __attribute__((always_inline)) {
-    std::memcpy(c + r * ldc + v * lanes, &sum, sizeof(Vector));
-  });
+  for_sums(
+      [&](const Vector& sum, auto r, auto v) { std::memcpy(c + r * ldc + v * lanes, &sum, sizeof(Vector)); });
 }
 
 /// f(value), as a constant if it has its usual value: loops of a few whole vectors need no more than them.
