@@ -156,6 +156,10 @@ TEST_CASE("linear with bias and activation") {
             for (const Unary* activation : {static_cast<const Unary*>(nullptr), &leaky, &tanh}) {
               const Tensor sum = add(product, bias), expected = activation ? unary(*activation, sum) : sum;
               check_near(elements(linear(x, w, bias, activation)), elements(expected), tolerance);
+              const HeldWeights held({w});
+              check_near(elements(linear(x, w, bias, activation)), elements(expected), tolerance);
+              check_near(elements(linear(x, w, {}, activation)),
+                         elements(activation ? unary(*activation, product) : product), tolerance);
             }
           }
         }

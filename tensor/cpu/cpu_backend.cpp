@@ -253,8 +253,8 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
       damc::gemm<T>(
           m, a.data, a.ld, 0, *packed, c, n, 0,
           [&](T* piece, std::int64_t ld, std::int64_t rows, std::int64_t column, std::int64_t columns) {
-            if (!bias && !epilogue.activation) return;
-            const EpilogueBody<T, decltype(f)> body{piece, bias ? bias + column : nullptr, ld, f};
+            if (!bias) return;
+            const EpilogueBody<T, decltype(f)> body{piece, bias + column, ld, f};
             for (std::int64_t r = 0; r < rows; ++r) {
               const auto row = body.row(r);
 #pragma omp simd
@@ -262,6 +262,7 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
             }
           });
     });
+    if (!bias) this->template apply_epilogue<T>(epilogue, c, m, n);
   }
 
   HostPool pool_;
