@@ -30,6 +30,12 @@ void Arena::release(void* block) {
   out_.erase(found);
 }
 
+std::shared_ptr<Arena> Arenas::of_steps(const Arena::Source& source) {
+  std::shared_ptr<Arena> arena = of_steps_.lock();
+  if (!arena) of_steps_ = arena = std::make_shared<Arena>(source);
+  return arena;
+}
+
 void* Arenas::allocate(std::size_t bytes) {
   void* block = active_->allocate(bytes);
   owners_.emplace(block, active_);

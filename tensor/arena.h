@@ -1,5 +1,6 @@
-/// Private memory of recorded steps. A replay writes where the recording wrote, so those blocks may go to
-/// nobody else while the recording lives.
+/// Memory of recorded steps. A replay writes where the recording wrote, so those blocks may go to nobody but other
+/// steps while the recording lives. All steps of a device share them: one step is done before the next begins, and
+/// none leaves anything behind (tensor/record.h).
 #pragma once
 
 #include <cstddef>
@@ -10,7 +11,7 @@
 
 namespace damc {
 
-/// Blocks of one recording. A step that runs again finds what it gave back, so that it soon needs no new ones.
+/// Blocks for steps. One that runs finds what it or another gave back, so that soon no new ones are needed.
 class Arena {
  public:
   /// Where blocks come from and where they go in the end.
@@ -58,6 +59,8 @@ class Arenas {
   };
 
   bool in_use() const { return active_ != nullptr; }
+  /// The arena that all recorded steps of the device share; a new one after the last of them is gone.
+  std::shared_ptr<Arena> of_steps(const Arena::Source& source);
   /// A block of the arena in use.
   void* allocate(std::size_t bytes);
   /// Takes the block back if it is an arena's, from now on or before; else returns false. An arena lives as
@@ -66,6 +69,7 @@ class Arenas {
 
  private:
   std::shared_ptr<Arena> active_;
+  std::weak_ptr<Arena> of_steps_;
   std::unordered_map<void*, std::shared_ptr<Arena>> owners_;
 };
 

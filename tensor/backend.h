@@ -67,19 +67,19 @@ struct LerpTensors {
   Tensor target, source;
 };
 
-/// One step's private memory and, once recorded, its kernels; tensor/record.h is the way to use it.
+/// One step's kernels, once recorded; tensor/record.h is the way to use it.
 ///
-/// While work runs here or is recorded, memory comes from the recording's own blocks. They go to nobody else as
-/// long as the recording lives; a tensor that outlives it keeps them.
+/// While work runs here or is recorded, memory comes from blocks that go to nobody but other recorded steps
+/// (tensor/arena.h): what the work makes is lost at the next step.
 class Recording {
  public:
-  using Work = std::function<std::vector<Tensor>()>;
+  using Work = std::function<void()>;
 
   virtual ~Recording() = default;
-  /// Runs the work's kernels as they come. Returns what the work returns.
-  virtual std::vector<Tensor> run(const Work& work) = 0;
-  /// Notes the work's kernels in the place of running them; once. Its results hold values after a replay.
-  virtual std::vector<Tensor> record(const Work& work) = 0;
+  /// Runs the work's kernels as they come.
+  virtual void run(const Work& work) = 0;
+  /// Notes the work's kernels in the place of running them; once.
+  virtual void record(const Work& work) = 0;
   /// Runs the recorded kernels on the operands that they were recorded with.
   virtual void replay() = 0;
 };

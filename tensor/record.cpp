@@ -30,14 +30,15 @@ Tensors Captured::operator()(const Tensors& inputs) {
   for (Generator* generator : generators_) generator->settle();
   if (!recording_) return run(inputs);
   copy_in(inputs);
-  const auto work = [this] { return run(inputs_); };
   if (runs_ < kWarmUps) {
-    Tensors outputs = recording_->run(work);
+    Tensors results;
+    recording_->run([&] { results = run(inputs_); });
+    keep(results);
     ++runs_;
-    return outputs;
+    return outputs_;
   }
   if (runs_ == kWarmUps) {
-    outputs_ = recording_->record(work);
+    recording_->record([this] { keep(run(inputs_)); });
     ++runs_;
   }
   recording_->replay();
@@ -73,6 +74,19 @@ void Captured::copy_in(const Tensors& inputs) {
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (inputs_.size() == i) inputs_.push_back(Tensor::empty(slots_[i].shape, slots_[i].dtype, device_));
     inputs_[i].copy_from(inputs[i]);
+  }
+}
+
+/// Copies the results to where no other step writes. The first time makes that place, outside the steps' memory.
+void Captured::keep(const Tensors& results) {
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (outputs_.size() == i)
+      outputs_.push_back(Tensor::empty(results[i].shape(), results[i].dtype(), device_));
+    ENSURE(results[i].shape() == outputs_[i].shape() && results[i].dtype() == outputs_[i].dtype(),
+           "step '{}': result {} was {} in the first call and is {} now", name_, i + 1,
+           describe(outputs_[i].shape(), outputs_[i].dtype()),
+           describe(results[i].shape(), results[i].dtype()));
+    outputs_[i].copy_from(results[i]);
   }
 }
 

@@ -1,16 +1,18 @@
 /// Steps of fixed shapes that run many times: recorded once, then replayed as one piece of work.
 ///
 /// An iteration of training is some ten thousand small kernels, and to start each of them from the host takes
-/// longer than to run it. On CUDA a step runs twice as it is written, on memory of its own, is recorded into a
-/// graph the third time, and from then on only the graph runs. On the CPU nothing is recorded and the step
-/// always runs as it is written; the pool of the backend makes that free of allocations after the first time.
+/// longer than to run it. On CUDA a step runs twice as it is written, is recorded into a graph the third time, and from
+/// then on only the graph runs. Its memory is that of the recorded steps, which share it; its results are copied to
+/// tensors of their own, so that a device holds as much as its largest step needs. On the CPU nothing is recorded and
+/// the step always runs as it is written; the pool of the backend makes that free of allocations after the first time.
 ///
 /// What a step must keep to, so that a replay does what the step would do:
 /// - What differs between calls is an input, or lies in a tensor that outlives the step: weights, a learning
 ///   rate, the position of a Generator. A number of the host is recorded with the value it had.
 /// - Nothing is copied between host and device within it; item() is such a copy. That is an Error on every
 ///   device, the CPU included.
-/// - Its host code has no effect but its results: it runs no more once the step is recorded.
+/// - Its host code has no effect but its results: it runs no more once the step is recorded. No tensor that is made
+///   within a step is kept beyond it otherwise.
 #pragma once
 
 #include <memory>
@@ -56,6 +58,7 @@ class Captured {
   void check_shapes(const Tensors& inputs);
   void copy_in(const Tensors& inputs);
   Tensors run(const Tensors& inputs);
+  void keep(const Tensors& results);
 
   std::string name_;
   std::vector<std::string> input_names_;
@@ -64,7 +67,7 @@ class Captured {
   std::vector<Slot> slots_;               // of the first call
   std::vector<Generator*> generators_;    // that the step draws from
   std::unique_ptr<Recording> recording_;  // null: nothing is recorded on this device
-  Tensors inputs_, outputs_;              // that the recording reads and writes
+  Tensors inputs_, outputs_;              // that the recording reads and writes: not of the steps' memory
   int runs_ = 0;
 };
 

@@ -80,7 +80,6 @@ class RehearsalBackend::Run {
               std::function<void()> call) {
     note(fmt::format("{}({}; {})", name, describe(operands), fmt::join(numbers, ", ")), std::move(call));
   }
-  void results(const Operands& results) { note("returns " + describe(results), {}); }
 
   /// Throws Error with the first thing that was wrong. Not earlier: memory is also given back where nothing may be
   /// thrown.
@@ -121,14 +120,14 @@ class RehearsalBackend::Run {
 /// A recorded step.
 class RehearsalBackend::Rehearsal final : public Recording {
  public:
-  explicit Rehearsal(RehearsalBackend& owner) : owner_(owner), arena_(make_arena()) {}
+  explicit Rehearsal(RehearsalBackend& owner) : owner_(owner), arena_(owner.arenas_.of_steps(source())) {}
 
-  std::vector<Tensor> run(const Work& work) override {
+  void run(const Work& work) override {
     const Arenas::Use use(owner_.arenas_, arena_);
-    return work();
+    work();
   }
 
-  std::vector<Tensor> record(const Work& work) override {
+  void record(const Work& work) override {
     ENSURE(calls_.empty(), "rehearsal: a step is recorded twice");
     const Arenas::Use use(owner_.arenas_, arena_);
     std::vector<Call> calls;
@@ -136,12 +135,10 @@ class RehearsalBackend::Rehearsal final : public Recording {
       calls.push_back({text, std::move(call)});
       return std::string();
     });
-    std::vector<Tensor> results = work();
-    run.results(results);
+    work();
     run.finish();
     work_ = work;
     calls_ = std::move(calls);
-    return results;
   }
 
   void replay() override {
@@ -159,26 +156,23 @@ class RehearsalBackend::Rehearsal final : public Recording {
     std::function<void()> run;
   };
 
-  std::shared_ptr<Arena> make_arena() {
+  Arena::Source source() const {
     Backend& inner = *owner_.inner_;
-    return std::make_shared<Arena>(
-        Arena::Source{[&inner](std::size_t bytes) { return inner.allocate(bytes); },
-                      [&inner](void* block, std::size_t bytes) { inner.release(block, bytes); }});
+    return {[&inner](std::size_t bytes) { return inner.allocate(bytes); },
+            [&inner](void* block, std::size_t bytes) { inner.release(block, bytes); }};
   }
 
   /// Has the step issue its work again, on memory that nobody reads, and compares it with the notes.
   void rehearse() {
     std::size_t next = 0;
-    std::vector<Tensor> results;
-    const Arenas::Use use(owner_.arenas_, make_arena());
+    const Arenas::Use use(owner_.arenas_, std::make_shared<Arena>(source()));
     Run run(owner_, [&](const std::string& text, const std::function<void()>&) {
       const std::string was = next < calls_.size() ? calls_[next].text : "the end";
       ++next;
       return text == was ? std::string()
                          : fmt::format("call {} of the step was\n  {}\nand is now\n  {}", next, was, text);
     });
-    results = work_();
-    run.results(results);
+    work_();
     run.finish();
   }
 

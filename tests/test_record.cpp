@@ -88,6 +88,17 @@ TEST_CASE("inputs that differ from those of the first call are errors that say w
   }
 }
 
+TEST_CASE("a result that differs from that of the first call is an error that says which") {
+  const RehearsalDevice device;
+  int length = 1;
+  Captured step("parts", {"a"}, gpu,
+                [&](const Tensors& in) { return Tensors{in[0], in[0].narrow(0, 0, length).clone()}; });
+  repeat(step, 1);
+  length = 2;
+  CHECK_THROWS_WITH_AS(repeat(step, 1),
+                       "step 'parts': result 2 was [1] f32 in the first call and is [2] f32 now", Error);
+}
+
 TEST_CASE("a copy between host and device within a step is an error on every device") {
   const RehearsalDevice device;
   for (const Device where : {Device{}, gpu}) {
@@ -176,7 +187,36 @@ TEST_CASE("a fresh step sees neither a tensor's old results nor those of an inpu
   }
 }
 
-TEST_CASE("memory of a recording goes to nobody else, and a tensor that outlives it keeps its own") {
+TEST_CASE("steps share their memory, in whatever order they run, and results stay until the same step's next call") {
+  const RehearsalDevice device;
+  const auto make = [](const char* name, double by) {
+    return std::make_unique<Captured>(name, std::vector<std::string>{"a"}, gpu, [by](const Tensors& in) {
+      Tensor y = in[0];
+      for (int k = 0; k < 5; ++k) y = mul(add(y, y), by);  // temporaries of the results' size
+      return Tensors{y, sum(y)};
+    });
+  };
+  const auto a = make("a", 0.5), b = make("b", 1.0);
+  const Tensor x = Tensor::full({1000}, 1.0, Dtype::f32, gpu);
+  const auto check = [](const Tensors& results, double value) {
+    CHECK(results[0].to_vector<double>() == std::vector<double>(1000, value));
+    CHECK(results[1].item() == 1000.0 * value);
+  };
+  Tensors of_a, of_b;
+  for (const char step : std::string("aaababbbabaabba")) {
+    (step == 'a' ? of_a : of_b) = (step == 'a' ? *a : *b)({x});
+    if (!of_a.empty()) check(of_a, 1.0);
+    if (!of_b.empty()) check(of_b, 32.0);
+  }
+  const std::size_t reserved = backend(gpu).bytes_reserved();
+  const auto c = make("c", 0.5);
+  for (int k = 0; k < 5; ++k) check((*c)({x}), 1.0);
+  CHECK(backend(gpu).bytes_reserved() - reserved <= 3 * 4096);  // pages: its input and its results
+  check(of_a, 1.0);
+  check(of_b, 32.0);
+}
+
+TEST_CASE("a step's memory goes to no tensor outside of steps, and what it returned stays when it is gone") {
   const RehearsalDevice device;
   Tensor kept;
   const std::size_t before = backend(gpu).bytes_in_use();
@@ -284,7 +324,7 @@ TEST_CASE("work that depends on a count is found: other shapes, more calls, fewe
   }
   int length = 1;
   Captured step("shape", {"a"}, gpu,
-                [&](const Tensors& in) { return Tensors{in[0].narrow(0, 0, length).clone()}; });
+                [&](const Tensors& in) { return Tensors{sum(in[0].narrow(0, 0, length).clone())}; });
   repeat(step);
   length = 2;
   CHECK_THROWS_WITH_AS(repeat(step, 1), doctest::Contains("takes block 1 of 8 bytes"), Error);

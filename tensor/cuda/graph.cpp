@@ -42,20 +42,19 @@ CudaGraph::~CudaGraph() {
   if (graph_) cudaGraphExecDestroy(graph_);
 }
 
-std::vector<Tensor> CudaGraph::run(const Work& work) {
+void CudaGraph::run(const Work& work) {
   const Arenas::Use use(memory_.arenas(), arena_);
-  return work();
+  work();
 }
 
-std::vector<Tensor> CudaGraph::record(const Work& work) {
+void CudaGraph::record(const Work& work) {
   ENSURE(!graph_, "a step is recorded twice");
   memory_.use_device();
   const Arenas::Use use(memory_.arenas(), arena_);
   Capture capture(memory_.stream());
-  std::vector<Tensor> results = work();
+  work();
   check_cuda(cudaGraphInstantiateWithFlags(&graph_, capture.end(), 0), "cudaGraphInstantiate");
   check_cuda(cudaGraphUpload(graph_, memory_.stream()), "cudaGraphUpload");
-  return results;
 }
 
 void CudaGraph::replay() {

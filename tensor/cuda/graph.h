@@ -10,12 +10,12 @@ namespace damc {
 class CudaGraph final : public Recording {
  public:
   /// `memory` has to outlive the recording.
-  explicit CudaGraph(CudaMemory& memory) : memory_(memory), arena_(memory.make_arena()) {}
+  explicit CudaGraph(CudaMemory& memory) : memory_(memory), arena_(memory.arena_of_steps()) {}
   ~CudaGraph() override;
 
-  std::vector<Tensor> run(const Work& work) override;
+  void run(const Work& work) override;
   /// Throws Error when the work did something that a graph cannot hold.
-  std::vector<Tensor> record(const Work& work) override;
+  void record(const Work& work) override;
   void replay() override;
 
  private:

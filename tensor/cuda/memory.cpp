@@ -79,7 +79,7 @@ void CudaMemory::give_back_late() {
   late_.clear();
 }
 
-std::shared_ptr<Arena> CudaMemory::make_arena() {
+std::shared_ptr<Arena> CudaMemory::arena_of_steps() {
   const auto obtain = [this](std::size_t bytes) {
     const OutsideCapture outside;
     void* block = nullptr;
@@ -98,7 +98,7 @@ std::shared_ptr<Arena> CudaMemory::make_arena() {
     cudaFree(block);  // waits for the kernels that use it
     arena_bytes_ -= bytes;
   };
-  return std::make_shared<Arena>(Arena::Source{obtain, dispose});
+  return arenas_.of_steps({obtain, dispose});
 }
 
 void CudaMemory::copy(void* to, const void* from, std::size_t bytes, CopyKind kind) {

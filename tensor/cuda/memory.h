@@ -1,5 +1,5 @@
 /// One GPU's stream and memory: a stream-ordered pool that keeps what it has freed, copies in stream order, and
-/// private memory of recorded steps.
+/// the memory of recorded steps.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -28,8 +28,8 @@ class CudaMemory {
   /// From the arena in use, else from the pool. Throws OutOfMemory when the device has no more.
   void* allocate(std::size_t bytes);
   void release(void* block, std::size_t bytes);
-  /// A new arena, for one recording.
-  std::shared_ptr<Arena> make_arena();
+  /// The arena of recorded steps, whose memory is returned after the last of them is gone.
+  std::shared_ptr<Arena> arena_of_steps();
   Arenas& arenas() { return arenas_; }
   /// Host memory may be reused as soon as this returns.
   void copy(void* to, const void* from, std::size_t bytes, CopyKind kind);
