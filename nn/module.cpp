@@ -18,9 +18,8 @@ std::int64_t Module::parameter_count() const {
 
 StateDict Module::state_dict(const std::string& prefix) const {
   StateDict state;
-  visit(prefix, [&](const std::string& name, const Variable& parameter) {
-    state[name] = to_torch_layout(parameter.value()).clone();
-  });
+  visit(prefix,
+        [&](const std::string& name, const Variable& parameter) { state[name] = saved(parameter.value()); });
   return state;
 }
 
@@ -45,6 +44,11 @@ void Module::copy_from(const Module& other) {
   const std::vector<Variable> mine = parameters(), theirs = other.parameters();
   ENSURE(mine.size() == theirs.size(), "copy: modules of {} and {} parameters", mine.size(), theirs.size());
   for (std::size_t i = 0; i < mine.size(); ++i) mine[i].value().copy_from(theirs[i].value());
+}
+
+Tensor saved(const Tensor& t) {
+  const Tensor stored = to_torch_layout(t);
+  return t.device() == Device{} ? stored.clone() : stored.to(Device{});
 }
 
 Tensor to_torch_layout(const Tensor& t) { return t.ndim() == 4 ? t.permute({0, 3, 1, 2}) : t; }

@@ -31,7 +31,7 @@ class Module {
   std::vector<Variable> parameters() const;
   std::int64_t parameter_count() const;
 
-  /// Copies of the parameters under prefix + name, in PyTorch's layout.
+  /// Copies of the parameters under prefix + name, see saved().
   StateDict state_dict(const std::string& prefix = "") const;
   /// Overwrites the parameters. Throws UserError naming the parameter when one is missing or has another
   /// shape.
@@ -43,5 +43,8 @@ class Module {
 /// PyTorch's layout of a parameter, and back: only filters (four dimensions) differ.
 Tensor to_torch_layout(const Tensor& t);
 Tensor from_torch_layout(const Tensor& t);
+
+/// What a state dict holds of a parameter: a copy in PyTorch's layout, on the CPU: saving takes no memory of a device.
+Tensor saved(const Tensor& t);
 
 }  // namespace damc

@@ -43,10 +43,10 @@ void Adam::update(const std::vector<Tensor>& grads, const Tensor& norm, double m
 StateDict Adam::state_dict(const std::string& prefix) const {
   StateDict state;
   for (const Slot& slot : slots_) {
-    state[prefix + "m." + slot.name] = to_torch_layout(slot.m).clone();
-    state[prefix + "v." + slot.name] = to_torch_layout(slot.v).clone();
+    state[prefix + "m." + slot.name] = saved(slot.m);
+    state[prefix + "v." + slot.name] = saved(slot.v);
   }
-  state[prefix + "schedule"] = schedule_.clone();
+  state[prefix + "schedule"] = saved(schedule_);
   return state;
 }
 

@@ -1,33 +1,50 @@
 #include "tensor/arena.h"
 
+#include <algorithm>
+
 namespace damc {
 namespace {
 
-/// Few sizes, and every block aligned as the device's own are.
+/// Every block is aligned as the device's own are.
 std::size_t whole_units(std::size_t bytes) { return (bytes + 511) / 512 * 512; }
 
 }  // namespace
 
+/// Nothing is out any more, so that every segment is one block.
 Arena::~Arena() {
-  for (const auto& [size, block] : free_) source_.dispose(block, size);
+  for (const auto& [segment, block] : blocks_) source_.dispose(segment, block.bytes);
 }
 
 void* Arena::allocate(std::size_t bytes) {
   const std::size_t size = whole_units(bytes);
-  auto found = free_.lower_bound(size);
-  if (found == free_.end() || found->first > 2 * size) {
-    found = free_.emplace(size, source_.obtain(size));
-    reserved_ += size;
-  }
-  void* block = found->second;
-  out_.emplace(block, free_.extract(found));
-  return block;
+  auto found = std::ranges::find_if(
+      blocks_, [&](const auto& entry) { return !entry.second.out && entry.second.bytes >= size; });
+  if (found == blocks_.end())
+    found = add_segment(blocks_.empty() ? std::max(size, whole_units(expected_)) : size);
+  auto& [address, block] = *found;
+  if (block.bytes > size) blocks_.emplace(address + size, Block{block.bytes - size});
+  block.bytes = size;
+  block.out = true;
+  return address;
 }
 
-void Arena::release(void* block) {
-  const auto found = out_.find(block);
-  free_.insert(std::move(found->second));
-  out_.erase(found);
+void Arena::release(void* address) {
+  const auto block = blocks_.find(static_cast<std::byte*>(address));
+  block->second.out = false;
+  join(block, std::next(block));
+  if (block != blocks_.begin()) join(std::prev(block), block);
+}
+
+/// Makes one of two free blocks of the same segment.
+void Arena::join(const Blocks::iterator& block, const Blocks::iterator& next) {
+  if (next == blocks_.end() || next->second.begins_segment || block->second.out || next->second.out) return;
+  block->second.bytes += next->second.bytes;
+  blocks_.erase(next);
+}
+
+Arena::Blocks::iterator Arena::add_segment(std::size_t bytes) {
+  const auto address = static_cast<std::byte*>(source_.obtain(bytes));
+  return blocks_.emplace(address, Block{.bytes = bytes, .begins_segment = true}).first;
 }
 
 std::shared_ptr<Arena> Arenas::of_steps(const Arena::Source& source) {

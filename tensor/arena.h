@@ -3,6 +3,7 @@
 /// none leaves anything behind (tensor/record.h).
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <functional>
 #include <map>
@@ -11,13 +12,13 @@
 
 namespace damc {
 
-/// Blocks for steps. One that runs finds what it or another gave back, so that soon no new ones are needed.
+/// Blocks for steps, cut from segments. A step that is recorded finds what those before gave back.
 class Arena {
  public:
-  /// Where blocks come from and where they go in the end.
+  /// Where segments come from and where they go in the end.
   struct Source {
     std::function<void*(std::size_t bytes)> obtain;
-    std::function<void(void* block, std::size_t bytes)> dispose;
+    std::function<void(void* segment, std::size_t bytes)> dispose;
   };
 
   explicit Arena(Source source) : source_(std::move(source)) {}
@@ -25,19 +26,27 @@ class Arena {
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
-  /// The smallest free block that is large enough, unless it is more than twice as large; else a new one.
+  /// Steps will have so much out at once: the first segment is made as large, so that it need not be the sum of parts
+  /// none of which has room for a large tensor.
+  void expect(std::size_t bytes) { expected_ = std::max(expected_, bytes); }
+  /// The free block at the lowest address that is large enough, without what is left over; else of a new segment.
   void* allocate(std::size_t bytes);
+  /// Joins the block with free neighbours. Called from destructors; does not throw.
   void release(void* block);
-  std::size_t bytes_reserved() const { return reserved_; }
 
  private:
-  using Blocks = std::multimap<std::size_t, void*>;  // by size
+  struct Block {
+    std::size_t bytes;
+    bool begins_segment = false, out = false;
+  };
+  using Blocks = std::map<std::byte*, Block>;  // by address
+
+  Blocks::iterator add_segment(std::size_t bytes);
+  void join(const Blocks::iterator& block, const Blocks::iterator& next);
 
   Source source_;
-  Blocks free_;
-  // Handed out, with their places in free_: so release, called from destructors, cannot throw.
-  std::unordered_map<void*, Blocks::node_type> out_;
-  std::size_t reserved_ = 0;
+  Blocks blocks_;
+  std::size_t expected_ = 0;
 };
 
 /// The arenas of a device: which one memory comes from now, and which one each block goes back to.

@@ -69,14 +69,14 @@ struct LerpTensors {
 
 /// One step's kernels, once recorded; tensor/record.h is the way to use it.
 ///
-/// While work runs here or is recorded, memory comes from blocks that go to nobody but other recorded steps
-/// (tensor/arena.h): what the work makes is lost at the next step.
+/// While work is recorded, memory comes from blocks that go to nobody but other recorded steps (tensor/arena.h): what the
+/// work makes is lost at the next step.
 class Recording {
  public:
   using Work = std::function<void()>;
 
   virtual ~Recording() = default;
-  /// Runs the work's kernels as they come.
+  /// Runs the work's kernels as they come, to learn what memory it takes.
   virtual void run(const Work& work) = 0;
   /// Notes the work's kernels in the place of running them; once.
   virtual void record(const Work& work) = 0;

@@ -1,6 +1,7 @@
 #include "tensor/file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -93,6 +94,18 @@ void AtomicFile::commit() {
 void AtomicFile::fail(const char* what) const {
   throw Error(fmt::format("cannot {} '{}': {}", what, path_.string(), std::strerror(errno)));
 }
+
+FolderLock::FolderLock(const std::filesystem::path& folder)
+    : descriptor_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+  if (descriptor_ < 0) throw Error(fmt::format("cannot open {}: {}", folder.string(), std::strerror(errno)));
+  // Where a file system knows no locks, the folder is as free as it was.
+  if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
+  ::close(descriptor_);
+  user_error(fmt::format("another process is at work in {}", folder.string()),
+             "wait for it, or stop it first");
+}
+
+FolderLock::~FolderLock() { ::close(descriptor_); }
 
 void remove_unfinished_files(const fs::path& folder) {
   std::vector<fs::path> found;

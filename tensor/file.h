@@ -38,6 +38,19 @@ class AtomicFile {
   int descriptor_ = -1;
 };
 
+/// A folder held by this process against others, until this goes or the process ends, however it does.
+class FolderLock {
+ public:
+  /// Throws UserError when another process holds the folder, Error when it cannot be opened.
+  explicit FolderLock(const std::filesystem::path& folder);
+  ~FolderLock();
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+ private:
+  int descriptor_;
+};
+
 /// Removes what AtomicFiles of a process that was killed have left in a folder. None may be at work there.
 void remove_unfinished_files(const std::filesystem::path& folder);
 

@@ -3,11 +3,13 @@
 ///
 /// Device memory is address space without any right of access: host code that touches it dies. What comes back from the
 /// device has all bits set. A rule that a call breaks is printed, and the last line counts them:
+/// - streams, events, handles and blocks are used while their device is the thread's
 /// - memory is returned once, by the call that belongs to it; operands of library calls are live, and those of a recorded
 ///   call still are at every replay
 /// - while a stream records, the thread makes no call that the runtime refuses then, and launches go to that stream
 /// - launches keep to the limits of a grid; products are well-formed; convolutions get aligned operands
-/// cuDNN's descriptors are the library's own; plans are made for a described H100.
+/// There are two devices, each with as many MiB of memory as STAND_IN_MIB of the environment says, else 80 GiB. cuDNN's
+/// descriptors are the library's own; plans are made for a described H100.
 #include <cublasLt.h>
 #include <cublas_v2.h>
 #include <cuda_runtime_api.h>
@@ -17,6 +19,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <utility>
@@ -27,7 +30,14 @@
 
 namespace {
 
-constexpr std::size_t kAddresses = std::size_t{1} << 42, kMemory = std::size_t{80} << 30;
+constexpr std::size_t kAddresses = std::size_t{1} << 42;
+
+constexpr int kDevices = 2;
+
+const std::size_t kMemory = [] {
+  const char* mebibytes = std::getenv("STAND_IN_MIB");
+  return static_cast<std::size_t>(mebibytes ? std::atoll(mebibytes) : 80 * 1024) << 20;
+}();
 
 enum class Source { pool, malloc };
 
@@ -35,7 +45,13 @@ struct Graph {
   std::vector<const void*> operands;
 };
 
-/// The state of the device and of the only thread that uses it.
+struct Block {
+  std::size_t bytes;
+  Source source;
+  int device;
+};
+
+/// The state of the devices and of the only thread that uses them.
 class StandIn {
  public:
   ~StandIn() {
@@ -53,8 +69,21 @@ class StandIn {
   void outside(const char* call) {
     if (recording && mode != cudaStreamCaptureModeRelaxed) problem(call, "refused while a stream records");
   }
+  /// Something to point at, of the current device or another.
+  template <class Handle>
+  Handle make_handle(int of = -1) {
+    auto* made = new char;
+    homes_[made] = of < 0 ? device : of;
+    return reinterpret_cast<Handle>(made);
+  }
+  int home(const void* handle) const { return homes_.at(handle); }
+  void at_home(const char* call, const void* handle) {
+    const auto home = homes_.find(handle);
+    if (home == homes_.end() || home->second != device) problem(call, "with what is another device's");
+  }
   /// A call that has no place on a stream that records.
   void on_stream(const char* call, cudaStream_t stream) {
+    at_home(call, stream);
     if (recording && stream == recording) problem(call, "not for a stream that records");
   }
 
@@ -68,34 +97,35 @@ class StandIn {
     *block = memory_ + next_;
     next_ += size;  // no address twice, so that a stale one shows
     if (next_ > kAddresses) problem(call, "out of addresses");
-    live_[static_cast<const char*>(*block)] = {size, source};
-    bytes_[static_cast<int>(source)] += size;
+    live_[static_cast<const char*>(*block)] = {size, source, device};
+    held(source, device) += size;
     return cudaSuccess;
   }
   cudaError_t release(const char* call, Source source, void* block) {
     const auto found = live_.find(static_cast<const char*>(block));
-    if (found == live_.end() || found->second.second != source) {
+    if (found == live_.end() || found->second.source != source || found->second.device != device) {
       problem(call, "no such block");
       return cudaErrorInvalidValue;
     }
-    bytes_[static_cast<int>(source)] -= found->second.first;
+    held(source, device) -= found->second.bytes;
     live_.erase(found);
     return cudaSuccess;
   }
-  std::size_t pool_bytes() const { return bytes_[static_cast<int>(Source::pool)]; }
-  std::size_t in_use() const { return bytes_[0] + bytes_[1]; }
+  std::size_t& held(Source source, int of) { return bytes_[of][static_cast<int>(source)]; }
+  std::size_t in_use() { return held(Source::pool, device) + held(Source::malloc, device); }
 
   bool is_live(const void* address) const {
     const auto after = live_.upper_bound(static_cast<const char*>(address));
     if (after == live_.begin()) return false;
     const auto& [first, block] = *std::prev(after);
-    return address < first + block.first;
+    return block.device == device && address < first + block.bytes;
   }
   void operand(const char* call, const void* address) {
-    if (!is_live(address)) problem(call, "an operand that is not in device memory, or no longer");
+    if (!is_live(address)) problem(call, "an operand that is not in the device's memory, or no longer");
     if (recording) graph.operands.push_back(address);
   }
 
+  int device = 0;  // the thread's
   int problems = 0, kernels = 0, products = 0, convolutions = 0, graphs = 0, replays = 0;
   cudaStream_t recording = nullptr;
   cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;
@@ -104,20 +134,16 @@ class StandIn {
 
  private:
   char* memory_ = nullptr;
-  std::size_t next_ = 0, bytes_[2] = {};
-  std::map<const char*, std::pair<std::size_t, Source>> live_;
+  std::size_t next_ = 0, bytes_[kDevices][2] = {};
+  std::map<const char*, Block> live_;
+  std::map<const void*, int> homes_;  // devices of handles
 };
 
 StandIn gpu;
 
-/// Something to point at.
-template <class Handle>
-Handle make_handle() {
-  return reinterpret_cast<Handle>(new char);
-}
-
 cudaError_t launch(const char* call, const dim3& blocks, const dim3& threads, cudaStream_t stream) {
   ++gpu.kernels;
+  gpu.at_home(call, stream);
   if (!stream || (gpu.recording && stream != gpu.recording)) gpu.problem(call, "on a stream of its own");
   const auto in = [](unsigned n, unsigned most) { return n >= 1 && n <= most; };
   if (!in(blocks.x, 0x7FFFFFFF) || !in(blocks.y, 65535) || !in(blocks.z, 65535) ||
@@ -152,19 +178,22 @@ cudnnStatus_t describe_device(cudnnBackendDescriptor_t descriptor, cudnnBackendA
 extern "C" {
 
 // Device and memory.
-cudaError_t cudaGetDeviceCount(int* count) { return *count = 1, cudaSuccess; }
-cudaError_t cudaSetDevice(int) { return cudaSuccess; }
+cudaError_t cudaGetDeviceCount(int* count) { return *count = kDevices, cudaSuccess; }
+cudaError_t cudaSetDevice(int device) {
+  if (device < 0 || device >= kDevices) return cudaErrorInvalidDevice;
+  return gpu.device = device, cudaSuccess;
+}
 cudaError_t cudaGetLastError() { return cudaSuccess; }
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) { return *value = 132, cudaSuccess; }
-cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) {
-  return *pool = make_handle<cudaMemPool_t>(), cudaSuccess;
+cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int device) {
+  return *pool = gpu.make_handle<cudaMemPool_t>(device), cudaSuccess;
 }
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) {
   return gpu.outside(__func__), cudaSuccess;
 }
-cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t, cudaMemPoolAttr, void* value) {
+cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t pool, cudaMemPoolAttr, void* value) {
   gpu.outside(__func__);
-  const std::uint64_t bytes = gpu.pool_bytes();
+  const std::uint64_t bytes = gpu.held(Source::pool, gpu.home(pool));
   std::memcpy(value, &bytes, sizeof bytes);
   return cudaSuccess;
 }
@@ -208,7 +237,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
 
 // Streams, events and graphs.
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  return *stream = make_handle<cudaStream_t>(), cudaSuccess;
+  return *stream = gpu.make_handle<cudaStream_t>(), cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
 cudaError_t cudaStreamSynchronize(cudaStream_t s) { return gpu.on_stream(__func__, s), cudaSuccess; }
@@ -216,10 +245,13 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t, unsigned) {
   return gpu.on_stream(__func__, s), cudaSuccess;
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
-  return *event = make_handle<cudaEvent_t>(), cudaSuccess;
+  return *event = gpu.make_handle<cudaEvent_t>(), cudaSuccess;
 }
 cudaError_t cudaEventDestroy(cudaEvent_t) { return cudaSuccess; }
-cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t s) { return gpu.on_stream(__func__, s), cudaSuccess; }
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t s) {
+  gpu.at_home(__func__, event);
+  return gpu.on_stream(__func__, s), cudaSuccess;
+}
 cudaError_t cudaEventSynchronize(cudaEvent_t) { return gpu.outside(__func__), cudaSuccess; }
 cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
   return std::swap(*mode, gpu.mode), cudaSuccess;
@@ -260,7 +292,7 @@ cudaError_t cudaLaunchKernel(const void*, dim3 blocks, dim3 threads, void**, std
   return launch(__func__, blocks, threads, stream);
 }
 cudaError_t __cudaGetKernel(cudaKernel_t* kernel, const void*) {
-  return *kernel = make_handle<cudaKernel_t>(), cudaSuccess;
+  return *kernel = gpu.make_handle<cudaKernel_t>(), cudaSuccess;
 }
 cudaError_t __cudaLaunchKernel(cudaKernel_t, dim3 blocks, dim3 threads, void**, std::size_t,
                                cudaStream_t stream) {
@@ -269,21 +301,25 @@ cudaError_t __cudaLaunchKernel(cudaKernel_t, dim3 blocks, dim3 threads, void**, 
 
 // cuBLAS.
 cublasStatus_t cublasCreate_v2(cublasHandle_t* handle) {
-  return *handle = make_handle<cublasHandle_t>(), CUBLAS_STATUS_SUCCESS;
+  return *handle = gpu.make_handle<cublasHandle_t>(), CUBLAS_STATUS_SUCCESS;
 }
-cublasStatus_t cublasSetStream_v2(cublasHandle_t, cudaStream_t) { return CUBLAS_STATUS_SUCCESS; }
+cublasStatus_t cublasSetStream_v2(cublasHandle_t handle, cudaStream_t stream) {
+  gpu.at_home(__func__, handle);
+  return gpu.at_home(__func__, stream), CUBLAS_STATUS_SUCCESS;
+}
 cublasStatus_t cublasSetMathMode(cublasHandle_t, cublasMath_t) { return CUBLAS_STATUS_SUCCESS; }
 cublasStatus_t cublasSetWorkspace_v2(cublasHandle_t, void* block, std::size_t) {
   return gpu.operand(__func__, block), CUBLAS_STATUS_SUCCESS;
 }
-cublasStatus_t cublasGemmStridedBatchedEx_64(cublasHandle_t, cublasOperation_t of_a, cublasOperation_t of_b,
-                                             std::int64_t m, std::int64_t n, std::int64_t k, const void*,
-                                             const void* A, cudaDataType type_a, std::int64_t ld_a, long long,
-                                             const void* B, cudaDataType type_b, std::int64_t ld_b, long long,
-                                             const void*, void* C, cudaDataType type_c, std::int64_t ld_c,
-                                             long long, std::int64_t batches, cublasComputeType_t,
-                                             cublasGemmAlgo_t) {
+cublasStatus_t cublasGemmStridedBatchedEx_64(cublasHandle_t handle, cublasOperation_t of_a,
+                                             cublasOperation_t of_b, std::int64_t m, std::int64_t n,
+                                             std::int64_t k, const void*, const void* A, cudaDataType type_a,
+                                             std::int64_t ld_a, long long, const void* B, cudaDataType type_b,
+                                             std::int64_t ld_b, long long, const void*, void* C,
+                                             cudaDataType type_c, std::int64_t ld_c, long long,
+                                             std::int64_t batches, cublasComputeType_t, cublasGemmAlgo_t) {
   ++gpu.products;
+  gpu.at_home(__func__, handle);
   for (const void* operand : {A, B, static_cast<const void*>(C)}) gpu.operand(__func__, operand);
   const bool sums_wider = type_a == CUDA_R_16BF && type_c == CUDA_R_32F;
   if (std::min({m, n, k, batches}) < 1 || ld_a < (of_a == CUBLAS_OP_N ? m : k) ||
@@ -293,7 +329,7 @@ cublasStatus_t cublasGemmStridedBatchedEx_64(cublasHandle_t, cublasOperation_t o
   return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasLtCreate(cublasLtHandle_t* handle) {
-  return *handle = make_handle<cublasLtHandle_t>(), CUBLAS_STATUS_SUCCESS;
+  return *handle = gpu.make_handle<cublasLtHandle_t>(), CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDesc_t, cublasLtMatrixLayout_t,
                                               cublasLtMatrixLayout_t, cublasLtMatrixLayout_t,
@@ -302,11 +338,14 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
   if (gpu.recording) gpu.problem(__func__, "a shape that the runs before the recording did not have");
   return *count = 1, CUBLAS_STATUS_SUCCESS;
 }
-cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t, const void*, const void* A,
+cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t, const void*, const void* A,
                               cublasLtMatrixLayout_t, const void* B, cublasLtMatrixLayout_t, const void*,
                               const void* C, cublasLtMatrixLayout_t, void* D, cublasLtMatrixLayout_t,
-                              const cublasLtMatmulAlgo_t*, void* workspace, std::size_t, cudaStream_t) {
+                              const cublasLtMatmulAlgo_t*, void* workspace, std::size_t,
+                              cudaStream_t stream) {
   ++gpu.products;
+  gpu.at_home(__func__, handle);
+  gpu.at_home(__func__, stream);
   for (const void* operand : {A, B, C, static_cast<const void*>(D), static_cast<const void*>(workspace)})
     gpu.operand(__func__, operand);
   return CUBLAS_STATUS_SUCCESS;
@@ -314,9 +353,12 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t, const void
 
 // cuDNN.
 cudnnStatus_t cudnnCreate(cudnnHandle_t* handle) {
-  return *handle = make_handle<cudnnHandle_t>(), CUDNN_STATUS_SUCCESS;
+  return *handle = gpu.make_handle<cudnnHandle_t>(), CUDNN_STATUS_SUCCESS;
 }
-cudnnStatus_t cudnnSetStream(cudnnHandle_t, cudaStream_t) { return CUDNN_STATUS_SUCCESS; }
+cudnnStatus_t cudnnSetStream(cudnnHandle_t handle, cudaStream_t stream) {
+  gpu.at_home(__func__, handle);
+  return gpu.at_home(__func__, stream), CUDNN_STATUS_SUCCESS;
+}
 cudnnStatus_t cudnnBackendSetAttribute(cudnnBackendDescriptor_t descriptor, cudnnBackendAttributeName_t name,
                                        cudnnBackendAttributeType_t type, std::int64_t count,
                                        const void* values) {
@@ -339,8 +381,10 @@ cudnnStatus_t cudnnBackendSetAttribute(cudnnBackendDescriptor_t descriptor, cudn
   }
   return set_attribute(descriptor, name, type, count, values);
 }
-cudnnStatus_t cudnnBackendExecute(cudnnHandle_t, cudnnBackendDescriptor_t, cudnnBackendDescriptor_t pack) {
+cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t,
+                                  cudnnBackendDescriptor_t pack) {
   ++gpu.convolutions;
+  gpu.at_home(__func__, handle);
   for (const void* operand : gpu.packs[pack]) {
     gpu.operand(__func__, operand);
     if (reinterpret_cast<std::uintptr_t>(operand) % 16 != 0) gpu.problem(__func__, "an operand not aligned");

@@ -34,5 +34,30 @@ for precision in fp32 bf16; do
     --set log_every=2 --set grid_every=4 --set state_every=4 --out "$work/$precision"
 done
 run train --resume "$work/fp32/00000-mnist-quick" --iterations 9
+run train --resume "$work/fp32/00000-mnist-quick" --iterations 14 --device cuda:1
 run sample "$work/fp32/00000-mnist-quick" --from damc,lebm --count 600 --out "$work/samples"
 run eval "$work/bf16/00000-mnist-quick" --samples 600
+
+# short_of_memory MIB BATCH: the batch fails; prints the one that is said to fit.
+short_of_memory() {
+  local code=0
+  STAND_IN_MIB=$1 LD_PRELOAD=$stand_in "$damc" train --preset mnist-quick --data "$data" --device cuda --iterations 5 \
+    --batch "$2" "${small[@]}" --out "$work/short" >"$work/log" 2>&1 || code=$?
+  if [ $code != 1 ] || ! grep -q '^stand-in GPU: 0 problems' "$work/log"; then
+    cat "$work/log" >&2
+    echo "batch $2 in $1 MiB: exit $code beside the stand-in" >&2
+    exit 1
+  fi
+  sed -n 's/^damc: error: cuda:0 is out of memory: .* asked for, .* free, .* in use here; //p' "$work/log"
+}
+for mebibytes in 64 128; do
+  said=$(short_of_memory $mebibytes 4000)
+  batch=$(sed -n 's/^a batch of \([1-9][0-9]*\) instead of 4000 fits$/\1/p' <<<"$said")
+  [ -n "$batch" ] || { echo "the batch that would fit into $mebibytes MiB is not told: $said" >&2; exit 1; }
+  STAND_IN_MIB=$mebibytes run train --preset mnist-quick --data "$data" --device cuda --iterations 5 --batch "$batch" \
+    "${small[@]}" --out "$work/fits"
+  said=$(short_of_memory $mebibytes $((batch * 4 / 3)))
+  [ -n "$said" ] || { echo "a third more than the batch that fits into $mebibytes MiB fits as well" >&2; exit 1; }
+done
+said=$(short_of_memory 43 512)
+[ "$said" = "it has no room for a batch of any size" ] || { echo "in 43 MiB: $said" >&2; exit 1; }

@@ -4,7 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <set>
+#include <map>
 
 #include "damc/metrics.h"
 #include "tensor/arena.h"
@@ -91,8 +91,9 @@ TEST_CASE("inputs that differ from those of the first call are errors that say w
 TEST_CASE("a result that differs from that of the first call is an error that says which") {
   const RehearsalDevice device;
   int length = 1;
-  Captured step("parts", {"a"}, gpu,
-                [&](const Tensors& in) { return Tensors{in[0], in[0].narrow(0, 0, length).clone()}; });
+  Captured step("parts", {"a"}, gpu, [&](const Tensors& in) {
+    return Tensors{in[0], in[0].narrow(0, 0, length).clone()};
+  });
   repeat(step, 1);
   length = 2;
   CHECK_THROWS_WITH_AS(repeat(step, 1),
@@ -187,7 +188,9 @@ TEST_CASE("a fresh step sees neither a tensor's old results nor those of an inpu
   }
 }
 
-TEST_CASE("steps share their memory, in whatever order they run, and results stay until the same step's next call") {
+TEST_CASE(
+    "steps share their memory, in whatever order they run, and results stay until the same step's next "
+    "call") {
   const RehearsalDevice device;
   const auto make = [](const char* name, double by) {
     return std::make_unique<Captured>(name, std::vector<std::string>{"a"}, gpu, [by](const Tensors& in) {
@@ -237,55 +240,60 @@ TEST_CASE("a step's memory goes to no tensor outside of steps, and what it retur
   CHECK(backend(gpu).bytes_in_use() == before);
 }
 
-TEST_CASE("an arena hands out its own blocks again, and lives as long as they are out") {
-  std::set<void*> obtained;
-  int disposed = 0;
+TEST_CASE("an arena cuts blocks from segments, joins what is free, and lives as long as a block is out") {
+  std::map<void*, std::size_t> segments;
   const Arena::Source source{[&](std::size_t bytes) {
-                               void* block = ::operator new(bytes);
-                               obtained.insert(block);
-                               return block;
+                               void* segment = ::operator new(bytes);
+                               segments[segment] = bytes;
+                               return segment;
                              },
-                             [&](void* block, std::size_t) {
-                               CHECK(obtained.erase(block) == 1);
-                               ::operator delete(block);
-                               ++disposed;
+                             [&](void* segment, std::size_t bytes) {
+                               CHECK(segments.at(segment) == bytes);
+                               segments.erase(segment);
+                               ::operator delete(segment);
                              }};
   Arenas all;
   CHECK_FALSE(all.in_use());
-  auto first = std::make_shared<Arena>(source), second = std::make_shared<Arena>(source);
-  void *a = nullptr, *b = nullptr, *c = nullptr;
+  std::shared_ptr<Arena> steps = all.of_steps(source), other = std::make_shared<Arena>(source);
+  CHECK(all.of_steps(source) == steps);
+  steps->expect(4096);
+  steps->expect(1000);
+  std::byte *a = nullptr, *c = nullptr;
   {
-    const Arenas::Use outer(all, first);
-    a = all.allocate(100);
-    b = all.allocate(2000);
+    const Arenas::Use outer(all, steps);
+    const auto take = [&](std::size_t bytes) { return static_cast<std::byte*>(all.allocate(bytes)); };
+    a = take(100);
+    std::byte* b = take(1000);
+    CHECK(b == a + 512);
+    c = take(2000);
+    CHECK(c == a + 1536);
+    CHECK(segments == std::map<void*, std::size_t>{{a, 4096}});  // as large as was expected
+    CHECK(all.release(b));
+    CHECK(take(600) == a + 512);  // the lowest that is large enough
+    CHECK(take(1) == a + 3584);   // 0 bytes are left there, 512 at the end
+    CHECK(all.release(a + 512));
     CHECK(all.release(a));
-    const Arenas::Use inner(all, second);
-    c = all.allocate(100);
-    CHECK(c != a);          // the other arena's
-    CHECK(all.release(b));  // goes back to its own
+    CHECK(take(1536) == a);  // both and nothing between them
+    std::byte* more = take(5000);
+    CHECK(segments.size() == 2);
+    CHECK(segments.at(more) == 5120);
+    CHECK(all.release(more));
+    const Arenas::Use inner(all, other);
+    CHECK(take(512) != a);
+    CHECK(segments.size() == 3);
+    CHECK(all.release(c));  // goes back to its own
+    CHECK(all.release(a + 3584));
   }
   CHECK_FALSE(all.in_use());
-  {
-    const Arenas::Use again(all, first);
-    CHECK(all.allocate(90) == a);
-    CHECK(all.allocate(1100) == b);  // the smallest that is large enough, and no more than twice as large
-    CHECK(all.release(b));
-    void* other = all.allocate(400);
-    CHECK(other != b);
-    CHECK(all.release(other));
-    CHECK(all.allocate(2000) == b);
-  }
-  CHECK(first->bytes_reserved() == 512 + 2048 + 512);
   int elsewhere = 0;
   CHECK_FALSE(all.release(&elsewhere));
-  second.reset();
-  CHECK(disposed == 0);  // c is still out
-  CHECK(all.release(c));
-  CHECK(disposed == 1);
+  const std::weak_ptr<Arena> gone = steps;
+  steps.reset();
+  CHECK_FALSE(gone.expired());  // the first 1536 bytes are still out
   CHECK(all.release(a));
-  first.reset();
-  CHECK(all.release(b));
-  CHECK(disposed == 4);
+  CHECK(gone.expired());
+  CHECK(segments.size() == 1);
+  CHECK(all.of_steps(source) != nullptr);  // a new one
 }
 
 // What a rehearsal finds ----------------------------------------------------------------------------------

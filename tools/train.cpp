@@ -4,6 +4,7 @@
 #include "tensor/error.h"
 #include "tools/commands.h"
 #include "tools/shared_options.h"
+#include "tools/training_memory.h"
 #include "tools/training_run.h"
 
 namespace damc {
@@ -27,11 +28,8 @@ void print_plan(const Config& config) {
   line("generator", model.G.parameter_count());
   line("energy", model.E.parameter_count());
   line("sampler", model.Q.parameter_count());
-  const auto parameters = static_cast<double>(model.G.parameter_count() + model.E.parameter_count() +
-                                              2 * model.Q.parameter_count());
-  const auto learned = parameters - static_cast<double>(model.Q.parameter_count());
-  fmt::print("weights, target sampler and optimiser: {:.1f} MiB, plus the images and activations\n",
-             (parameters + 2.0 * learned) * 4.0 / 1048576.0);
+  fmt::print("memory: {:.1f} MiB on a GPU, besides cuDNN's workspaces; the CPU's pool may take twice that\n",
+             static_cast<double>(training_memory(config)) / 1048576.0);
   fmt::print("device: {}\n", model.device.str());
 }
 

@@ -6,15 +6,13 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "damc/fitting_batch.h"
 #include "damc/metrics.h"
-#include "tensor/error.h"
-#include "tensor/file.h"
 #include "tensor/ops.h"
 #include "tensor/record.h"
 #include "tools/commands.h"
 #include "tools/shared_options.h"
 #include "tools/status_line.h"
+#include "tools/training_memory.h"
 
 namespace damc {
 namespace {
@@ -55,6 +53,10 @@ void rewind_lines(const fs::path& file, std::int64_t done) {
 
 double megabytes(std::size_t bytes) { return static_cast<double>(bytes) / 1048576.0; }
 
+Shape batch_shape(const Model& model, std::int64_t batch) {
+  return {batch, model.images.size, model.images.size, model.images.channels};
+}
+
 /// Pictures of fixed x and fixed noise, so that those of a run can be compared.
 class Pictures {
  public:
@@ -69,9 +71,14 @@ class Pictures {
                          decode(model.sample_lebm(kColumns * kColumns, noise_))};
         }) {}
 
-  void write(const fs::path& folder, std::int64_t done) {
+  /// Reconstructions, those of the sampler alone, samples of the sampler, of the energy prior.
+  Tensors draw() {
     noise_.set_position(0);
-    const Tensors drawn = draw_({x_});
+    return draw_({x_});
+  }
+
+  void write(const fs::path& folder, std::int64_t done) {
+    const Tensors drawn = draw();
     const auto file = [&](const char* what) { return folder / fmt::format("{}-{:06}.png", what, done); };
     write_grid(file("reconstructions"), cat(Tensors{x_, drawn[0], drawn[1]}, 0), x_.size(0));
     write_grid(file("samples-damc"), drawn[2], kColumns);
@@ -94,9 +101,10 @@ TrainingRun TrainingRun::start(const Config& config, const fs::path& parent) {
   c.data = fs::absolute(c.data).string();
   backend(parse_device(c.device));  // a device that is not there is an error before a folder is made
   const fs::path folder = make_run_folder(parent, c.preset);
+  auto lock = std::make_unique<FolderLock>(folder);
   fs::create_directory(folder / "grids");
   write_text(folder / "config.toml", to_toml(c));
-  return TrainingRun(c, folder, std::move(split), 0);
+  return TrainingRun(c, folder, std::move(lock), std::move(split), 0);
 }
 
 TrainingRun TrainingRun::resume(const fs::path& folder, const KeyValues& changes) {
@@ -104,13 +112,14 @@ TrainingRun TrainingRun::resume(const fs::path& folder, const KeyValues& changes
     user_error(fmt::format("{} is not a run folder: it has no config.toml", folder.string()),
                "give a folder that 'damc train' made");
   }
+  auto lock = std::make_unique<FolderLock>(folder);
   const Config config = read_config(folder / "config.toml", changes);
   const std::int64_t done = std::max<std::int64_t>(0, newest_state(folder));
   if (config.iterations < done) {
     user_error(fmt::format("{} has {} iterations behind it, {} were asked for", folder.string(), done,
                            config.iterations));
   }
-  TrainingRun run(config, folder, load_data(config), done);
+  TrainingRun run(config, folder, std::move(lock), load_data(config), done);
   if (done > 0) load_state(folder, done, *run.model_, *run.trainer_);
   for (const fs::path& place : {folder, folder / "grids"}) remove_unfinished_files(place);
   write_text(folder / "config.toml", to_toml(config));
@@ -119,8 +128,10 @@ TrainingRun TrainingRun::resume(const fs::path& folder, const KeyValues& changes
   return run;
 }
 
-TrainingRun::TrainingRun(const Config& config, fs::path folder, Split split, std::int64_t done)
+TrainingRun::TrainingRun(const Config& config, fs::path folder, std::unique_ptr<FolderLock> lock, Split split,
+                         std::int64_t done)
     : folder_(std::move(folder)),
+      lock_(std::move(lock)),
       split_(std::make_unique<Split>(std::move(split))),
       model_(std::make_unique<Model>(config)),
       trainer_(std::make_unique<Trainer>(*model_)),
@@ -143,16 +154,27 @@ void TrainingRun::run() {
   say(fmt::format("{}: {} of {} iterations done, {} training and {} test images, {} parameters",
                   folder_.string(), done_, c.iterations, split_->train.n, split_->test.n,
                   model_->G.parameter_count() + model_->E.parameter_count() + model_->Q.parameter_count()));
-  const Shape shape{c.batch, model_->images.size, model_->images.size, model_->images.channels};
-  Feed feed(*batches_, shape, model_->device);
+  try {
+    train();
+  } catch (const OutOfMemory& error) {
+    say(fmt::format("batch {}: {}; trying smaller ones", c.batch, error.what()));
+    const std::int64_t batch = fitting_batch(error);
+    throw Error(fmt::format("{}; {}", error.what(),
+                            batch > 0 ? fmt::format("a batch of {} instead of {} fits", batch, c.batch)
+                                      : fmt::format("it has no room for a batch of any size")));
+  }
+}
+
+void TrainingRun::train() {
+  const Config& c = model_->config;
+  Feed feed(*batches_, batch_shape(*model_, c.batch), model_->device);
   Pictures pictures(*model_, split_->test);
   const auto every = [&](std::int64_t interval) {
     return done_ == c.iterations || (interval > 0 && done_ % interval == 0);
   };
   StatusLine status(done_, c.iterations);
-  fixed_bytes_ = backend(model_->device).bytes_in_use();
   while (done_ < c.iterations) {
-    const IterationStats stats = iterate(feed.take(done_));
+    const IterationStats stats = trainer_->iterate(done_, feed.take(done_));
     ++done_;
     if (done_ < c.iterations) feed.load(done_);  // beside the work that is queued
     const bool logged = every(c.log_every);
@@ -165,8 +187,13 @@ void TrainingRun::run() {
                : std::string(),
         logged);
     if (logged) log(done_, stats, status.seconds_per_iteration());
-    if (every(c.grid_every)) pictures.write(folder_ / "grids", done_);
-    if (c.eval_every > 0 && every(c.eval_every)) evaluate(done_);
+    try {
+      if (every(c.grid_every)) pictures.write(folder_ / "grids", done_);
+      if (c.eval_every > 0 && every(c.eval_every)) evaluate(done_);
+    } catch (const Error&) {  // of a disk or of memory: the iterations stand
+      save(done_);
+      throw;
+    }
     // The state last: a run that goes on from it has everything of the iterations before.
     const int signal = stop_signal;  // read once: it may come at any time
     if (signal || every(c.state_every)) save(done_);
@@ -180,12 +207,27 @@ void TrainingRun::run() {
   status.print(fmt::format("done: {}", folder_.string()));
 }
 
-/// One iteration; when memory does not suffice, the message says which batch would fit.
-IterationStats TrainingRun::iterate(const Tensor& x) {
+/// A batch that fits where the configuration's does not; 0: none does. Trains no further: the memory goes to those that are
+/// tried.
+std::int64_t TrainingRun::fitting_batch(const OutOfMemory& error) {
+  trainer_.reset();
+  std::int64_t batch = largest_batch(model_->config, error.bytes.free + error.bytes.in_use);
+  while (batch > 0 && !fits(batch)) batch = batch * 15 / 16;  // the libraries need memory, too
+  return batch;
+}
+
+/// Whether iterations of this batch end well, up to those that are recorded, and pictures beside them.
+bool TrainingRun::fits(std::int64_t batch) {
   try {
-    return trainer_->iterate(done_, x);
-  } catch (const OutOfMemory& error) {
-    throw Error(out_of_memory_line(error, model_->config.batch, fixed_bytes_));
+    Trainer trainer(*model_);
+    const Tensor both = Tensor::zeros(batch_shape(*model_, 2 * batch), Dtype::f32, model_->device);
+    const Tensor x = both.narrow(0, 0, batch);  // beside the next minibatch
+    for (int k = 0; k < kCallsUntilRecorded; ++k) trainer.iterate(k, x);
+    Pictures(*model_, split_->test).draw();
+    backend(model_->device).synchronize();
+    return true;
+  } catch (const Error&) {  // a library's own error as well: it is no batch to name
+    return false;
   }
 }
 

@@ -43,13 +43,15 @@ CudaGraph::~CudaGraph() {
 }
 
 void CudaGraph::run(const Work& work) {
-  const Arenas::Use use(memory_.arenas(), arena_);
-  work();
+  arena_ = memory_.arena_of_steps();
+  arena_->expect(memory_.peak_of(work));
 }
 
 void CudaGraph::record(const Work& work) {
   ENSURE(!graph_, "a step is recorded twice");
   memory_.use_device();
+  arena_ = memory_.arena_of_steps();
+  memory_.trim();
   const Arenas::Use use(memory_.arenas(), arena_);
   Capture capture(memory_.stream());
   work();

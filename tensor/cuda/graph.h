@@ -10,7 +10,7 @@ namespace damc {
 class CudaGraph final : public Recording {
  public:
   /// `memory` has to outlive the recording.
-  explicit CudaGraph(CudaMemory& memory) : memory_(memory), arena_(memory.arena_of_steps()) {}
+  explicit CudaGraph(CudaMemory& memory) : memory_(memory) {}
   ~CudaGraph() override;
 
   void run(const Work& work) override;
@@ -20,7 +20,7 @@ class CudaGraph final : public Recording {
 
  private:
   CudaMemory& memory_;
-  std::shared_ptr<Arena> arena_;
+  std::shared_ptr<Arena> arena_;  // from the first run on: a step that is not used keeps no memory
   cudaGraphExec_t graph_ = nullptr;
 };
 

@@ -58,6 +58,7 @@ void* CudaMemory::allocate(std::size_t bytes) {
     check_cuda(status, "cudaMallocAsync");
   }
   in_use_ += bytes;
+  most_in_use_ = std::max(most_in_use_, in_use_);
   return block;
 }
 
@@ -77,6 +78,22 @@ void CudaMemory::release(void* block, std::size_t bytes) {
 void CudaMemory::give_back_late() {
   for (void* block : late_) cudaFreeAsync(block, stream_);
   late_.clear();
+}
+
+std::size_t CudaMemory::peak_of(const std::function<void()>& work) {
+  const std::size_t before = most_in_use_ = in_use_;
+  work();
+  return most_in_use_ - before;
+}
+
+void CudaMemory::trim() {
+  give_back_late();
+  synchronize();
+  most_reserved_ = bytes_reserved();
+  check_cuda(cudaMemPoolTrimTo(pool_, 0), "cudaMemPoolTrimTo");
+  std::uint64_t start_anew = 0;
+  check_cuda(cudaMemPoolSetAttribute(pool_, cudaMemPoolAttrReservedMemHigh, &start_anew),
+             "memory pool's high mark");
 }
 
 std::shared_ptr<Arena> CudaMemory::arena_of_steps() {
@@ -119,7 +136,7 @@ std::uint64_t CudaMemory::pool_bytes(cudaMemPoolAttr which) const {
 }
 
 std::size_t CudaMemory::bytes_reserved() const {
-  return pool_bytes(cudaMemPoolAttrReservedMemHigh) + arena_bytes_;
+  return std::max<std::size_t>(most_reserved_, pool_bytes(cudaMemPoolAttrReservedMemHigh) + arena_bytes_);
 }
 
 /// What the pool keeps but nobody uses is free for this program, though not for others; what an arena keeps is not.

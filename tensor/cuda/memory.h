@@ -28,6 +28,10 @@ class CudaMemory {
   /// From the arena in use, else from the pool. Throws OutOfMemory when the device has no more.
   void* allocate(std::size_t bytes);
   void release(void* block, std::size_t bytes);
+  /// Does the work. Returns the most bytes that it had in use at once.
+  std::size_t peak_of(const std::function<void()>& work);
+  /// Waits for the device and returns what the pool keeps but nobody uses: others may take it, arenas too.
+  void trim();
   /// The arena of recorded steps, whose memory is returned after the last of them is gone.
   std::shared_ptr<Arena> arena_of_steps();
   Arenas& arenas() { return arenas_; }
@@ -47,9 +51,10 @@ class CudaMemory {
   int processors_ = 0;
   cudaStream_t stream_ = nullptr;
   cudaMemPool_t pool_ = nullptr;
-  std::size_t in_use_ = 0;
+  std::size_t in_use_ = 0, most_in_use_ = 0;
   std::size_t arena_bytes_ = 0;
-  std::vector<void*> late_;  // of the pool, released while a step was recorded
+  std::size_t most_reserved_ = 0;  // up to the last trim()
+  std::vector<void*> late_;        // of the pool, released while a step was recorded
   Arenas arenas_;
 };
 

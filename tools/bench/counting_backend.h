@@ -29,7 +29,7 @@ struct KernelWork {
   }
 };
 
-class CountingBackend final : public Backend {
+class CountingBackend : public Backend {
  public:
   /// What was counted since the last call.
   KernelWork take() { return std::exchange(work_, {}); }

@@ -1,0 +1,89 @@
+#include "tools/training_memory.h"
+
+#include <algorithm>
+
+#include "damc/trainer.h"
+#include "tensor/arena.h"
+#include "tools/bench/counting_backend.h"
+
+namespace damc {
+namespace {
+
+/// Shares memory out as a GPU does, to recorded steps too, and knows the most it has held.
+class MeasuringBackend final : public CountingBackend {
+ public:
+  void* allocate(std::size_t bytes) override {
+    out_ += bytes;
+    most_out_ = std::max(most_out_, out_);
+    return arenas_.in_use() ? arenas_.allocate(bytes) : obtain(bytes);
+  }
+  void release(void* block, std::size_t bytes) override {
+    out_ -= bytes;
+    if (!arenas_.release(block)) dispose(block, bytes);
+  }
+  std::size_t bytes_reserved() const override { return most_; }
+  std::unique_ptr<Recording> make_recording() override { return std::make_unique<Step>(*this); }
+
+ private:
+  class Step final : public Recording {
+   public:
+    explicit Step(MeasuringBackend& on)
+        : on_(on),
+          arena_(on.arenas_.of_steps({[&on](std::size_t bytes) { return on.obtain(bytes); },
+                                      [&on](void* block, std::size_t bytes) { on.dispose(block, bytes); }})) {
+    }
+    void run(const Work& work) override {
+      const std::size_t before = on_.most_out_ = on_.out_;
+      work();
+      arena_->expect(on_.most_out_ - before);
+    }
+    void record(const Work& work) override {
+      const Arenas::Use use(on_.arenas_, arena_);
+      work();
+    }
+    void replay() override {}
+
+   private:
+    MeasuringBackend& on_;
+    std::shared_ptr<Arena> arena_;
+  };
+
+  void* obtain(std::size_t bytes) {
+    void* block = CountingBackend::allocate(bytes);
+    most_ = std::max(most_, bytes_in_use());
+    return block;
+  }
+  void dispose(void* block, std::size_t bytes) { CountingBackend::release(block, bytes); }
+
+  Arenas arenas_;
+  std::size_t out_ = 0, most_out_ = 0;  // handed out
+  std::size_t most_ = 0;                // held by the pool and the arena
+};
+
+}  // namespace
+
+std::size_t training_memory(Config config) {
+  constexpr Device device{DeviceType::cuda, 9999};  // in no real one's place
+  const BackendOverride measuring(device, std::make_unique<MeasuringBackend>());
+  config.device = device.str();
+  Model model(config);
+  Trainer trainer(model);
+  const std::int64_t size = model.images.size;
+  const Shape shape{config.batch, size, size, model.images.channels};
+  // Two minibatches, as one is loaded beside the other.
+  const Tensor x = Tensor::empty(shape, Dtype::f32, device), next = Tensor::empty(shape, Dtype::f32, device);
+  for (int k = 0; k < kCallsUntilRecorded; ++k) trainer.iterate(k, x);
+  return backend(device).bytes_reserved();
+}
+
+std::int64_t largest_batch(const Config& config, std::size_t bytes) {
+  Config tried = config;
+  std::int64_t fits = 0, too_large = config.batch;
+  while (fits + 1 < too_large) {
+    tried.batch = fits + (too_large - fits) / 2;
+    (training_memory(tried) <= bytes ? fits : too_large) = tried.batch;
+  }
+  return fits;
+}
+
+}  // namespace damc
