@@ -62,7 +62,7 @@ double relative_error(const std::vector<Tensor>& a, const std::vector<Tensor>& b
     difference += sum_squares(sub(a[i], b[i])).item();
     size += sum_squares(b[i]).item();
   }
-  return size > 0.0 ? std::sqrt(difference / size) : 0.0;
+  return size == 0.0 ? 0.0 : std::sqrt(difference / size);
 }
 
 }  // namespace

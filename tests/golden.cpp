@@ -7,6 +7,7 @@
 #include "tensor/ops.h"
 #include "tensor/safetensors.h"
 #include "tests/op_cases.h"
+#include "tests/worse.h"
 
 namespace damc {
 namespace {
@@ -98,8 +99,8 @@ double Golden::thinned_error(const std::string& name, const Tensor& got, double 
   if (wanted_norm < rounding)
     return norm(got) / (*this)[name.substr(0, name.rfind('.')) + ".weight.norm"].item();
   const bool weight = contains(name, ".grad.G.") || contains(name, ".grad.E.") || contains(name, ".grad.Q.");
-  return std::max(relative_error(thinned(got, weight ? 32 : 512), (*this)[name]),
-                  std::abs(norm(got) / wanted_norm - 1.0));
+  return worse(relative_error(thinned(got, weight ? 32 : 512), (*this)[name]),
+               std::abs(norm(got) / wanted_norm - 1.0));
 }
 
 }  // namespace damc

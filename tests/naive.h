@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tensor/random.h"
+#include "tests/worse.h"
 
 namespace damc {
 
@@ -64,7 +65,7 @@ inline void check_near(const Values& x, const Values& y, double tolerance) {
   REQUIRE(x.size() == y.size());
   double worst = 0.0;
   for (std::size_t i = 0; i < x.size(); ++i)
-    worst = std::fmax(worst, std::fabs(x[i] - y[i]) / (1.0 + std::fabs(y[i])));
+    worst = worse(worst, std::fabs(x[i] - y[i]) / (1.0 + std::fabs(y[i])));
   CHECK(worst <= tolerance);
 }
 

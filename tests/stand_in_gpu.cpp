@@ -8,7 +8,7 @@
 ///   call still are at every replay
 /// - while a stream records, the thread makes no call that the runtime refuses then, and launches go to that stream
 /// - launches keep to the limits of a grid; products are well-formed; convolutions get aligned operands
-/// There are two devices, each with as many MiB of memory as STAND_IN_MIB of the environment says, else 80 GiB. cuDNN's
+/// Every Nth of cuDNN's plans does not run if STAND_IN_REFUSES is N. There are two devices, each with as many MiB of memory as STAND_IN_MIB of the environment says, else 80 GiB. cuDNN's
 /// descriptors are the library's own; plans are made for a described H100.
 #include <cublasLt.h>
 #include <cublas_v2.h>
@@ -22,6 +22,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -55,10 +56,10 @@ struct Block {
 class StandIn {
  public:
   ~StandIn() {
-    std::fprintf(
-        stderr,
-        "stand-in GPU: %d problems; %d kernels, %d products, %d convolutions, %d graphs, %d replays\n",
-        problems, kernels, products, convolutions, graphs, replays);
+    std::fprintf(stderr,
+                 "stand-in GPU: %d problems; %d kernels, %d products, %d convolutions, %d refused, %d "
+                 "graphs, %d replays\n",
+                 problems, kernels, products, convolutions, refused, graphs, replays);
   }
 
   void problem(const char* call, const char* what) {
@@ -125,8 +126,17 @@ class StandIn {
     if (recording) graph.operands.push_back(address);
   }
 
+  /// Whether this one of cuDNN's plans is made to fail. What has run goes on running.
+  bool refuses(const void* plan) {
+    static const char* every = std::getenv("STAND_IN_REFUSES");
+    if (!every || proven_.contains(plan)) return false;
+    if (++plans_ % std::max(1, std::atoi(every)) == 0) return ++refused, true;
+    proven_.insert(plan);
+    return false;
+  }
+
   int device = 0;  // the thread's
-  int problems = 0, kernels = 0, products = 0, convolutions = 0, graphs = 0, replays = 0;
+  int problems = 0, kernels = 0, products = 0, convolutions = 0, refused = 0, graphs = 0, replays = 0;
   cudaStream_t recording = nullptr;
   cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;
   Graph graph;
@@ -137,6 +147,8 @@ class StandIn {
   std::size_t next_ = 0, bytes_[kDevices][2] = {};
   std::map<const char*, Block> live_;
   std::map<const void*, int> homes_;  // devices of handles
+  std::set<const void*> proven_;      // plans
+  int plans_ = 0;
 };
 
 StandIn gpu;
@@ -381,8 +393,9 @@ cudnnStatus_t cudnnBackendSetAttribute(cudnnBackendDescriptor_t descriptor, cudn
   }
   return set_attribute(descriptor, name, type, count, values);
 }
-cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t,
+cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t plan,
                                   cudnnBackendDescriptor_t pack) {
+  if (gpu.refuses(plan)) return CUDNN_STATUS_EXECUTION_FAILED;
   ++gpu.convolutions;
   gpu.at_home(__func__, handle);
   for (const void* operand : gpu.packs[pack]) {

@@ -35,6 +35,14 @@ for precision in fp32 bf16; do
 done
 run train --resume "$work/fp32/00000-mnist-quick" --iterations 9
 run train --resume "$work/fp32/00000-mnist-quick" --iterations 14 --device cuda:1
+STAND_IN_REFUSES=2 run train --resume "$work/fp32/00000-mnist-quick" --iterations 19
+grep -q ' [1-9][0-9]* refused' "$work/log" || { echo "no plan was refused" >&2; exit 1; }
+if STAND_IN_REFUSES=1 LD_PRELOAD=$stand_in "$damc" eval "$work/bf16/00000-mnist-quick" >"$work/log" 2>&1 ||
+  ! grep -q '^damc: error: cuDNN: bf16 convolution of image \[.*EXECUTION_FAILED' "$work/log"; then
+  cat "$work/log" >&2
+  echo "the failure of all plans is not told" >&2
+  exit 1
+fi
 run sample "$work/fp32/00000-mnist-quick" --from damc,lebm --count 600 --out "$work/samples"
 run eval "$work/bf16/00000-mnist-quick" --samples 600
 

@@ -19,6 +19,7 @@
 #include "tests/guarded_backend.h"
 #include "tests/op_cases.h"
 #include "tests/tiny_training.h"
+#include "tests/worse.h"
 
 using namespace damc;
 
@@ -122,8 +123,7 @@ double largest_difference(const std::vector<double>& a, const std::vector<double
   REQUIRE(a.size() == b.size());
   double largest = 0.0;
   for (std::size_t i = 0; i < a.size(); ++i) {
-    const double difference = std::abs(a[i] - b[i]) / std::max({std::abs(a[i]), std::abs(b[i]), 1e-3});
-    if (!(difference <= largest)) largest = difference;
+    largest = worse(largest, std::abs(a[i] - b[i]) / std::max({std::abs(a[i]), std::abs(b[i]), 1e-3}));
   }
   return largest;
 }
@@ -141,7 +141,7 @@ TEST_CASE("parity: f32 on the device, f64 on the CPU") {
     const auto check = [&](const Tensor& a, const Tensor& b) {
       const double error = nmse(a, b);
       CHECK(error < 1e-10);
-      worst = std::max(worst, error);
+      worst = worse(worst, error);
     };
     check(got.value, wanted.value);
     for (std::size_t k = 0; k < wanted.gradients.size(); ++k) check(got.gradients[k], wanted.gradients[k]);
@@ -168,7 +168,7 @@ TEST_CASE("networks and chains in every precision against f64") {
         preset_config("mnist-quick").diffusion_steps;  // the fewer, the more a step's error grows
     config.precision = precision;
     for (const PrecisionError& e : precision_errors(config, 4)) {
-      MESSAGE(precision, " ", e.part, ": ", e.value, ", gradients ", e.gradients);
+      MESSAGE(std::string(precision), " ", e.part, ": ", e.value, ", gradients ", e.gradients);
       CHECK(e.value < 20.0 * rounding);  // limits as in test_precision.cpp
       CHECK(e.gradients < 80.0 * rounding);
     }
@@ -217,11 +217,11 @@ TEST_CASE("noise: the same numbers on both devices, to rounding") {
     const auto w = here.normal({n}).to_vector<double>(), w_there = there.normal({n}).to_vector<double>();
     double worst_uniform = 0.0, worst_normal = 0.0;
     for (std::size_t i = 0; i < u.size(); ++i) {
-      worst_uniform = std::max(worst_uniform, std::abs(u_there[i] - u[i]) / u[i]);
+      worst_uniform = worse(worst_uniform, std::abs(u_there[i] - u[i]) / u[i]);
       // A pair of normal numbers is a radius and an angle; the angle's rounding moves both by its share of it.
       const std::size_t other = std::min(i ^ 1, w.size() - 1);
       const double radius = std::max(1.0, std::hypot(w[i], w[other]));
-      worst_normal = std::max(worst_normal, std::abs(w_there[i] - w[i]) / radius);
+      worst_normal = worse(worst_normal, std::abs(w_there[i] - w[i]) / radius);
     }
     CHECK(worst_uniform <= 1e-6);
     CHECK(worst_normal <= 1e-6);

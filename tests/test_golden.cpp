@@ -8,6 +8,7 @@
 #include "tensor/error.h"
 #include "tensor/trace.h"
 #include "tests/golden.h"
+#include "tests/worse.h"
 
 using namespace damc;
 
@@ -27,7 +28,7 @@ class Comparison {
   void check(const std::string& name, const Tensor& got) {
     const double error = golden_.error(name, got);
     CHECK_MESSAGE(error < tolerance_, title_, ", ", name, ": relative error ", error);
-    worst_ = std::max(worst_, error);
+    worst_ = worse(worst_, error);
   }
   /// Gradients of sum(y seed) with respect to named leaves, under topic.grad.<name>.
   void check_gradients(const std::string& topic, const Variable& y, const Tensor& seed, const Named& leaves) {

@@ -12,6 +12,7 @@
 #include "tensor/philox.h"
 #include "tensor/random.h"
 #include "tensor/segments.h"
+#include "tests/worse.h"
 
 using namespace damc;
 
@@ -27,7 +28,7 @@ double difference(const Tensor& a, const Values& b) {
   REQUIRE(values.size() == b.size());
   double worst = 0.0;
   for (std::size_t i = 0; i < b.size(); ++i)
-    worst = std::fmax(worst, std::fabs(values[i] - b[i]) / (1.0 + std::fabs(b[i])));
+    worst = worse(worst, std::fabs(values[i] - b[i]) / (1.0 + std::fabs(b[i])));
   return worst;
 }
 
@@ -39,7 +40,7 @@ double kolmogorov(Values sample, Cdf cdf) {
   double worst = 0.0;
   for (std::size_t i = 0; i < sample.size(); ++i) {
     const double p = cdf(sample[i]), below = static_cast<double>(i) / n;
-    worst = std::max({worst, p - below, below + 1.0 / n - p});
+    worst = worse(worse(worst, p - below), below + 1.0 / n - p);
   }
   return std::sqrt(n) * worst;
 }

@@ -254,28 +254,31 @@ std::unique_ptr<ConvPlan> make_plan(const Target& target, const std::shared_ptr<
   return std::make_unique<ConvPlan>(ConvPlan{graph, std::move(config), std::move(plan), form, bytes, what});
 }
 
-/// The best plan in one form; null where there is none.
+/// The best plan in one form but for the first `passed_over` ones, which are counted down; null where there is none.
 std::unique_ptr<ConvPlan> choose(const Target& target, ConvPass pass, const ConvGeometry& s,
-                                 const ConvTypes& types, const ConvForm& form, const std::string& what) {
+                                 const ConvTypes& types, const ConvForm& form, const std::string& what,
+                                 int& passed_over) {
   const bool tensor_cores = types.images == Dtype::bf16 || types.products == Products::tf32;
   const auto graph = std::make_shared<const Graph>(make_graph(target, pass, s, types, form, what));
   for (const auto mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
     for (Descriptor& config : suggest(target, *graph, mode, what)) {
       if (!allowed(config, tensor_cores, what)) continue;
-      if (auto plan = make_plan(target, graph, config, form, what)) return plan;
+      auto plan = make_plan(target, graph, config, form, what);
+      if (plan && passed_over-- == 0) return plan;
     }
   }
   return nullptr;
 }
 
-/// The best plan. Throws Error where there is none in any form, with the library's reason where it gave one.
+/// The best plan but for the first `passed_over` ones. Throws Error where there is none in any form, with the library's
+/// reason where it gave one.
 std::unique_ptr<ConvPlan> choose(const Target& target, ConvPass pass, const ConvGeometry& s,
-                                 const ConvTypes& types) {
+                                 const ConvTypes& types, int passed_over = 0) {
   const std::string what = describe(pass, s, types);
   std::string reasons;
   for (const ConvForm& form : conv_forms(pass, types)) {
     try {
-      if (auto plan = choose(target, pass, s, types, form, what)) return plan;
+      if (auto plan = choose(target, pass, s, types, form, what, passed_over)) return plan;
     } catch (const Error& error) {  // a form that this version does not know
       reasons += fmt::format("; {}", error.what());
     }
@@ -305,12 +308,13 @@ ConvolutionPlans::ConvolutionPlans(CudaMemory& memory) : memory_(memory) {
 ConvolutionPlans::~ConvolutionPlans() { cudnnDestroy(handle_); }
 
 ConvForm ConvolutionPlans::form(ConvPass pass, const ConvGeometry& s, const ConvTypes& types) {
-  return plan(pass, s, types).form;
+  return choice(pass, s, types).plan->form;
 }
 
-void ConvolutionPlans::run(ConvPass pass, const ConvGeometry& s, const ConvTypes& types,
+bool ConvolutionPlans::run(ConvPass pass, const ConvGeometry& s, const ConvTypes& types,
                            const ConvOperands& operands) {
-  const ConvPlan& chosen = plan(pass, s, types);
+  Choice& choice = this->choice(pass, s, types);
+  const ConvPlan& chosen = *choice.plan;
   const CudaBlock workspace(memory_, static_cast<std::size_t>(chosen.workspace_bytes));
   const std::array<std::int64_t, 3> ids{kX, kFilter, kY};
   const std::array<const void*, 3> pointers{operands.x, operands.filter, operands.y};
@@ -319,16 +323,30 @@ void ConvolutionPlans::run(ConvPass pass, const ConvGeometry& s, const ConvTypes
       .set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, 3, pointers.data())
       .set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, workspace.data())
       .finalize();
-  check_cudnn(cudnnBackendExecute(handle_, chosen.plan.raw(), pack.raw()), chosen.what);
+  const cudnnStatus_t status = cudnnBackendExecute(handle_, chosen.plan.raw(), pack.raw());
+  if (status == CUDNN_STATUS_SUCCESS) {
+    choice.proven = true;
+    return true;
+  }
+  const auto fail = [&] { check_cudnn(status, chosen.what); };
+  if (choice.proven) fail();
+  cudaGetLastError();  // the failure is dealt with here
+  try {
+    choice.plan = choose({.handle = handle_}, pass, s, types, ++choice.passed_over);
+  } catch (const Error&) {
+    fail();
+  }
+  return false;
 }
 
-const ConvPlan& ConvolutionPlans::plan(ConvPass pass, const ConvGeometry& s, const ConvTypes& types) {
+ConvolutionPlans::Choice& ConvolutionPlans::choice(ConvPass pass, const ConvGeometry& s,
+                                                   const ConvTypes& types) {
   memory_.use_device();
   const Key key{
       pass, types, {s.n, s.in_h, s.in_w, s.in_c, s.out_c, s.kernel_h, s.kernel_w, s.stride, s.padding}};
-  auto& found = plans_[key];
-  if (!found) found = choose({.handle = handle_}, pass, s, types);
-  return *found;
+  Choice& found = choices_[key];
+  if (!found.plan) found.plan = choose({.handle = handle_}, pass, s, types);
+  return found;
 }
 
 }  // namespace damc

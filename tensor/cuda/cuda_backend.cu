@@ -84,7 +84,8 @@ class CudaBackend final : public SharedKernels<CudaExecutor> {
       return alignment(t.raw()) >= kConvAlignment ? t : t.clone();
     };
     const Tensor x1 = readable(x), filter1 = readable(filter.to(form.filter)), y1 = readable(y);
-    convolutions_.run(pass, s, types, {x1.raw(), filter1.raw(), y1.raw()});
+    if (!convolutions_.run(pass, s, types, {x1.raw(), filter1.raw(), y1.raw()}))
+      return convolve(pass, s, x, filter, y, out);  // by another plan
     const Tensor& written = pass == ConvPass::forward ? y1 : pass == ConvPass::grad_x ? x1 : filter1;
     if (written.raw() != out.raw()) out.copy_from(second ? written.permute({0, 2, 3, 1}) : written);
   }
