@@ -1,5 +1,6 @@
 #include "data/cifar10.h"
 
+#include <fmt/ranges.h>
 #include <array>
 #include <string>
 #include <string_view>

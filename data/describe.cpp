@@ -1,5 +1,6 @@
 #include "data/describe.h"
 
+#include <fmt/ranges.h>
 #include <algorithm>
 #include <set>
 #include <utility>

@@ -1,5 +1,6 @@
 #include "data/idx.h"
 
+#include <fmt/ranges.h>
 #include <zlib.h>
 
 #include <algorithm>

@@ -1,5 +1,6 @@
 #include "data/mnist.h"
 
+#include <fmt/ranges.h>
 #include <algorithm>
 #include <numeric>
 #include <string>

@@ -1,5 +1,6 @@
 #include "data/svhn.h"
 
+#include <fmt/ranges.h>
 #include <matio.h>
 #include <zlib.h>
 

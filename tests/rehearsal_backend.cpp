@@ -1,5 +1,6 @@
 #include "tests/rehearsal_backend.h"
 
+#include <fmt/ranges.h>
 #include <cmath>
 
 #include "tensor/error.h"

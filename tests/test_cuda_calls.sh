@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # The CUDA backend's own host code on a machine without a GPU: training, sampling and reconstruction, recorded steps and
 # all, beside a stand-in that computes nothing and judges every call (stand_in_gpu.cpp).
-#   test_cuda_calls.sh DAMC STAND_IN
+#   test_cuda_calls.sh DAMC STAND_IN DEVICE_PARITY
 set -euo pipefail
-damc=$1 stand_in=$2
+damc=$1 stand_in=$2 parity=$3
 data=$(cd "$(dirname "$0")/.." && pwd)/data/mnist
 cudnn=$("$damc" info | sed -n 's/.*cuDNN \([0-9.]*\).*/\1/p')
 if [ "$(printf '%s\n' "$cudnn" 9.19 | sort -V | head -n 1)" != 9.19 ]; then
@@ -69,3 +69,8 @@ for mebibytes in 64 128; do
 done
 said=$(short_of_memory 43 512)
 [ "$said" = "it has no room for a batch of any size" ] || { echo "in 43 MiB: $said" >&2; exit 1; }
+
+# A device that computes nothing fails every case of the test of one that does.
+LD_PRELOAD=$stand_in "$parity" >"$work/log" 2>&1 && { echo "the parity test passes beside the stand-in" >&2; exit 1; }
+grep -q '^\[doctest\] test cases: *[1-9][0-9]* | *0 passed | ' "$work/log" ||
+  { tail -n 4 "$work/log"; echo "a case of the parity test cannot fail" >&2; exit 1; }

@@ -1,6 +1,7 @@
 /// `damc apply`: one piece of a model on given arrays, without any randomness, for comparison with other
 /// programs.
 
+#include <fmt/ranges.h>
 #include <algorithm>
 #include <functional>
 

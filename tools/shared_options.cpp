@@ -1,5 +1,6 @@
 #include "tools/shared_options.h"
 
+#include <fmt/ranges.h>
 #include <algorithm>
 
 #include "data/dataset.h"

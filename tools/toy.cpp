@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::int64_t kSamples = 5000;     // of either kind in a comparison
-constexpr std::int64_t kStripColumns = 12;  // pictures in a row of the evolution
+constexpr std::int64_t kStripColumns = 13;  // pictures in a row of the evolution
 
 struct ToyCommandOptions {
   std::uint64_t seed = ToyOptions{}.seed;

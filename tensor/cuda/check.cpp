@@ -1,5 +1,7 @@
 #include "tensor/cuda/check.h"
 
+#include <fmt/ranges.h>
+
 #include "tensor/error.h"
 
 namespace damc {
