@@ -28,7 +28,8 @@ struct StridedRows {
   DAMC_HD void offsets(std::int64_t row, std::int64_t (&offset)[N]) const {
     for (int k = 0; k < N; ++k) offset[k] = 0;
     for (int d = outer_ndim - 1; d >= 0; --d) {
-      const std::int64_t next = row / outer_shape[d], i = row - next * outer_shape[d];
+      // The last one needs no division, which takes a GPU longer than to copy an element.
+      const std::int64_t next = d > 0 ? row / outer_shape[d] : 0, i = row - next * outer_shape[d];
       for (int k = 0; k < N; ++k) offset[k] += i * outer_stride[k][d];
       row = next;
     }

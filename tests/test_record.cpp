@@ -296,6 +296,44 @@ TEST_CASE("an arena cuts blocks from segments, joins what is free, and lives as 
   CHECK(all.of_steps(source) != nullptr);  // a new one
 }
 
+TEST_CASE("blocks of an arena do not overlap, whatever comes and goes, and its segments end as they began") {
+  std::map<void*, std::size_t> segments;
+  std::map<std::byte*, std::size_t> out;
+  {
+    Arena arena({[&](std::size_t bytes) {
+                   void* segment = ::operator new(bytes);
+                   segments[segment] = bytes;
+                   return segment;
+                 },
+                 [&](void* segment, std::size_t bytes) {
+                   CHECK(segments.at(segment) == bytes);
+                   segments.erase(segment);
+                   ::operator delete(segment);
+                 }});
+    arena.expect(40000);
+    const std::vector<double> draws = Generator(11).uniform({3000}, Dtype::f64).to_vector<double>();
+    for (std::size_t k = 0; k + 1 < draws.size(); k += 2) {
+      const double size = draws[k + 1];
+      if (draws[k] < 0.5 || out.empty()) {
+        const auto bytes = static_cast<std::size_t>(1 + 9000.0 * size * size);
+        auto* block = static_cast<std::byte*>(arena.allocate(bytes));
+        const auto after = out.lower_bound(block);
+        REQUIRE((after == out.end() || block + bytes <= after->first));
+        REQUIRE((after == out.begin() || std::prev(after)->first + std::prev(after)->second <= block));
+        out[block] = bytes;
+      } else {
+        const auto gone =
+            std::next(out.begin(), static_cast<std::ptrdiff_t>(size * static_cast<double>(out.size())));
+        arena.release(gone->first);
+        out.erase(gone);
+      }
+    }
+    CHECK(segments.size() > 3);
+    for (const auto& [block, bytes] : out) arena.release(block);
+  }
+  CHECK(segments.empty());
+}
+
 // What a rehearsal finds ----------------------------------------------------------------------------------
 
 TEST_CASE("a number of the host that changes is found") {
