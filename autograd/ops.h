@@ -68,14 +68,15 @@ Variable linear(const Variable& x, const Variable& w, const Variable& bias,
 /// Learned Fourier features [sin 2 pi z B, cos 2 pi z B, z]: z [N, m], B [m, n]; [N, 2n + m].
 Variable fourier_features(const Variable& z, const Variable& projection);
 
-// Channels last, filters, biases and their gradients f32 for bf16 images: images N,H,W,C; filters Cout,kH,kW,Cin (Cin,kH,kW,Cout for the transposed convolution).
+// Channels last, filters, biases and their gradients f32 for bf16 images: images N,H,W,C; filters Cout,kH,kW,Cin
+// (Cin,kH,kW,Cout for the transposed convolution).
 Variable conv2d(const Variable& x, const Variable& filter, const Variable& bias, std::int64_t stride,
                 std::int64_t padding, const Unary* activation = nullptr);
 Variable conv_transpose2d(const Variable& x, const Variable& filter, const Variable& bias,
                           std::int64_t stride, std::int64_t padding, const Unary* activation = nullptr);
 
-/// act(w (x - mean) / sqrt(var + eps) + b), w and b f32 for a bf16 x, mean and (biased) variance over the pixels of each image and
-/// channel.
+/// act(w (x - mean) / sqrt(var + eps) + b), w and b f32 for a bf16 x, mean and (biased) variance over the pixels of
+/// each image and channel.
 Variable instance_norm(const Variable& x, const Variable& w, const Variable& b, double eps = 1e-5,
                        const Unary* activation = nullptr);
 

@@ -81,8 +81,8 @@ class PreparedDenoiser {
     blocks_[6].out = columns(blocks_[6].bias.size(0));
   }
 
-  /// Gates and shifts of the next times: on the CPU of few, so that they are still in the cache when they are used, on a
-  /// GPU of many, so that there are few kernels.
+  /// Gates and shifts of the next times: on the CPU of few, so that they are still in the cache when they are used,
+  /// on a GPU of many, so that there are few kernels.
   void prepare(std::int64_t i) {
     const std::int64_t rows = blocks_[0].per_time.device().type == DeviceType::cpu ? 256 : 4096;
     first_ = i;

@@ -40,8 +40,8 @@ class Denoiser final : public Module {
   Variable time_embedding(const Tensor& logsnr) const;
   void visit(const std::string& prefix, const Visitor& visitor) const override;
 
-  /// In the order they are applied, in a U: three in, one middle, three out. The first three outputs are stored; each of
-  /// the last three blocks takes [running, stored], last stored first.
+  /// In the order they are applied, in a U: three in, one middle, three out. The first three outputs are stored; each
+  /// of the last three blocks takes [running, stored], last stored first.
   const std::vector<std::unique_ptr<DenoiserBlock>>& blocks() const { return blocks_; }
   const Variable& fourier_projection() const { return projection_; }
 

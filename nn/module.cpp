@@ -46,10 +46,7 @@ void Module::copy_from(const Module& other) {
   for (std::size_t i = 0; i < mine.size(); ++i) mine[i].value().copy_from(theirs[i].value());
 }
 
-Tensor saved(const Tensor& t) {
-  const Tensor stored = to_torch_layout(t);
-  return t.device() == Device{} ? stored.clone() : stored.to(Device{});
-}
+Tensor saved(const Tensor& t) { return to_torch_layout(t.to(Device{})).clone(); }
 
 Tensor to_torch_layout(const Tensor& t) { return t.ndim() == 4 ? t.permute({0, 3, 1, 2}) : t; }
 

@@ -19,8 +19,10 @@ void* Arena::allocate(std::size_t bytes) {
   const std::size_t size = whole_units(bytes);
   auto found = std::ranges::find_if(
       blocks_, [&](const auto& entry) { return !entry.second.out && entry.second.bytes >= size; });
-  if (found == blocks_.end())
-    found = add_segment(blocks_.empty() ? std::max(size, whole_units(expected_)) : size);
+  if (found == blocks_.end()) {
+    const std::size_t expected = whole_units(expected_);
+    found = add_segment(std::max(size, expected - std::min(expected, held_)));
+  }
   auto& [address, block] = *found;
   if (block.bytes > size) blocks_.emplace(address + size, Block{block.bytes - size});
   block.bytes = size;
@@ -35,6 +37,10 @@ void Arena::release(void* address) {
   if (block != blocks_.begin()) join(std::prev(block), block);
 }
 
+bool Arena::anything_out() const {
+  return std::ranges::any_of(blocks_, [](const auto& entry) { return entry.second.out; });
+}
+
 /// Makes one of two free blocks of the same segment.
 void Arena::join(const Blocks::iterator& block, const Blocks::iterator& next) {
   if (next == blocks_.end() || next->second.begins_segment || block->second.out || next->second.out) return;
@@ -44,6 +50,7 @@ void Arena::join(const Blocks::iterator& block, const Blocks::iterator& next) {
 
 Arena::Blocks::iterator Arena::add_segment(std::size_t bytes) {
   const auto address = static_cast<std::byte*>(source_.obtain(bytes));
+  held_ += bytes;
   return blocks_.emplace(address, Block{.bytes = bytes, .begins_segment = true}).first;
 }
 

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <unordered_map>
+#include <utility>
 
 namespace damc {
 
@@ -26,13 +27,14 @@ class Arena {
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
-  /// Steps will have so much out at once: the first segment is made as large, so that it need not be the sum of parts
+  /// Steps will have so much out at once: segments are made to hold it together, so that they need not be many parts
   /// none of which has room for a large tensor.
   void expect(std::size_t bytes) { expected_ = std::max(expected_, bytes); }
   /// The free block at the lowest address that is large enough, without what is left over; else of a new segment.
   void* allocate(std::size_t bytes);
   /// Joins the block with free neighbours. Called from destructors; does not throw.
   void release(void* block);
+  bool anything_out() const;
 
  private:
   struct Block {
@@ -46,7 +48,7 @@ class Arena {
 
   Source source_;
   Blocks blocks_;
-  std::size_t expected_ = 0;
+  std::size_t expected_ = 0, held_ = 0;
 };
 
 /// The arenas of a device: which one memory comes from now, and which one each block goes back to.

@@ -69,8 +69,8 @@ struct LerpTensors {
 
 /// One step's kernels, once recorded; tensor/record.h is the way to use it.
 ///
-/// While work is recorded, memory comes from blocks that go to nobody but other recorded steps (tensor/arena.h): what the
-/// work makes is lost at the next step.
+/// While work is recorded, memory comes from blocks that go to nobody but other recorded steps (tensor/arena.h). The
+/// work gives all of them back before it ends.
 class Recording {
  public:
   using Work = std::function<void()>;
@@ -78,7 +78,7 @@ class Recording {
   virtual ~Recording() = default;
   /// Runs the work's kernels as they come, to learn what memory it takes.
   virtual void run(const Work& work) = 0;
-  /// Notes the work's kernels in the place of running them; once.
+  /// Notes the work's kernels in the place of running them; once. Throws Error when a tensor made in it outlives it.
   virtual void record(const Work& work) = 0;
   /// Runs the recorded kernels on the operands that they were recorded with.
   virtual void replay() = 0;

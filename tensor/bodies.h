@@ -1,8 +1,8 @@
 /// Loop bodies of the shared kernels, for any device: what happens to one element, or to one term of a sum.
 ///
-/// A row body gives row(r), whose operator()(c) treats element c of row r; a reduction body gives load(o, r,
-/// i), the term r of the sum at output (o, i). Over several tensors at once (segments.h) rows are tensors, and so
-/// are the outputs o of a reduction body, whose sums are then added up. The executors (tensor/cpu/executor.h) own the loops.
+/// A row body gives row(r), whose operator()(c) treats element c of row r; a reduction body gives load(o, r, i), the
+/// term r of the sum at output (o, i). Over several tensors at once (segments.h) rows are tensors, and so are the
+/// outputs o of a reduction body, whose sums are then added up. The executors (tensor/cpu/executor.h) own the loops.
 /// kPack and operands(visit) let a GPU take several elements of a row at once (packs.h).
 #pragma once
 

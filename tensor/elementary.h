@@ -1,6 +1,6 @@
-/// exp, log, tanh, sine and cosine in single precision as straight-line code, which compilers turn into SIMD inside a loop
-/// (a call into the math library stays a call). Polynomials of the Cephes library; errors are below 1.5 units in the
-/// last place (of 1 for sine and cosine). Double precision, and the GPU, use the library's.
+/// exp, log, tanh, sine and cosine in single precision as straight-line code, which compilers turn into SIMD inside a
+/// loop (a call into the math library stays a call). Polynomials of the Cephes library; errors are below 1.5 units in
+/// the last place (of 1 for sine and cosine). Double precision, and the GPU, use the library's.
 #pragma once
 
 #include <bit>

@@ -1,8 +1,7 @@
 /// Operations on tensors, by PyTorch's names. Operands must share device and float type; elementwise operands
-/// broadcast. bf16 is taken by copies, by sums, which are f32, and by convolutions with their activations, whose filters
-/// and biases stay f32.
-/// Every function throws Error with the shapes in it when they do not fit. Results are new
-/// tensors.
+/// broadcast. bf16 is taken by copies, by sums, which are f32, and by convolutions with their activations, whose
+/// filters and biases stay f32. Every function throws Error with the shapes in it when they do not fit. Results are
+/// new tensors.
 #pragma once
 
 #include <vector>

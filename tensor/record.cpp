@@ -79,6 +79,8 @@ void Captured::copy_in(const Tensors& inputs) {
 
 /// Copies the results to where no other step writes. The first time makes that place, outside the steps' memory.
 void Captured::keep(const Tensors& results) {
+  ENSURE(outputs_.empty() || results.size() == outputs_.size(),
+         "step '{}': {} results in the first call and {} now", name_, outputs_.size(), results.size());
   for (std::size_t i = 0; i < results.size(); ++i) {
     if (outputs_.size() == i)
       outputs_.push_back(Tensor::empty(results[i].shape(), results[i].dtype(), device_));

@@ -1,10 +1,10 @@
 /// Steps of fixed shapes that run many times: recorded once, then replayed as one piece of work.
 ///
-/// An iteration of training is some ten thousand small kernels, and to start each of them from the host takes
-/// longer than to run it. On CUDA a step runs twice as it is written, is recorded into a graph the third time, and from
-/// then on only the graph runs. Recorded steps share their memory, and results are copied to tensors of their own: a
-/// device holds as much as its largest step needs. On the CPU nothing is recorded and the step always runs as it is
-/// written; the pool of the backend makes that free of allocations after the first time.
+/// An iteration of training is some ten thousand small kernels, and to start each of them from the host takes longer
+/// than to run it. On CUDA a step runs twice as it is written, is recorded into a graph the third time, and from then
+/// on only the graph runs. Recorded steps share their memory, and results are copied to tensors of their own: a
+/// device holds about as much as its largest step needs. On the CPU nothing is recorded and the step always runs as
+/// it is written; the pool of the backend makes that free of allocations after the first time.
 ///
 /// What a step must keep to, so that a replay does what the step would do:
 /// - What differs between calls is an input, or lies in a tensor that outlives the step: weights, a learning

@@ -135,6 +135,7 @@ class RehearsalBackend::Rehearsal final : public Recording {
     });
     work();
     run.finish();
+    ENSURE(!arena_->anything_out(), "rehearsal: a tensor that was made in a recorded step outlives it");
     work_ = work;
     calls_ = std::move(calls);
   }

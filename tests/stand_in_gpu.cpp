@@ -1,15 +1,18 @@
 /// A GPU that computes nothing and judges every call: the CUDA runtime, cuBLAS and cuDNN, to be preloaded before a
-/// program with the CUDA backend (test_cuda_calls.sh). So the backend's host code runs whole on a machine without a GPU.
+/// program with the CUDA backend (test_cuda_calls.sh). So the backend's host code runs whole on a machine without a
+/// GPU.
 ///
 /// Device memory is address space without any right of access: host code that touches it dies. What comes back from the
 /// device has all bits set. A rule that a call breaks is printed, and the last line counts them:
 /// - streams, events, handles and blocks are used while their device is the thread's
-/// - memory is returned once, by the call that belongs to it; operands of library calls are live, and those of a recorded
-///   call still are at every replay
+/// - memory is returned once, by the call that belongs to it; operands of library calls are live, and those of a
+///   recorded call still are at every replay
 /// - while a stream records, the thread makes no call that the runtime refuses then, and launches go to that stream
 /// - launches keep to the limits of a grid; products are well-formed; convolutions get aligned operands
-/// Every Nth of cuDNN's plans does not run if STAND_IN_REFUSES is N. There are two devices, each with as many MiB of memory as STAND_IN_MIB of the environment says, else 80 GiB. cuDNN's
-/// descriptors are the library's own; plans are made for a described H100.
+///
+/// There are two devices, each with STAND_IN_MIB of memory, else 80 GiB; the pool keeps what it is given back until it
+/// is trimmed. cuDNN's descriptors are the library's own, plans are made for a described H100, and every Nth of them
+/// does not run if STAND_IN_REFUSES is N.
 #include <cublasLt.h>
 #include <cublas_v2.h>
 #include <cuda_runtime_api.h>
@@ -90,7 +93,7 @@ class StandIn {
 
   cudaError_t allocate(const char* call, Source source, void** block, std::size_t bytes) {
     const std::size_t size = (bytes + 511) / 512 * 512;
-    if (size > kMemory - in_use()) return cudaErrorMemoryAllocation;
+    if (size > available(source)) return cudaErrorMemoryAllocation;
     if (!memory_) {
       memory_ = static_cast<char*>(
           mmap(nullptr, kAddresses, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
@@ -100,20 +103,27 @@ class StandIn {
     if (next_ > kAddresses) problem(call, "out of addresses");
     live_[static_cast<const char*>(*block)] = {size, source, device};
     held(source, device) += size;
+    reserved[device] = std::max(reserved[device], held(Source::pool, device));
+    most_reserved[device] = std::max(most_reserved[device], reserved[device]);
     return cudaSuccess;
   }
   cudaError_t release(const char* call, Source source, void* block) {
     const auto found = live_.find(static_cast<const char*>(block));
-    if (found == live_.end() || found->second.source != source || found->second.device != device) {
+    if (found == live_.end() || found->second.source != source ||
+        (source == Source::pool && found->second.device != device)) {
       problem(call, "no such block");
       return cudaErrorInvalidValue;
     }
-    held(source, device) -= found->second.bytes;
+    held(source, found->second.device) -= found->second.bytes;
     live_.erase(found);
     return cudaSuccess;
   }
   std::size_t& held(Source source, int of) { return bytes_[of][static_cast<int>(source)]; }
-  std::size_t in_use() { return held(Source::pool, device) + held(Source::malloc, device); }
+  /// For a request: the pool keeps what it was given back until it is trimmed.
+  std::size_t available(Source source) {
+    const std::size_t free = kMemory - reserved[device] - held(Source::malloc, device);
+    return source == Source::malloc ? free : free + reserved[device] - held(Source::pool, device);
+  }
 
   bool is_live(const void* address) const {
     const auto after = live_.upper_bound(static_cast<const char*>(address));
@@ -135,7 +145,10 @@ class StandIn {
     return false;
   }
 
-  int device = 0;  // the thread's
+  void forget_plan(const void* plan) { proven_.erase(plan); }
+
+  int device = 0;                                                     // the thread's
+  std::size_t reserved[kDevices] = {}, most_reserved[kDevices] = {};  // by the pools
   int problems = 0, kernels = 0, products = 0, convolutions = 0, refused = 0, graphs = 0, replays = 0;
   cudaStream_t recording = nullptr;
   cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;
@@ -200,19 +213,30 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) { return *va
 cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int device) {
   return *pool = gpu.make_handle<cudaMemPool_t>(device), cudaSuccess;
 }
-cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) {
-  return gpu.outside(__func__), cudaSuccess;
-}
-cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t pool, cudaMemPoolAttr, void* value) {
+cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t pool, cudaMemPoolAttr which, void*) {
   gpu.outside(__func__);
-  const std::uint64_t bytes = gpu.held(Source::pool, gpu.home(pool));
+  const int of = gpu.home(pool);
+  if (which == cudaMemPoolAttrReservedMemHigh) gpu.most_reserved[of] = gpu.reserved[of];
+  return cudaSuccess;
+}
+cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t pool, cudaMemPoolAttr which, void* value) {
+  gpu.outside(__func__);
+  const int of = gpu.home(pool);
+  const std::uint64_t bytes = which == cudaMemPoolAttrUsedMemCurrent    ? gpu.held(Source::pool, of)
+                              : which == cudaMemPoolAttrReservedMemHigh ? gpu.most_reserved[of]
+                                                                        : gpu.reserved[of];
   std::memcpy(value, &bytes, sizeof bytes);
   return cudaSuccess;
 }
-cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, std::size_t) { return gpu.outside(__func__), cudaSuccess; }
+cudaError_t cudaMemPoolTrimTo(cudaMemPool_t pool, std::size_t) {
+  gpu.outside(__func__);
+  const int of = gpu.home(pool);
+  gpu.reserved[of] = gpu.held(Source::pool, of);
+  return cudaSuccess;
+}
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
   *total = kMemory;
-  *free = kMemory - gpu.in_use();
+  *free = gpu.available(Source::malloc);
   return cudaSuccess;
 }
 cudaError_t cudaMalloc(void** block, std::size_t bytes) {
@@ -285,7 +309,6 @@ cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t* made, cudaGraph_t gra
   *made = reinterpret_cast<cudaGraphExec_t>(new Graph(*reinterpret_cast<Graph*>(graph)));
   return cudaSuccess;
 }
-cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) { return cudaSuccess; }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t stream) {
   ++gpu.replays;
   gpu.on_stream(__func__, stream);
@@ -392,6 +415,12 @@ cudnnStatus_t cudnnBackendSetAttribute(cudnnBackendDescriptor_t descriptor, cudn
       break;
   }
   return set_attribute(descriptor, name, type, count, values);
+}
+cudnnStatus_t cudnnBackendDestroyDescriptor(cudnnBackendDescriptor_t descriptor) {
+  static const auto library = reinterpret_cast<decltype(&cudnnBackendDestroyDescriptor)>(
+      dlsym(RTLD_NEXT, "cudnnBackendDestroyDescriptor"));
+  gpu.forget_plan(descriptor);
+  return library(descriptor);
 }
 cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t plan,
                                   cudnnBackendDescriptor_t pack) {

@@ -77,7 +77,7 @@ for command in train sample reconstruct eval chain toy apply data info bench; do
 done
 refuses 2 "'fp16' is not a value for precision" train --preset svhn --precision fp16 --data nowhere
 succeeds "^precision = 'bf16'" train --preset mnist-quick --precision bf16 --dry-run
-succeeds '^memory: 564\.7 MiB on a GPU' train --preset svhn --dry-run
+succeeds '^memory: [1-9][0-9]*\.[0-9] MiB on a GPU' train --preset svhn --dry-run
 succeeds '^damc [0-9]' info
 
 echo "-- bench"
@@ -249,6 +249,7 @@ for signal in 'INT 130' 'TERM 143'; do
   grep -qF "stopped by a signal after iteration $(newest); continue with: damc train --resume $run" screen.txt ||
     fail "what the screen shows after $signal: $(cat screen.txt)"
 done
+rm screen.txt
 "$damc" train --resume "$run" --iterations 1000000 >screen.txt 2>&1 &
 pid=$!
 while ! grep -q iteration screen.txt && kill -0 $pid; do sleep 0.01; done 2>kill.txt
@@ -256,6 +257,7 @@ refuses 2 "another process is at work in $run" train --resume "$run" --iteration
 succeeds 'mse' eval "$run" --samples 10 # reading is allowed
 kill -s INT $pid
 wait $pid 2>kill.txt
+[ $? = 130 ] || fail "a process that holds its run does not end by a signal: $(cat screen.txt)"
 for delay in 0 0.007 0.02 0.05; do interrupt KILL 137 $delay; done
 : >"$run/.state-000001.safetensors.tmp-1-1" # what a process leaves that is killed while it writes
 last=$(($(newest) + 2))

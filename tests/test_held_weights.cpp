@@ -1,5 +1,5 @@
-/// Weights that are held over many products (HeldWeights): chains that hold them, and recorded steps, which may not read
-/// what was prepared outside of them.
+/// Weights that are held over many products (HeldWeights): chains that hold them, and recorded steps, which may not
+/// read what was prepared outside of them.
 #include <doctest/doctest.h>
 
 #include <optional>

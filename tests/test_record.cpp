@@ -98,6 +98,11 @@ TEST_CASE("a result that differs from that of the first call is an error that sa
   length = 2;
   CHECK_THROWS_WITH_AS(repeat(step, 1),
                        "step 'parts': result 2 was [1] f32 in the first call and is [2] f32 now", Error);
+  std::size_t results = 1;
+  Captured more("more", {"a"}, gpu, [&](const Tensors& in) { return Tensors(results, in[0]); });
+  repeat(more, 1);
+  results = 3;
+  CHECK_THROWS_WITH_AS(repeat(more, 1), "step 'more': 1 results in the first call and 3 now", Error);
 }
 
 TEST_CASE("a copy between host and device within a step is an error on every device") {
@@ -397,6 +402,16 @@ TEST_CASE("a generator that appears when the step is recorded is an error") {
     return Tensors{add(in[0], random.normal({2}))};
   });
   CHECK_THROWS_WITH_AS(repeat(step), "step 'late' draws from a generator that it did not use before", Error);
+}
+
+TEST_CASE("a tensor that a recorded step makes and keeps is found: the next step would write into it") {
+  const RehearsalDevice device;
+  Tensors kept;
+  Captured step("keeps", {"a"}, gpu, [&](const Tensors& in) {
+    kept.push_back(mul(in[0], 2.0));
+    return Tensors{add(kept.back(), 1.0)};
+  });
+  CHECK_THROWS_WITH_AS(repeat(step), doctest::Contains("outlives it"), Error);
 }
 
 TEST_CASE("reading back and waiting while a step is recorded is found beneath tensors, too") {

@@ -56,7 +56,8 @@ class RunOptions {
   RunOptions(const RunOptions&) = delete;
   RunOptions& operator=(const RunOptions&) = delete;
 
-  /// Opens the run and loads its model; the model's configuration has what was asked for. Throws UserError as open_run and load_model do.
+  /// Opens the run and loads its model; the model's configuration has what was asked for. Throws UserError as
+  /// open_run and load_model do.
   LoadedRun load() const;
 
  private:

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "damc/metrics.h"
 #include "tensor/ops.h"
@@ -55,6 +56,12 @@ double megabytes(std::size_t bytes) { return static_cast<double>(bytes) / 104857
 
 Shape batch_shape(const Model& model, std::int64_t batch) {
   return {batch, model.images.size, model.images.size, model.images.channels};
+}
+
+Images first(const Images& images, std::int64_t n) {
+  std::vector<std::int64_t> numbers(static_cast<std::size_t>(std::min(n, images.n)));
+  std::iota(numbers.begin(), numbers.end(), 0);
+  return subset(images, numbers);
 }
 
 /// Pictures of fixed x and fixed noise, so that those of a run can be compared.
@@ -186,12 +193,12 @@ void TrainingRun::train() {
                              megabytes(backend(model_->device).bytes_reserved()))
                : std::string(),
         logged);
-    if (logged) log(done_, stats, status.seconds_per_iteration());
     try {
+      if (logged) log(done_, stats, status.seconds_per_iteration());
       if (every(c.grid_every)) pictures.write(folder_ / "grids", done_);
       if (c.eval_every > 0 && every(c.eval_every)) evaluate(done_);
-    } catch (const Error&) {  // of a disk or of memory: the iterations stand
-      save(done_);
+    } catch (const Error& error) {  // of a disk or of memory: the iterations stand
+      save_in_spite_of(error);
       throw;
     }
     // The state last: a run that goes on from it has everything of the iterations before.
@@ -207,16 +214,28 @@ void TrainingRun::train() {
   status.print(fmt::format("done: {}", folder_.string()));
 }
 
-/// A batch that fits where the configuration's does not; 0: none does. Trains no further: the memory goes to those that are
-/// tried.
+/// Saves a state before an error ends the run. Throws Error with both messages when that fails as well.
+void TrainingRun::save_in_spite_of(const Error& error) {
+  try {
+    save(done_);
+  } catch (const Error& second) {
+    throw Error(fmt::format("{}; nor could a state be saved: {}", error.what(), second.what()));
+  }
+}
+
+/// A batch that fits where the configuration's does not; 0: none does. Trains no further: the memory goes to those
+/// that are tried.
 std::int64_t TrainingRun::fitting_batch(const OutOfMemory& error) {
   trainer_.reset();
   std::int64_t batch = largest_batch(model_->config, error.bytes.free + error.bytes.in_use);
-  while (batch > 0 && !fits(batch)) batch = batch * 15 / 16;  // the libraries need memory, too
+  while (batch > 0 && !fits(batch)) {
+    if (stop_signal) throw Exit{128 + stop_signal};
+    batch = batch * 15 / 16;  // the libraries need memory, too
+  }
   return batch;
 }
 
-/// Whether iterations of this batch end well, up to those that are recorded, and pictures beside them.
+/// Whether iterations of this batch end well, up to those that are recorded, and what is done beside them.
 bool TrainingRun::fits(std::int64_t batch) {
   try {
     Trainer trainer(*model_);
@@ -224,6 +243,8 @@ bool TrainingRun::fits(std::int64_t batch) {
     const Tensor x = both.narrow(0, 0, batch);  // beside the next minibatch
     for (int k = 0; k < kCallsUntilRecorded; ++k) trainer.iterate(k, x);
     Pictures(*model_, split_->test).draw();
+    if (model_->config.eval_every > 0)
+      infer_all(*model_, first(split_->test, evaluation_batch(model_->images)));
     backend(model_->device).synchronize();
     return true;
   } catch (const Error&) {  // a library's own error as well: it is no batch to name

@@ -38,6 +38,7 @@ class TrainingRun {
   void say(const std::string& line);
   void log(std::int64_t done, const IterationStats& stats, double seconds);
   void save(std::int64_t done);
+  void save_in_spite_of(const Error& error);
   void evaluate(std::int64_t done);
 
   std::filesystem::path folder_;

@@ -328,13 +328,15 @@ bool ConvolutionPlans::run(ConvPass pass, const ConvGeometry& s, const ConvTypes
     choice.proven = true;
     return true;
   }
-  const auto fail = [&] { check_cudnn(status, chosen.what); };
-  if (choice.proven) fail();
+  if (choice.proven || memory_.arenas().in_use()) check_cudnn(status, chosen.what);
   cudaGetLastError();  // the failure is dealt with here
-  try {
-    choice.plan = choose({.handle = handle_}, pass, s, types, ++choice.passed_over);
-  } catch (const Error&) {
-    fail();
+  memory_.trim();      // throws where it was of a kernel before this; the library may have lacked memory
+  if (++choice.failures % 2 == 0) {
+    try {
+      choice.plan = choose({.handle = handle_}, pass, s, types, choice.failures / 2);
+    } catch (const Error&) {
+      check_cudnn(status, chosen.what);
+    }
   }
   return false;
 }

@@ -1,5 +1,5 @@
-/// cuDNN's convolutions through its graph API: one plan per shape, the first of the library's ranking that
-/// computes as precisely as asked, gives the same bits at every run, and runs here. Plans are not timed: which is fastest may
+/// cuDNN's convolutions through its graph API: one plan per shape, the first of the library's ranking that computes
+/// as precisely as asked, gives the same bits at every run, and runs here. Plans are not timed: which is fastest may
 /// differ from run to run, and a resumed run must compute what the first one did. Layouts are those of launch.h.
 #pragma once
 
@@ -53,9 +53,9 @@ class ConvolutionPlans {
 
   /// What the operands must look like. Throws Error with the shapes where the library has no plan.
   ConvForm form(ConvPass pass, const ConvGeometry& s, const ConvTypes& types);
-  /// Runs one pass. False: the library's plan, though it was made, does not run here, and its next one takes its place;
-  /// nothing was written, and the operands' form may differ now. Throws Error with the shapes and the library's message
-  /// where there is no other plan, or it ran before.
+  /// Runs one pass. False: the library's plan, though it was made, did not run; it is to be tried again, or another
+  /// that takes its place, in which the operands' form may differ. Throws Error with the shapes and the library's
+  /// message where there is no other plan, or it ran before.
   bool run(ConvPass pass, const ConvGeometry& s, const ConvTypes& types, const ConvOperands& operands);
 
  private:
@@ -63,7 +63,7 @@ class ConvolutionPlans {
 
   struct Choice {
     std::unique_ptr<ConvPlan> plan;
-    int passed_over = 0;  // plans before this one in the library's ranking, none of which ran
+    int failures = 0;     // each plan of the library's ranking is tried twice
     bool proven = false;  // it ran
   };
 

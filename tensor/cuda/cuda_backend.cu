@@ -75,6 +75,13 @@ class CudaBackend final : public SharedKernels<CudaExecutor> {
       return;
     }
     const ConvTypes types{x.dtype(), filter.dtype(), x.dtype() == Dtype::f32 ? mode_.now() : Products::f32};
+    while (!convolve(pass, s, types, x, filter, y, out)) {
+    }
+  }
+
+  /// By the library's plan of now. False: it did not run.
+  bool convolve(ConvPass pass, const ConvGeometry& s, const ConvTypes& types, const Tensor& x,
+                const Tensor& filter, const Tensor& y, const Tensor& out) {
     const ConvForm form = convolutions_.form(pass, s, types);
     const bool second = form.channels == Channels::second;
     // What the library cannot read or write where it lies is copied. `out` is never cut out of another tensor, so
@@ -84,10 +91,10 @@ class CudaBackend final : public SharedKernels<CudaExecutor> {
       return alignment(t.raw()) >= kConvAlignment ? t : t.clone();
     };
     const Tensor x1 = readable(x), filter1 = readable(filter.to(form.filter)), y1 = readable(y);
-    if (!convolutions_.run(pass, s, types, {x1.raw(), filter1.raw(), y1.raw()}))
-      return convolve(pass, s, x, filter, y, out);  // by another plan
+    if (!convolutions_.run(pass, s, types, {x1.raw(), filter1.raw(), y1.raw()})) return false;
     const Tensor& written = pass == ConvPass::forward ? y1 : pass == ConvPass::grad_x ? x1 : filter1;
     if (written.raw() != out.raw()) out.copy_from(second ? written.permute({0, 2, 3, 1}) : written);
+    return true;
   }
 
   void finish(const Epilogue& epilogue, const Tensor& out) {

@@ -55,8 +55,8 @@ void CudaGraph::record(const Work& work) {
   const Arenas::Use use(memory_.arenas(), arena_);
   Capture capture(memory_.stream());
   work();
+  ENSURE(!arena_->anything_out(), "a tensor that was made in a recorded step outlives it");
   check_cuda(cudaGraphInstantiateWithFlags(&graph_, capture.end(), 0), "cudaGraphInstantiate");
-  check_cuda(cudaGraphUpload(graph_, memory_.stream()), "cudaGraphUpload");
 }
 
 void CudaGraph::replay() {

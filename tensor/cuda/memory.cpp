@@ -100,15 +100,11 @@ std::shared_ptr<Arena> CudaMemory::arena_of_steps() {
   const auto obtain = [this](std::size_t bytes) {
     const OutsideCapture outside;
     void* block = nullptr;
-    cudaError_t status = cudaMalloc(&block, bytes);
-    if (status == cudaErrorMemoryAllocation) {
-      cudaMemPoolTrimTo(pool_, 0);  // the pool keeps what it has freed, out of cudaMalloc's reach
-      cudaGetLastError();
-      status = cudaMalloc(&block, bytes);
-    }
+    const cudaError_t status = cudaMalloc(&block, bytes);
     if (status == cudaErrorMemoryAllocation) out_of_memory(bytes);
     check_cuda(status, "cudaMalloc");
     arena_bytes_ += bytes;
+    most_reserved_ = bytes_reserved();
     return block;
   };
   const auto dispose = [this](void* block, std::size_t bytes) {
@@ -136,7 +132,9 @@ std::uint64_t CudaMemory::pool_bytes(cudaMemPoolAttr which) const {
 }
 
 std::size_t CudaMemory::bytes_reserved() const {
-  return std::max<std::size_t>(most_reserved_, pool_bytes(cudaMemPoolAttrReservedMemHigh) + arena_bytes_);
+  const std::uint64_t pool =
+      std::max(pool_bytes(cudaMemPoolAttrReservedMemHigh), pool_bytes(cudaMemPoolAttrReservedMemCurrent));
+  return std::max<std::size_t>(most_reserved_, pool + arena_bytes_);
 }
 
 /// What the pool keeps but nobody uses is free for this program, though not for others; what an arena keeps is not.

@@ -4,6 +4,10 @@
 
 #include <cuda_runtime.h>
 
+#include <cstdint>
+#include <functional>
+#include <vector>
+
 #include "tensor/arena.h"
 #include "tensor/backend.h"
 
@@ -53,7 +57,7 @@ class CudaMemory {
   cudaMemPool_t pool_ = nullptr;
   std::size_t in_use_ = 0, most_in_use_ = 0;
   std::size_t arena_bytes_ = 0;
-  std::size_t most_reserved_ = 0;  // up to the last trim()
+  std::size_t most_reserved_ = 0;  // as last noted, with arenas that are gone by now
   std::vector<void*> late_;        // of the pool, released while a step was recorded
   Arenas arenas_;
 };
