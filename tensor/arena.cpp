@@ -15,14 +15,16 @@ Arena::~Arena() {
   for (const auto& [segment, block] : blocks_) source_.dispose(segment, block.bytes);
 }
 
+void Arena::prepare() {
+  const std::size_t expected = whole_units(expected_);
+  if (held_ < expected) add_segment(expected - held_);
+}
+
 void* Arena::allocate(std::size_t bytes) {
   const std::size_t size = whole_units(bytes);
   auto found = std::ranges::find_if(
       blocks_, [&](const auto& entry) { return !entry.second.out && entry.second.bytes >= size; });
-  if (found == blocks_.end()) {
-    const std::size_t expected = whole_units(expected_);
-    found = add_segment(std::max(size, expected - std::min(expected, held_)));
-  }
+  if (found == blocks_.end()) found = add_segment(size);
   auto& [address, block] = *found;
   if (block.bytes > size) blocks_.emplace(address + size, Block{block.bytes - size});
   block.bytes = size;

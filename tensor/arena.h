@@ -27,9 +27,10 @@ class Arena {
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
-  /// Steps will have so much out at once: segments are made to hold it together, so that they need not be many parts
-  /// none of which has room for a large tensor.
+  /// Steps will have so much out at once.
   void expect(std::size_t bytes) { expected_ = std::max(expected_, bytes); }
+  /// Makes room for what is expected, in one segment: of many, none might have room for a large tensor.
+  void prepare();
   /// The free block at the lowest address that is large enough, without what is left over; else of a new segment.
   void* allocate(std::size_t bytes);
   /// Joins the block with free neighbours. Called from destructors; does not throw.

@@ -34,6 +34,9 @@ TEST_CASE("an arena cuts blocks from segments, joins what is free, and lives as 
   CHECK(all.of_steps(source) == steps);
   steps->expect(4096);
   steps->expect(1000);
+  CHECK(segments.empty());
+  for (int k = 0; k < 2; ++k) steps->prepare();
+  CHECK(segments.size() == 1);
   std::byte *a = nullptr, *c = nullptr;
   {
     const Arenas::Use outer(all, steps);
@@ -53,6 +56,9 @@ TEST_CASE("an arena cuts blocks from segments, joins what is free, and lives as 
     std::byte* more = take(5000);
     CHECK(segments.size() == 2);
     CHECK(segments.at(more) == 5120);
+    steps->expect(4096 + 5120);
+    steps->prepare();  // is there already, though in two parts
+    CHECK(segments.size() == 2);
     CHECK(all.release(more));
     const Arenas::Use inner(all, other);
     CHECK(take(512) != a);
@@ -78,6 +84,7 @@ TEST_CASE("blocks of an arena do not overlap, whatever comes and goes, and its s
   {
     Arena arena(source_of(segments));
     arena.expect(40000);
+    arena.prepare();
     const std::vector<double> draws = Generator(11).uniform({3000}, Dtype::f64).to_vector<double>();
     for (std::size_t k = 0; k + 1 < draws.size(); k += 2) {
       const double size = draws[k + 1];

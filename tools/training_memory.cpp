@@ -38,6 +38,7 @@ class MeasuringBackend final : public CountingBackend {
       arena_->expect(on_.most_out_ - before);
     }
     void record(const Work& work) override {
+      arena_->prepare();
       const Arenas::Use use(on_.arenas_, arena_);
       work();
     }

@@ -52,6 +52,7 @@ void CudaGraph::record(const Work& work) {
   memory_.use_device();
   arena_ = memory_.arena_of_steps();
   memory_.trim();
+  arena_->prepare();  // before the stream records, when it is no exception to allocate
   const Arenas::Use use(memory_.arenas(), arena_);
   Capture capture(memory_.stream());
   work();
