@@ -1,4 +1,4 @@
-/// Recorded steps: what a step may do, that its memory is its own, and on the rehearsing device
+/// Recorded steps: what a step may do, what it shares with others and what not, and on the rehearsing device
 /// (rehearsal_backend.h) that every step of training and sampling issues identical work at every replay and gives
 /// the bits that the CPU gives without recording.
 #include <doctest/doctest.h>
