@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "tensor/host_device.h"
 #include "tensor/shape.h"
 
 namespace damc {
@@ -15,7 +16,7 @@ struct ConvGeometry {
   std::int64_t kernel_h, kernel_w;   ///< filter size
   std::int64_t stride, padding;      ///< the same in both directions
 
-  std::int64_t taps() const { return kernel_h * kernel_w; }
+  DAMC_HD std::int64_t taps() const { return kernel_h * kernel_w; }
   /// Multiply-adds of one pass (forward, input gradient and weight gradient all cost the same).
   std::int64_t macs() const { return n * out_h * out_w * out_c * taps() * in_c; }
   /// One output pixel that sees the whole input: the convolution is a plain matrix product.

@@ -1,6 +1,8 @@
 /// Marks code that runs both on the host and inside CUDA kernels.
 #pragma once
 
+#include <cstdint>
+
 #if defined(__CUDACC__)
 #define DAMC_HD __host__ __device__
 #else
@@ -13,3 +15,13 @@
 #else
 #define DAMC_ROLLED
 #endif
+
+namespace damc {
+
+/// a / b, neither negative; a GPU divides 32-bit numbers several times as fast.
+DAMC_HD inline std::int64_t quotient(std::int64_t a, std::int64_t b) {
+  if (((a | b) >> 32) == 0) return static_cast<std::uint32_t>(a) / static_cast<std::uint32_t>(b);
+  return a / b;
+}
+
+}  // namespace damc

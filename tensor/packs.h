@@ -46,9 +46,14 @@ struct alignas(kAccessBytes) Room {
   std::byte bytes[N * sizeof(double)];
 };
 
+/// to[0 .. N) = from[0 .. N): by whole accesses, if N elements make some; both addresses are multiples of one then.
 template <int N, class T>
 DAMC_HD void move(T* to, const T* from) {
-  *reinterpret_cast<Elements<T, N>*>(to) = *reinterpret_cast<const Elements<T, N>*>(from);
+  if constexpr (N * sizeof(T) % kAccessBytes == 0) {
+    *reinterpret_cast<Elements<T, N>*>(to) = *reinterpret_cast<const Elements<T, N>*>(from);
+  } else {
+    for (int j = 0; j < N; ++j) to[j] = from[j];
+  }
 }
 
 /// Notes whether all operands start at a multiple of 16 bytes.

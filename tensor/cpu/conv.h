@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "tensor/conv_geometry.h"
+#include "tensor/taps.h"
 
 namespace damc {
 
@@ -37,25 +38,6 @@ void im2col(const ConvGeometry& s, const T* x, std::int64_t first, std::int64_t 
       }
     }
   }
-}
-
-/// The taps that reach one input coordinate: kernel index first, first + stride, .. while the output index
-/// falls by one.
-struct TapRange {
-  std::int64_t kernel, output, count;
-};
-
-inline TapRange taps_of(std::int64_t in, std::int64_t stride, std::int64_t padding, std::int64_t kernel,
-                        std::int64_t out_size) {
-  const std::int64_t shifted = in + padding;
-  std::int64_t k = shifted % stride, o = shifted / stride;
-  if (o >= out_size) {
-    const std::int64_t skip = o - (out_size - 1);
-    k += skip * stride;
-    o -= skip;
-  }
-  const std::int64_t by_kernel = k < kernel ? (kernel - 1 - k) / stride + 1 : 0;
-  return {k, o, std::min(by_kernel, o + 1)};
 }
 
 /// The transpose of im2col in gather form: each pixel of images [first, first + count) of out [N, H, W, C]

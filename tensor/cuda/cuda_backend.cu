@@ -4,6 +4,7 @@
 #include "tensor/cuda/cuda_backend.h"
 
 #include "tensor/cuda/blas.h"
+#include "tensor/cuda/columns.h"
 #include "tensor/cuda/convolution.h"
 #include "tensor/cuda/executor.cuh"
 #include "tensor/cuda/graph.h"
@@ -53,6 +54,10 @@ class CudaBackend final : public SharedKernels<CudaExecutor> {
 
   void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Epilogue& epilogue,
                      const Tensor& out) override {
+    if (s.n > 0 && conv_by_columns(ConvPass::grad_x, s, types(out, filter))) {
+      by_columns(ConvPass::grad_x, s, out, filter, g, epilogue);
+      return;
+    }
     convolve(ConvPass::grad_x, s, out, rounded_(filter, g.dtype()), g, out);
     finish(epilogue, out);
   }
@@ -74,9 +79,31 @@ class CudaBackend final : public SharedKernels<CudaExecutor> {
       blas_.gemm(product.a, product.b, {}, mode_.now(), product.out);
       return;
     }
-    const ConvTypes types{x.dtype(), filter.dtype(), x.dtype() == Dtype::f32 ? mode_.now() : Products::f32};
+    const ConvTypes types = this->types(x, filter);
+    if (conv_by_columns(pass, s, types)) {
+      by_columns(pass, s, x, filter, y, {});
+      return;
+    }
     while (!convolve(pass, s, types, x, filter, y, out)) {
     }
+  }
+
+  ConvTypes types(const Tensor& x, const Tensor& filter) const {
+    return {x.dtype(), filter.dtype(), x.dtype() == Dtype::f32 ? mode_.now() : Products::f32};
+  }
+
+  /// One pass as a matrix product; of the epilogue, what belongs to grad_x.
+  void by_columns(ConvPass pass, const ConvGeometry& s, const Tensor& x, const Tensor& filter,
+                  const Tensor& y, const Epilogue& epilogue) {
+    const float* bias = epilogue.bias ? epilogue.bias->data<float>() : nullptr;
+    dispatch_activation<float>(epilogue.activation, [&](auto activation) {
+      convolve_by_columns(
+          pass, s, images_at_once(s), x, filter, y, bias, activation,
+          [&](std::int64_t rows, std::int64_t cols, const auto& body) { exec_.for_rows(rows, cols, body); },
+          [&](const Tensor& a, const Tensor& b, const Tensor& out) {
+            blas_.gemm(a, b, {}, mode_.now(), out);
+          });
+    });
   }
 
   /// By the library's plan of now. False: it did not run.

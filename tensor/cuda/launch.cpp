@@ -38,6 +38,11 @@ ReduceLaunch sum_in_chunks(std::int64_t outer, std::int64_t reduced, std::int64_
           sum_threads(inner)};
 }
 
+/// Of one image's columns in f32.
+std::int64_t column_bytes(const ConvGeometry& s) {
+  return s.out_h * s.out_w * s.taps() * s.in_c * static_cast<std::int64_t>(sizeof(float));
+}
+
 /// Strides in the order n, c, h, w.
 std::array<std::int64_t, 4> image_strides(std::int64_t c, std::int64_t h, std::int64_t w, Channels channels) {
   if (channels == Channels::last) return {h * w * c, 1, w * c, c};
@@ -115,6 +120,21 @@ ConvProduct conv_product(ConvPass pass, const ConvGeometry& s, const Tensor& x, 
   if (pass == ConvPass::forward) return {columns, weights.transpose(0, 1), pixels};
   if (pass == ConvPass::grad_x) return {pixels, weights, columns};
   return {pixels.transpose(0, 1), columns, weights};
+}
+
+bool conv_by_columns(ConvPass pass, const ConvGeometry& s, const ConvTypes& types) {
+  constexpr std::int64_t most_bytes = std::int64_t{256} << 20;
+  const bool many_copies = s.stride == 1 && s.in_c >= 8;
+  if (types.images != Dtype::f32 || s.is_gemm() || many_copies) return false;
+  if (types.products == Products::tf32) {
+    return pass == ConvPass::grad_x && (s.in_c < 8 || s.out_c >= 256);
+  }
+  return pass != ConvPass::grad_w || s.n * column_bytes(s) <= most_bytes;
+}
+
+std::int64_t images_at_once(const ConvGeometry& s) {
+  constexpr std::int64_t bytes = std::int64_t{64} << 20;
+  return std::clamp<std::int64_t>(bytes / column_bytes(s), 1, std::max<std::int64_t>(1, s.n));
 }
 
 std::vector<Channels> conv_layouts(Dtype dtype) {

@@ -102,6 +102,15 @@ struct ConvTypes {
   auto operator<=>(const ConvTypes&) const = default;
 };
 
+/// Whether a pass goes by columns and a product (columns.h), not by cuDNN. Measured on an H100 (cuDNN 9.19, 128 images):
+/// its engines in true f32 take 3 to 6 times as long over the input gradient of kernel 4 and stride 2, 1.4 to 3 times
+/// over the other passes. In tf32 its input gradients lag, up to 6 times, where the sum is long enough for the columns
+/// to be worth their way through memory. Not where a kernel moves pixel by pixel over many channels, since columns
+/// would hold each number kH kW times, nor for a weight gradient with too many columns: its sum is over all images.
+bool conv_by_columns(ConvPass pass, const ConvGeometry& s, const ConvTypes& types);
+/// Images whose columns fit into a second-level cache, or nearly; at least one.
+std::int64_t images_at_once(const ConvGeometry& s);
+
 /// The form in which cuDNN computes a convolution.
 struct ConvForm {
   Channels channels;

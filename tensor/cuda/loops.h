@@ -40,12 +40,6 @@ DAMC_HD int widest(const Row& row) {
   return 1;
 }
 
-/// a / b, neither negative; a GPU divides 32-bit numbers several times as fast.
-DAMC_HD inline std::int64_t quotient(std::int64_t a, std::int64_t b) {
-  if (((a | b) >> 32) == 0) return static_cast<std::uint32_t>(a) / static_cast<std::uint32_t>(b);
-  return a / b;
-}
-
 /// body.row(k)(j) for the elements of [0, n) of this thread's blocks of noise.
 template <class Body>
 DAMC_HD void for_blocks_share(const ThreadPlace& at, std::int64_t n, const Body& body) {
