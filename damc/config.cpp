@@ -7,38 +7,22 @@
 #include <sstream>
 
 #include "tensor/error.h"
+#include "tensor/text.h"
 
 namespace damc {
 namespace {
 
 constexpr double kHuge = 1e9;
 
-/// Edits (insertions, deletions, replacements) between two words, to guess what a mistyped key meant.
-std::size_t edit_distance(const std::string& a, const std::string& b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i);
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
-      diagonal = row[j];
-      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row[b.size()];
-}
-
 const ConfigKey& find_key(const std::string& name) {
   const auto& keys = config_keys();
   const auto found =
       std::find_if(keys.begin(), keys.end(), [&](const ConfigKey& key) { return key.name == name; });
   if (found != keys.end()) return *found;
-  const auto nearest =
-      std::min_element(keys.begin(), keys.end(), [&](const ConfigKey& a, const ConfigKey& b) {
-        return edit_distance(a.name, name) < edit_distance(b.name, name);
-      });
+  std::vector<std::string> names;
+  for (const ConfigKey& key : keys) names.emplace_back(key.name);
   user_error(fmt::format("unknown configuration key '{}'", name),
-             fmt::format("did you mean '{}'? 'damc train --help' lists all keys", nearest->name));
+             did_you_mean(name, names) + "'damc train --help' lists all keys");
 }
 
 template <class T>
@@ -259,7 +243,8 @@ Config preset_config(const std::string& name) {
   }
   std::string names;
   for (const std::string& known : preset_names()) names += (names.empty() ? "" : ", ") + known;
-  user_error(fmt::format("unknown preset '{}'", name), "choose one of " + names);
+  user_error(fmt::format("unknown preset '{}'", name),
+             did_you_mean(name, preset_names()) + "choose one of " + names);
 }
 
 void ConfigBuilder::set(const std::string& name, const std::string& value) {

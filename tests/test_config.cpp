@@ -162,7 +162,8 @@ TEST_CASE("set: every kind of value") {
 TEST_CASE("set: mistakes are named with the nearest key, the value and what it may be") {
   CHECK(says(complaint("ngff", "3"), {"'ngff'", "'ngf'"}));
   CHECK(says(complaint("posteriorsteps", "3"), {"'posteriorsteps'", "'posterior_steps'"}));
-  CHECK(says(complaint("learning_rate_g", "3"), {"'learning_rate_g'", "hint: did you mean"}));
+  CHECK(says(complaint("leanring", "3"), {"'leanring'", "lists all keys"}));
+  CHECK(says(complaint("poserior_steps", "3"), {"hint: did you mean 'posterior_steps'?"}));
   CHECK(says(complaint("", "3"), {"''", "hint: "}));
   CHECK(says(complaint("nz", "many"), {"'many'", "nz", "whole number"}));
   CHECK(says(complaint("nz", "10.5"), {"'10.5'", "whole number"}));

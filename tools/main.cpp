@@ -4,17 +4,20 @@
 #include <cstdlib>
 
 #include "tensor/error.h"
+#include "tensor/text.h"
 #include "tools/commands.h"
 
 namespace {
 
 constexpr const char* kHelp = "'damc --help' and 'damc COMMAND --help' list what there is";
 
-/// An error is one line on stderr, and a hint where there is one.
-int report(const std::string& message, int code) {
-  const std::size_t end = message.find('\n');
-  fmt::print(stderr, "damc: error: {}\n", message.substr(0, end));
-  if (end != std::string::npos) fmt::print(stderr, "{}\n", message.substr(end + 1));
+/// An error is one line on stderr, and a hint where there is one, whatever the names in them hold.
+int report(std::string_view message, int code) {
+  constexpr std::string_view mark = "\nhint: ";
+  const std::size_t hint = message.rfind(mark);
+  fmt::print(stderr, "damc: error: {}\n", damc::escaped(message.substr(0, hint)));
+  if (hint != message.npos)
+    fmt::print(stderr, "hint: {}\n", damc::escaped(message.substr(hint + mark.size())));
   return code;
 }
 
