@@ -2,10 +2,13 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
+#include <charconv>
+#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <utility>
@@ -19,11 +22,32 @@ namespace {
 
 constexpr const char* kMark = ".tmp-";  // in the name of an unfinished file
 
-/// Unique among the threads and processes of this machine, and hidden from a plain listing.
+/// Unique among the threads and processes of this machine, hidden from a plain listing, and no longer than a file
+/// system allows.
 fs::path temporary_name(const fs::path& path) {
   static std::atomic<int> counter{0};
   return path.parent_path() /
-         fmt::format(".{}{}{}-{}", path.filename().string(), kMark, ::getpid(), ++counter);
+         fmt::format(".{}{}{}-{}", path.filename().string().substr(0, 200), kMark, ::getpid(), ++counter);
+}
+
+/// The number N of a path /proc/self/fd/N, by whatever links to that folder; -1 for all others.
+int own_descriptor(const fs::path& path) {
+  std::error_code failure;
+  const fs::path folder = fs::canonical(path.parent_path(), failure);
+  if (failure || folder != fmt::format("/proc/{}/fd", ::getpid())) return -1;
+  const std::string name = path.filename().string();
+  int number = -1;
+  const auto [stop, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+  return error == std::errc{} && stop == name.data() + name.size() ? number : -1;
+}
+
+/// Where a chain of links ends: at what is no link, need not exist, or is a descriptor of this process.
+fs::path follow_links(fs::path path) {
+  std::error_code failure;
+  constexpr int most = 40;  // as many as the kernel follows
+  for (int i = 0; i < most && own_descriptor(path) < 0 && fs::is_symlink(path, failure); ++i)
+    path = path.parent_path() / fs::read_symlink(path, failure);
+  return path;
 }
 
 /// Makes a rename in `folder` durable. File systems that cannot sync a folder say EINVAL; that is their best.
@@ -63,9 +87,18 @@ std::vector<std::byte> read_file(const fs::path& path, int64_t max_bytes) {
   return bytes;
 }
 
-AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)), temporary_(temporary_name(path_)) {
+AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)), target_(follow_links(path_)) {
+  struct stat status {};
+  const bool exists = ::stat(path_.c_str(), &status) == 0;
+  if (!exists && errno != ENOENT) fail("create");
+  if (target_.filename().empty() || (exists && S_ISDIR(status.st_mode))) fail("create", EISDIR);
+  if (exists && ::access(path_.c_str(), W_OK) != 0) fail("write");
+  // What holds no file of its own is only written to: a device, a pipe, what the shell has made of standard output.
+  if (own_descriptor(target_) >= 0 || (exists && !S_ISREG(status.st_mode))) return;
+  temporary_ = temporary_name(target_);
   descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
   if (descriptor_ < 0) fail("create");
+  if (exists) ::fchmod(descriptor_, status.st_mode & 07777);  // where that fails, it is a file as any other
 }
 
 AtomicFile::~AtomicFile() {
@@ -73,7 +106,16 @@ AtomicFile::~AtomicFile() {
   if (!temporary_.empty()) ::unlink(temporary_.c_str());
 }
 
+/// Not before there is something to write: a pipe is opened when its other end is.
+void AtomicFile::open_special() {
+  const int own = own_descriptor(target_);
+  if (own == STDOUT_FILENO) std::fflush(stdout);
+  descriptor_ = own >= 0 ? ::fcntl(own, F_DUPFD_CLOEXEC, 0) : ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
+  if (descriptor_ < 0) fail("open");
+}
+
 void AtomicFile::write(std::span<const std::byte> bytes) {
+  if (descriptor_ < 0) open_special();
   while (!bytes.empty()) {
     const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
@@ -83,16 +125,21 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
 }
 
 void AtomicFile::commit() {
-  if (::fsync(descriptor_) != 0) fail("write");
+  const bool special = temporary_.empty();
+  if (descriptor_ < 0) open_special();
+  // Pipes and devices have nothing to flush, and say so.
+  if (::fsync(descriptor_) != 0 && !special) fail("write");
   // close() too can report a failed write (network file systems); the descriptor is gone either way.
   if (::close(std::exchange(descriptor_, -1)) != 0) fail("write");
-  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("create");
+  if (special) return;
+  if (::rename(temporary_.c_str(), target_.c_str()) != 0) fail("create");
   temporary_.clear();
-  if (!sync_folder(path_.parent_path())) fail("flush the folder of");
+  if (!sync_folder(target_.parent_path())) fail("flush the folder of");
 }
 
-void AtomicFile::fail(const char* what) const {
-  throw Error(fmt::format("cannot {} '{}': {}", what, path_.string(), std::strerror(errno)));
+void AtomicFile::fail(const char* what, int reason) const {
+  throw Error(
+      fmt::format("cannot {} '{}': {}", what, path_.string(), std::strerror(reason ? reason : errno)));
 }
 
 FolderLock::FolderLock(const std::filesystem::path& folder)
@@ -116,6 +163,8 @@ void remove_unfinished_files(const fs::path& folder) {
   }
   for (const fs::path& file : found) fs::remove(file, failure);
 }
+
+bool is_standard_output(const fs::path& path) { return own_descriptor(follow_links(path)) == STDOUT_FILENO; }
 
 void atomic_write_file(const fs::path& path, std::span<const std::byte> bytes) {
   AtomicFile file(path);

@@ -1,6 +1,7 @@
 /// Files as a whole: bounded reading, and writing that either completes or leaves no trace.
 /// A file is written under a temporary name in its own folder, flushed to the disk and then renamed over the
 /// target, so that a crash or a full disk never leaves half a file behind, nor harms the one that was there.
+/// Links are followed, a file that is replaced hands its mode on, and devices, pipes and /dev/stdout are written to.
 #pragma once
 
 #include <cstddef>
@@ -17,8 +18,9 @@ int64_t regular_file_size(const std::filesystem::path& path);
 /// The bytes of a regular file. Throws UserError when it is missing, unreadable or larger than `max_bytes`.
 std::vector<std::byte> read_file(const std::filesystem::path& path, int64_t max_bytes);
 
-/// A file that appears under its name only at `commit()`; destroyed before that, it disappears.
-/// Every member throws Error with the path and the system's reason (no such folder, disk full, ...).
+/// A file that appears under its name only at `commit()`; destroyed before that, it disappears. What is no regular
+/// file takes the bytes as they come. Every member throws Error with the path and the system's reason (no such folder,
+/// disk full, ...); the constructor does so for everything that is known before the first byte.
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path path);
@@ -32,9 +34,11 @@ class AtomicFile {
   void commit();
 
  private:
-  [[noreturn]] void fail(const char* what) const;
+  void open_special();
+  [[noreturn]] void fail(const char* what, int reason = 0) const;
 
-  std::filesystem::path path_, temporary_;
+  std::filesystem::path path_, target_;
+  std::filesystem::path temporary_;  // empty for what is no regular file
   int descriptor_ = -1;
 };
 
@@ -53,6 +57,9 @@ class FolderLock {
 
 /// Removes what AtomicFiles of a process that was killed have left in a folder. None may be at work there.
 void remove_unfinished_files(const std::filesystem::path& folder);
+
+/// Whether a file of this name would go to standard output, as /dev/stdout does.
+bool is_standard_output(const std::filesystem::path& path);
 
 /// Writes all of `bytes` to `path` through an AtomicFile. Throws Error as that does.
 void atomic_write_file(const std::filesystem::path& path, std::span<const std::byte> bytes);

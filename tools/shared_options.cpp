@@ -6,6 +6,7 @@
 #include "data/dataset.h"
 #include "data/image_io.h"
 #include "tensor/error.h"
+#include "tensor/file.h"
 
 namespace damc {
 namespace fs = std::filesystem;
@@ -113,17 +114,45 @@ Split load_data(const Config& config, const std::string& folder) {
   return split;
 }
 
-void check_output_file(const std::string& option, const std::string& file) {
-  const fs::path folder = fs::path(file).parent_path();
-  if (fs::path(file).filename().empty() || fs::is_directory(file)) {
-    user_error(fmt::format("{} '{}' names no file", option, file), "give the file's name, too");
+void check_output_file(const std::string& option, const fs::path& file) {
+  const fs::path folder = file.parent_path();
+  std::error_code failure;
+  if (file.filename().empty() || fs::is_directory(file, failure)) {
+    user_error(fmt::format("{} '{}' names no file", option, file.string()), "give the file's name, too");
   }
-  if (!folder.empty() && !fs::is_directory(folder)) {
-    user_error(fmt::format("the folder of {} {} does not exist", option, file), "make it first");
+  if (!folder.empty() && !fs::is_directory(folder, failure)) {
+    user_error(fmt::format("the folder of {} {} does not exist", option, file.string()), "make it first");
+  }
+  try {
+    const AtomicFile trial(file);
+  } catch (const Error& error) {
+    user_error(fmt::format("{}: {}", option, error.what()), "give another place");
+  }
+}
+
+void check_output_folder(const std::string& option, const std::string& folder) {
+  if (folder.empty()) user_error(fmt::format("{} '' names no folder", option));
+  fs::path place = fs::absolute(folder);
+  std::error_code failure;
+  while (!fs::exists(fs::symlink_status(place, failure))) {  // up to what is there
+    if (failure == std::errc::filename_too_long) break;
+    place = place.parent_path();
+  }
+  if (!fs::is_directory(place, failure)) {
+    const std::string reason =
+        failure == std::errc::filename_too_long ? failure.message() : place.string() + " is not a folder";
+    user_error(fmt::format("cannot create the folder '{}' of {}: {}", folder, option, reason));
+  }
+  try {
+    const AtomicFile trial(place / "trial");
+  } catch (const Error& error) {
+    user_error(fmt::format("{} '{}' cannot be written to: {}", option, folder, error.what()),
+               "give another place");
   }
 }
 
 fs::path make_output_folder(const std::string& folder) {
+  check_output_folder("--out", folder);
   std::error_code failure;
   fs::create_directories(folder, failure);
   if (failure) user_error(fmt::format("cannot create the folder '{}': {}", folder, failure.message()));

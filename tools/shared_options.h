@@ -77,9 +77,11 @@ std::pair<std::string, std::string> split_assignment(const std::string& option, 
 /// does, or when neither names a folder.
 Split load_data(const Config& config, const std::string& folder = "");
 
-/// Throws UserError unless `file`, the value of an option, can be the name of a file in a folder that exists: before
-/// the work whose result would be lost.
-void check_output_file(const std::string& option, const std::string& file);
+/// Throws UserError unless `file`, the value of an option, can be written: before the work whose result would be lost.
+void check_output_file(const std::string& option, const std::filesystem::path& file);
+
+/// The same for a folder, which need not exist yet; makes nothing.
+void check_output_folder(const std::string& option, const std::string& folder);
 
 /// Makes a folder for results, with its parents, unless it exists. Throws UserError when that cannot be done.
 std::filesystem::path make_output_folder(const std::string& folder);

@@ -1,0 +1,129 @@
+/// Where a written file goes: through links, onto devices and into pipes, and never half of it.
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+
+#include "messages.h"
+#include "tensor/file.h"
+
+using namespace damc;
+namespace fs = std::filesystem;
+
+namespace {
+
+struct TempFolder {
+  TempFolder() { fs::create_directories(path); }
+  ~TempFolder() { fs::remove_all(path); }
+  fs::path operator/(const std::string& name) const { return path / name; }
+
+  fs::path path = fs::temp_directory_path() / ("damc-test-file-" + std::to_string(::getpid()));
+};
+
+void write(const fs::path& file, const std::string& text) {
+  atomic_write_file(file, std::as_bytes(std::span(text)));
+}
+
+std::string text_of(const fs::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+std::ptrdiff_t entries(const fs::path& folder) {
+  return std::distance(fs::directory_iterator(folder), fs::directory_iterator());
+}
+
+}  // namespace
+
+TEST_CASE("a link is written through, and stays; the file is made in its own folder") {
+  const TempFolder temp;
+  fs::create_directory(temp / "far");
+  fs::create_directory(temp / "links");
+  write(temp / "far/there", "old");
+  fs::create_symlink("../far/there", temp / "links/relative");
+  fs::create_symlink(temp / "links/relative", temp / "links/chain");
+  fs::create_symlink("../far/new", temp / "links/dangling");
+  fs::create_directory_symlink("far", temp / "folder");
+  for (const char* name : {"links/relative", "links/chain", "folder/there"}) {
+    write(temp / name, name);
+    CHECK(text_of(temp / "far/there") == name);
+  }
+  CHECK(fs::read_symlink(temp / "links/relative") == "../far/there");
+  CHECK(fs::read_symlink(temp / "links/chain") == temp / "links/relative");
+  write(temp / "links/dangling", "made");
+  CHECK(fs::is_symlink(temp / "links/dangling"));
+  CHECK(text_of(temp / "far/new") == "made");
+  CHECK(entries(temp / "far") == 2);
+  CHECK(entries(temp / "links") == 3);
+  fs::create_symlink("loop", temp / "loop");
+  CHECK_THROWS_AS(write(temp / "loop", "x"), Error);
+}
+
+TEST_CASE("a file that is replaced hands its mode on") {
+  const TempFolder temp;
+  write(temp / "a", "1");
+  for (const unsigned mode : {0600u, 0664u, 0755u, 0640u}) {
+    fs::permissions(temp / "a", static_cast<fs::perms>(mode));
+    write(temp / "a", "2");
+    CHECK(static_cast<unsigned>(fs::status(temp / "a").permissions()) == mode);
+  }
+}
+
+TEST_CASE("devices and pipes are written to, not replaced") {
+  const TempFolder temp;
+  fs::create_symlink("/dev/null", temp / "null");
+  for (const fs::path& file : {fs::path("/dev/null"), temp / "null"}) {
+    write(file, "gone");
+    CHECK(fs::is_character_file(file));
+  }
+  CHECK(contains(error_of([] { write("/dev/full", "x"); }), "cannot write '/dev/full': No space left"));
+  CHECK(fs::is_character_file("/dev/full"));
+
+  REQUIRE(::mkfifo((temp / "pipe").c_str(), 0600) == 0);
+  std::string read;
+  std::thread reader([&] { read = text_of(temp / "pipe"); });
+  write(temp / "pipe", "through");
+  reader.join();
+  CHECK(read == "through");
+  CHECK(fs::is_fifo(temp / "pipe"));
+  { const AtomicFile unused(temp / "pipe"); }  // waits for nobody
+  CHECK(entries(temp.path) == 2);
+}
+
+TEST_CASE("an open descriptor is written to at its place, by every name that it has") {
+  const TempFolder temp;
+  const int descriptor = ::open((temp / "open").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  REQUIRE(descriptor >= 0);
+  const std::string number = std::to_string(descriptor);
+  fs::create_symlink("/dev/fd/" + number, temp / "link");
+  write("/proc/self/fd/" + number, "one ");
+  write("/dev/fd/" + number, "two ");
+  write(temp / "link", "three");
+  CHECK(text_of(temp / "open") == "one two three");
+  CHECK(is_standard_output("/dev/stdout"));
+  CHECK_FALSE(is_standard_output(temp / "link"));
+  ::close(descriptor);
+  CHECK_THROWS_AS(write("/proc/self/fd/" + number, "x"), Error);
+}
+
+TEST_CASE("what cannot be is told before the first byte") {
+  const TempFolder temp;
+  fs::create_directory(temp / "folder");
+  write(temp / "file", "x");
+  const auto complaint = [](const fs::path& path) { return error_of([&] { const AtomicFile file(path); }); };
+  CHECK(contains(complaint(temp / "folder"), "folder': Is a directory"));
+  CHECK(contains(complaint(temp / "folder/"), "Is a directory"));
+  CHECK(contains(complaint(temp / "file/a"), "Not a directory"));
+  CHECK(contains(complaint(temp / "none/a"), "none/a': No such file"));
+  CHECK(contains(complaint(temp / std::string(300, 'n')), "File name too long"));
+  CHECK(contains(complaint("/proc/damc"), "cannot create '/proc/damc'"));
+  const std::string longest(255, 'n');
+  write(temp / longest, "y");
+  CHECK(text_of(temp / longest) == "y");
+  CHECK(entries(temp.path) == 3);
+}
