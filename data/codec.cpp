@@ -1,28 +1,50 @@
 #include "data/codec.h"
 
-#include <stb/stb_image.h>
 #include <stb/stb_image_write.h>
 
-#include <climits>
+#include <algorithm>
+#include <array>
 #include <memory>
 
-#include "data/image_check.h"
+#include "data/decoders.h"
 #include "tensor/error.h"
 
 namespace damc {
 
+namespace {
+
+bool starts_with(std::span<const std::byte> file, std::string_view signature) {
+  return file.size() >= signature.size() &&
+         std::ranges::equal(file.first(signature.size()), std::as_bytes(std::span(signature)));
+}
+
+/// The decoder for what the file is, by its first bytes.
+std::unique_ptr<Decoder> open(std::span<const std::byte> file, const std::string& name) {
+  std::unique_ptr<Decoder> decoder = starts_with(file, "\x89PNG\r\n\x1a\n") ? open_png(file, name)
+                                     : starts_with(file, "\xff\xd8")        ? open_jpeg(file, name)
+                                                                            : open_with_stb(file, name);
+  const auto [height, width, channels] = decoder->header();
+  if (height <= 0 || width <= 0) decoder->fail("it has no pixels");
+  if (height > max_image_pixels / width)
+    user_error(fmt::format("'{}' has {}x{} pixels; at most {} in all are accepted", name, height, width,
+                           max_image_pixels));
+  return decoder;
+}
+
+}  // namespace
+
+void Decoder::fail(const std::string& reason) const {
+  user_error(fmt::format("cannot decode '{}': {}", name_, reason), "remove or replace this file");
+}
+
+ImageHeader read_header(std::span<const std::byte> file, const std::string& name) {
+  return open(file, name)->header();
+}
+
 Images decode_image(std::span<const std::byte> file, const std::string& name) {
-  const ImageHeader header = check_image(file, name);
-  ENSURE(file.size() <= INT_MAX, "decode_image '{}': {} bytes", name, file.size());
-  int width = 0, height = 0, channels_in_file = 0;
-  const std::unique_ptr<stbi_uc, decltype(&stbi_image_free)> pixels(
-      stbi_load_from_memory(reinterpret_cast<const stbi_uc*>(file.data()), static_cast<int>(file.size()),
-                            &width, &height, &channels_in_file, static_cast<int>(header.channels)),
-      stbi_image_free);
-  if (!pixels) undecodable(name, stbi_failure_reason());
-  Images image{1, height, width, header.channels, {}, {}};
-  image.pixels.assign(pixels.get(), pixels.get() + image.image_size());
-  return image;
+  const std::unique_ptr<Decoder> decoder = open(file, name);
+  const auto [height, width, channels] = decoder->header();
+  return {1, height, width, channels, decoder->pixels(), {}};
 }
 
 std::vector<std::byte> encode_png(std::span<const uint8_t> pixels, int64_t height, int64_t width,

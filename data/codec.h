@@ -1,4 +1,5 @@
-/// PNG and JPEG in memory, through stb_image and stb_image_write.
+/// Image files in memory. PNG and JPEG are read by libspng and libjpeg-turbo as Pillow reads them; the other kinds
+/// by stb_image, which writes PNG as well.
 #pragma once
 
 #include <cstddef>
@@ -11,9 +12,24 @@
 
 namespace damc {
 
-/// Decodes the file with the bytes `file` to one image of the channels it has: 1 (gray) or 3 (red, green,
-/// blue). An alpha channel is dropped, 16 bits become 8. `name` is for messages. Throws UserError as
-/// `check_image` does, and when the pixels are damaged.
+constexpr int64_t max_image_pixels = int64_t{1} << 26;
+
+/// What an image file says of its pixels.
+struct ImageHeader {
+  int64_t height = 0, width = 0;
+  int64_t channels = 0;  ///< 1 (gray) or 3 (red, green, blue); an alpha channel is not counted
+};
+
+/// The header of the image file with the bytes `file`; `name` is for messages. Throws UserError as `decode_image`
+/// does, except for damage that only decoding shows.
+ImageHeader read_header(std::span<const std::byte> file, const std::string& name);
+
+/// Decodes the file with the bytes `file` to one image of the channels it has: 1 (gray) or 3 (red, green, blue).
+/// PNG and JPEG come out as Pillow's `convert("RGB")` or "L" has them, to the last bit: an alpha channel and
+/// transparency are dropped, CMYK becomes RGB, of 16 bits the upper 8 are kept (of gray as well, where Pillow
+/// cuts everything above 255 off). Also read are BMP, PPM and PGM in bytes, TGA (by the name's ending, as it has
+/// no signature) and the first image of GIF, whose transparent pixels are its background. Throws UserError when it
+/// is of another kind, incomplete or damaged, or has more than `max_image_pixels` pixels.
 Images decode_image(std::span<const std::byte> file, const std::string& name);
 
 /// H,W,C bytes with 1 or 3 channels as a PNG file. Throws Error when memory runs out.

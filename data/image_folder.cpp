@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cctype>
+#include <cmath>
 #include <exception>
 #include <string>
 #include <thread>
@@ -72,7 +73,10 @@ Images fit_square(const Images& image, const FolderOptions& options) {
   // 140/178 of the width, rounded to the nearest.
   if (options.crop == Crop::aligned_face && image.height != image.width) side = (side * 140 + 89) / 178;
   side = std::max(side, int64_t{1});
-  const Images square = crop(image, (image.height - side) / 2, (image.width - side) / 2, side, side);
+  const auto offset = [&](int64_t size) {  // halves to even, as torchvision's CenterCrop rounds
+    return std::lrint(static_cast<double>(size - side) / 2);
+  };
+  const Images square = crop(image, offset(image.height), offset(image.width), side, side);
   return side == options.size ? square : resize(square, options.size, options.size);
 }
 

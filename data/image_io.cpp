@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "data/codec.h"
-#include "data/image_check.h"
 #include "tensor/error.h"
 #include "tensor/file.h"
 
@@ -46,7 +45,7 @@ size_t checked_size(int64_t n, int64_t height, int64_t width, int64_t channels) 
 }  // namespace
 
 ImageSize read_image_size(const fs::path& path) {
-  const ImageHeader header = check_image(read_file(path, max_file_bytes), path.string());
+  const ImageHeader header = read_header(read_file(path, max_file_bytes), path.string());
   return {header.height, header.width};
 }
 

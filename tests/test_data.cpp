@@ -1,7 +1,6 @@
 /// Data sets: the bundled MNIST, small files made in the official formats, damaged files of every kind, the
 /// division for anomaly detection against NumPy, and minibatches as a pure function of seed and iteration.
 #include <doctest/doctest.h>
-#include <matio.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -21,7 +20,6 @@
 #include "data/idx.h"
 #include "data/mnist.h"
 #include "data/numpy_random.h"
-#include "data/svhn.h"
 #include "tensor/error.h"
 #include "tensor/file.h"
 #include "tests/messages.h"
@@ -221,90 +219,6 @@ TEST_CASE("cifar10: planar records become interleaved images") {
   CHECK(contains(line_of([&] { read_cifar10(dir); }), "6145 bytes"));
   write(dir / "data_batch_3.bin", Bytes(3073, 200));
   CHECK(contains(line_of([&] { read_cifar10(dir); }), "label 200"));
-}
-
-namespace {
-
-/// Writes a variable of bytes or doubles to a MATLAB file.
-template <typename T>
-void write_variable(mat_t* file, const char* name, std::vector<size_t> dims, std::vector<T> data,
-                    matio_compression compression) {
-  const bool bytes = sizeof(T) == 1;
-  matvar_t* variable =
-      Mat_VarCreate(name, bytes ? MAT_C_UINT8 : MAT_C_DOUBLE, bytes ? MAT_T_UINT8 : MAT_T_DOUBLE,
-                    static_cast<int>(dims.size()), dims.data(), data.data(), 0);
-  Mat_VarWrite(file, variable, compression);
-  Mat_VarFree(variable);
-}
-
-template <typename T>
-void write_svhn(const fs::path& path, size_t n, const std::vector<T>& labels, matio_compression compression,
-                size_t side = 32) {
-  mat_t* file = Mat_CreateVer(path.c_str(), nullptr, MAT_FT_MAT5);
-  Bytes x;  // column-major: the row varies fastest
-  for (size_t i = 0; i < n; ++i)
-    for (size_t c = 0; c < 3; ++c)
-      for (size_t column = 0; column < side; ++column)
-        for (size_t row = 0; row < side; ++row)
-          x.push_back(static_cast<uint8_t>(row + 2 * column + 50 * c + i));
-  write_variable(file, "X", {side, side, 3, n}, x, compression);
-  write_variable(file, "y", {labels.size(), 1}, labels, compression);
-  Mat_Close(file);
-}
-
-}  // namespace
-
-TEST_CASE("svhn: column-major arrays, labels 1..10, missing and damaged files") {
-  const TempFolder temp;
-  const fs::path train = temp.path / "train_32x32.mat";
-  CHECK(contains(line_of([&] { read_svhn(temp.path); }), "train_32x32.mat is missing"));
-  for (const auto compression : {MAT_COMPRESSION_NONE, MAT_COMPRESSION_ZLIB}) {
-    write_svhn(train, 4, std::vector<double>{1, 10, 9, 5}, compression);
-    const Images images = read_svhn_file(train);
-    CHECK((images.n == 4 && images.height == 32 && images.channels == 3));
-    CHECK(images.labels == std::vector<int32_t>{1, 0, 9, 5});
-    CHECK(images.image(3)[(5 * 32 + 7) * 3 + 2] == 5 + 14 + 100 + 3);
-    truncate(train, 40);
-    CHECK(contains(line_of([&] { read_svhn_file(train); }), "truncated"));
-    truncate(train, fs::file_size(train) / 2);
-    CHECK(contains(line_of([&] { read_svhn_file(train); }), "truncated"));
-  }
-  write_svhn(train, 4, Bytes{1, 2, 3, 4}, MAT_COMPRESSION_ZLIB);
-  std::fstream file(train, std::ios::in | std::ios::out | std::ios::binary);
-  file.seekp(300);  // within the pixels
-  file.put(static_cast<char>(0x5a));
-  file.close();
-  CHECK(contains(line_of([&] { read_svhn_file(train); }), "damaged"));
-
-  write_svhn(train, 20, Bytes(20, 0), MAT_COMPRESSION_ZLIB);
-  const Split split = load_dataset("svhn", temp.path);
-  CHECK((split.train.n == 18 && split.test.n == 2 && split.train.labels.empty()));
-  CHECK(contains(split.note, "test_32x32.mat is missing"));
-  write_svhn(temp.path / "test_32x32.mat", 3, Bytes{1, 2, 10}, MAT_COMPRESSION_ZLIB);
-  CHECK(load_dataset("svhn", temp.path).test.labels == std::vector<int32_t>{1, 2, 0});
-
-  const auto error = [&] { return line_of([&] { read_svhn_file(train); }); };
-  write_svhn(train, 2, Bytes{1, 11}, MAT_COMPRESSION_NONE);
-  CHECK(contains(error(), "label 11"));
-  write_svhn(train, 2, Bytes{1, 2, 3}, MAT_COMPRESSION_NONE);
-  CHECK(contains(error(), "3 labels for 2 images"));
-  write_svhn(train, 2, Bytes{1, 2}, MAT_COMPRESSION_NONE, 28);
-  CHECK(contains(error(), "28 x 28 x 3 x 2"));
-  write(train, Bytes(200, 'M'));
-  CHECK(contains(error(), "not a MATLAB 5 file"));
-  write(train, {});
-  CHECK(contains(error(), "not a MATLAB 5 file"));
-}
-
-TEST_CASE("svhn: a header that claims more images than the file can hold is refused") {
-  const TempFolder temp;
-  const fs::path path = temp.path / "train_32x32.mat";
-  write_svhn(path, 2, Bytes{1, 2}, MAT_COMPRESSION_NONE);
-  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-  file.seekp(128 + 8 + 16 + 8 + 12);  // file header, matrix tag, flags, dimensions tag, three dimensions
-  file.write("\xff\xff\xff\x7f", 4);
-  file.close();
-  CHECK(contains(line_of([&] { read_svhn_file(path); }), "claims 2147483647 images"));
 }
 
 TEST_CASE("load_dataset: what cannot be") {

@@ -1,0 +1,104 @@
+/// BMP, binary PPM and PGM, TGA and the first image of GIF, through stb_image.
+#include <stb/stb_image.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <memory>
+#include <string_view>
+
+#include "data/decoders.h"
+
+namespace damc {
+
+namespace {
+
+/// The bytes of a file as stb_image asks for them. It reads zeros behind the end, which has to be noticed here.
+struct Source {
+  std::span<const std::byte> rest;
+  bool overran = false;
+};
+
+constexpr int buffered = 128;  // what stb_image asks for when it only wants some more, so that less is fine
+
+int read_some(void* user, char* out, int size) {
+  auto& source = *static_cast<Source*>(user);
+  const size_t n = std::min(static_cast<size_t>(size), source.rest.size());
+  source.overran |= n == 0 || (n < static_cast<size_t>(size) && size != buffered);
+  std::memcpy(out, source.rest.data(), n);
+  source.rest = source.rest.subspan(n);
+  return static_cast<int>(n);
+}
+
+void skip_some(void* user, int size) {
+  auto& source = *static_cast<Source*>(user);
+  source.overran |= static_cast<size_t>(size) > source.rest.size();
+  source.rest = source.rest.subspan(std::min(static_cast<size_t>(size), source.rest.size()));
+}
+
+int is_at_end(void* user) { return static_cast<Source*>(user)->rest.empty(); }
+
+constexpr stbi_io_callbacks callbacks{read_some, skip_some, is_at_end};
+
+/// The largest value that the header of a PPM or PGM file announces, its third number behind the signature; 0 if
+/// there are no such numbers.
+int pnm_maximum(std::string_view text) {
+  int value = 0;
+  text.remove_prefix(2);
+  for (int i = 0; i < 3; ++i) {
+    const auto is_space = [](char c) { return std::strchr(" \t\n\v\f\r", c) != nullptr && c != '\0'; };
+    while (!text.empty() && (is_space(text[0]) || text[0] == '#'))
+      text.remove_prefix(text[0] == '#' ? std::min(text.find_first_of("\r\n"), text.size()) : 1);
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc()) return 0;
+    text.remove_prefix(static_cast<size_t>(end - text.data()));
+  }
+  return value;
+}
+
+class StbDecoder final : public Decoder {
+ public:
+  StbDecoder(std::span<const std::byte> file, const std::string& name) : Decoder(name), file_(file) {
+    const std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
+    const bool pnm = text.starts_with("P5") || text.starts_with("P6");
+    const bool tga = name.ends_with(".tga") || name.ends_with(".TGA");
+    if (!pnm && !tga && !text.starts_with("BM") && !text.starts_with("GIF8"))
+      fail("neither PNG, JPEG, BMP, binary PPM or PGM, TGA nor GIF");
+    if (pnm && pnm_maximum(text) != 255)
+      fail("only PPM and PGM files with 255 as their largest value are read");
+    Source source{file};
+    int width = 0, height = 0, channels = 0;
+    if (!stbi_info_from_callbacks(&callbacks, &source, &width, &height, &channels)) fail(reason());
+    // Rows from top to bottom are a negative height in BMP.
+    header_ = {std::abs(int64_t{height}), width, channels <= 2 ? 1 : 3};
+  }
+
+  std::vector<uint8_t> pixels() override {
+    Source source{file_};
+    int width = 0, height = 0, channels = 0;
+    const std::unique_ptr<stbi_uc, decltype(&stbi_image_free)> decoded(
+        stbi_load_from_callbacks(&callbacks, &source, &width, &height, &channels,
+                                 static_cast<int>(header_.channels)),
+        stbi_image_free);
+    if (source.overran) fail("it ends too early");
+    if (!decoded) fail(reason());
+    if (height != header_.height || width != header_.width) fail("its sizes contradict each other");
+    return {decoded.get(), decoded.get() + header_.height * header_.width * header_.channels};
+  }
+
+ private:
+  static std::string reason() {
+    const char* reason = stbi_failure_reason();
+    return reason && reason[0] ? reason : "it is damaged";
+  }
+
+  std::span<const std::byte> file_;
+};
+
+}  // namespace
+
+std::unique_ptr<Decoder> open_with_stb(std::span<const std::byte> file, const std::string& name) {
+  return std::make_unique<StbDecoder>(file, name);
+}
+
+}  // namespace damc
