@@ -6,8 +6,9 @@
 #include <string_view>
 #include <vector>
 
+#include "data/gzip.h"
+#include "data/layout.h"
 #include "tensor/error.h"
-#include "tensor/file.h"
 
 namespace damc {
 namespace fs = std::filesystem;
@@ -21,47 +22,40 @@ constexpr std::array<std::string_view, 6> files{"data_batch_1.bin", "data_batch_
 
 /// Appends the images of one file to `images`, from planes to interleaved colours.
 void append_file(const fs::path& path, Images& images) {
-  const std::vector<std::byte> bytes = read_file(path, max_file_bytes);
+  const std::vector<uint8_t> bytes = read_gzip(path, max_file_bytes);
   const auto size = static_cast<int64_t>(bytes.size());
   if (size == 0 || size % record != 0)
     user_error(fmt::format("'{}' has {} bytes, which is not a number of {}-byte records", path.string(), size,
                            record),
                "unpack cifar-10-binary.tar.gz again");
   for (int64_t i = 0; i < size / record; ++i) {
-    const std::byte* source = bytes.data() + i * record;
-    const int label = std::to_integer<int>(*source++);
+    const uint8_t* source = bytes.data() + i * record;
+    const int label = *source++;
     if (label > 9)
       user_error(fmt::format("'{}': record {} has the label {}; labels are 0..9", path.string(), i, label),
                  "unpack cifar-10-binary.tar.gz again");
     images.labels.push_back(label);
     for (int64_t p = 0; p < plane; ++p)
-      for (int64_t c = 0; c < 3; ++c)
-        images.pixels.push_back(std::to_integer<uint8_t>(source[c * plane + p]));
+      for (int64_t c = 0; c < 3; ++c) images.pixels.push_back(source[c * plane + p]);
   }
   images.n += size / record;
 }
 
 }  // namespace
 
-fs::path find_cifar10(const fs::path& dir) {
-  for (const fs::path& place : {dir, dir / "cifar-10-batches-bin"})
-    for (const std::string_view name : files)
-      if (fs::exists(place / name)) return place;
-  return {};
-}
-
 Split read_cifar10(const fs::path& dir) {
-  const fs::path place = find_cifar10(dir);
+  const Layout layout = find_layout(dir, "cifar10");
+  if (layout.files.empty()) explain_absence(dir, "cifar10");
   std::vector<std::string_view> missing;
   for (const std::string_view name : files)
-    if (place.empty() || !fs::exists(place / name)) missing.push_back(name);
+    if (!layout.files.contains(name)) missing.push_back(name);
   if (!missing.empty())
-    user_error(fmt::format("no CIFAR-10 in '{}': {} missing", dir.string(), fmt::join(missing, ", ")),
+    user_error(fmt::format("no CIFAR-10 in '{}': {} missing", layout.home.string(), fmt::join(missing, ", ")),
                "unpack cifar-10-binary.tar.gz from https://www.cs.toronto.edu/~kriz/cifar.html there");
   Split split;
   for (Images* part : {&split.train, &split.test}) *part = {0, side, side, 3, {}, {}};
   for (const std::string_view name : files)
-    append_file(place / name, name == "test_batch.bin" ? split.test : split.train);
+    append_file(layout.files.find(name)->second, name == "test_batch.bin" ? split.test : split.train);
   return split;
 }
 

@@ -8,11 +8,8 @@
 
 namespace damc {
 
-/// The folder with the six files: `dir` or `dir`/cifar-10-batches-bin; empty if it is neither.
-std::filesystem::path find_cifar10(const std::filesystem::path& dir);
-
-/// Reads data_batch_1.bin .. data_batch_5.bin and test_batch.bin (N,32,32,3), in this order, from `dir` or
-/// from `dir`/cifar-10-batches-bin. Throws UserError when files are missing, cut or hold labels above 9.
+/// Reads data_batch_1.bin .. data_batch_5.bin and test_batch.bin (N,32,32,3), in this order, plain or gzipped, from
+/// `dir` or a folder below it (see layout.h). Throws UserError when files are missing, cut or hold labels above 9.
 Split read_cifar10(const std::filesystem::path& dir);
 
 }  // namespace damc

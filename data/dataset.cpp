@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "data/cifar10.h"
+#include "data/layout.h"
 #include "data/mnist.h"
 #include "data/packed.h"
 #include "data/svhn.h"
@@ -29,19 +30,30 @@ Split divide(Images images, int64_t n_train, const fs::path& dir) {
   return split;
 }
 
+void add_note(Split& split, const std::string& note) {
+  split.note += (split.note.empty() ? "" : "; ") + note;
+}
+
 Split load_svhn(const fs::path& dir) {
   Split split = read_svhn(dir);
   if (split.test.n > 0) return split;
   const int64_t n = split.train.n;
-  split = divide(std::move(split.train), n, dir);
-  split.note = "test_32x32.mat is missing; " + split.note;
-  return split;
+  Split divided = divide(std::move(split.train), n, dir);
+  add_note(split, "test_32x32.mat is missing");
+  add_note(split, divided.note);
+  divided.note = split.note;
+  return divided;
 }
 
 Split load_faces(const std::string& kind, const fs::path& dir) {
   const FolderOptions options = folder_options(kind);
   const int64_t size = options.size, n_train = kind == "celeba64" ? 40000 : 29500;
-  if (!is_packed(dir)) return divide(read_image_folder(dir, options), n_train, dir);
+  if (!is_packed(dir)) {
+    const ImageFiles files = list_images(dir);
+    Split split = divide(read_images(files.paths, options), n_train, dir);
+    if (!files.left_out.empty()) add_note(split, "left out: " + files.left_out);
+    return split;
+  }
   Images images = read_packed(dir);
   if (images.height != size || images.width != size || images.channels != options.channels)
     user_error(fmt::format("'{}' holds packed images of {}x{}x{}; {} needs {}x{}x{}", dir.string(),
@@ -51,7 +63,7 @@ Split load_faces(const std::string& kind, const fs::path& dir) {
 }
 
 Split load(const std::string& kind, const fs::path& dir, int holdout) {
-  if (!fs::is_directory(dir)) user_error(fmt::format("the data folder '{}' does not exist", dir.string()));
+  require_folder(dir);
   if (holdout != -1 && kind != "mnist")
     user_error(fmt::format("holdout is {}, but only mnist has digits to hold out, not {}", holdout, kind));
   if (kind == "mnist") {

@@ -8,6 +8,7 @@
 #include "data/cifar10.h"
 #include "data/image_folder.h"
 #include "data/image_io.h"
+#include "data/layout.h"
 #include "data/mnist.h"
 #include "data/packed.h"
 #include "data/svhn.h"
@@ -53,8 +54,7 @@ PartDescription describe_part(const std::string& name, const Images& images) {
   return part;
 }
 
-PartDescription describe_folder(const fs::path& dir) {
-  const std::vector<fs::path> paths = list_images(dir);
+PartDescription describe_files(const std::vector<fs::path>& paths) {
   std::set<std::pair<int64_t, int64_t>> sizes;
   for (const fs::path& path : paths) {
     const ImageSize size = read_image_size(path);
@@ -75,26 +75,19 @@ PartDescription describe_folder(const fs::path& dir) {
 
 }  // namespace
 
-std::string detect_format(const fs::path& dir) {
-  if (!fs::is_directory(dir)) user_error(fmt::format("'{}' is not a folder", dir.string()));
-  for (const std::string_view name : mnist_files)
-    if (!find_mnist_file(dir, name).empty()) return "mnist";
-  if (!find_cifar10(dir).empty()) return "cifar10";
-  for (const char* name : {"train_32x32.mat", "test_32x32.mat"})
-    if (fs::exists(dir / name)) return "svhn";
-  return is_packed(dir) ? "packed" : "images";
-}
-
 Description describe(const fs::path& dir) {
-  Description out{detect_format(dir), {}};
+  Description out{find_layout(dir).format, {}, {}};
   if (out.format == "images") {
-    out.parts.push_back(describe_folder(dir));
+    const ImageFiles files = list_images(dir);
+    out.parts.push_back(describe_files(files.paths));
+    if (!files.left_out.empty()) out.note = "left out: " + files.left_out;
   } else if (out.format == "packed") {
     out.parts.push_back(describe_part("all", read_packed(dir)));
   } else {
     const Split split = out.format == "mnist"     ? read_mnist(dir)
                         : out.format == "cifar10" ? read_cifar10(dir)
                                                   : read_svhn(dir);
+    out.note = split.note;
     out.parts.push_back(describe_part("training", split.train));
     if (split.test.n > 0) out.parts.push_back(describe_part("test", split.test));
   }
@@ -110,6 +103,7 @@ std::string to_text(const Description& description) {
     text += fmt::format("  means   {:.4f}", fmt::join(part.channel_means, " "));
     text += part.n_in_means < part.n ? fmt::format(" (first {} images)\n", part.n_in_means) : "\n";
   }
+  if (!description.note.empty()) text += fmt::format("note      {}\n", description.note);
   return text;
 }
 

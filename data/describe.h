@@ -20,13 +20,10 @@ struct PartDescription {
 };
 
 struct Description {
-  std::string format;  ///< mnist, cifar10, svhn, packed or images
+  std::string format;  ///< of a Layout: mnist, cifar10, svhn, packed or images
   std::vector<PartDescription> parts;
+  std::string note;  ///< what is left out or not as in the official set; often empty
 };
-
-/// The format of the data set in `dir`, judged by its file names: mnist, cifar10, svhn, packed, or images for
-/// anything else. Throws UserError when `dir` is not a folder.
-std::string detect_format(const std::filesystem::path& dir);
 
 /// Reads the data set in `dir` and sums it up. Throws UserError as its reader does.
 Description describe(const std::filesystem::path& dir);
@@ -37,14 +34,15 @@ std::string to_text(const Description& description);
 /// One thing `verify` looked at.
 struct Check {
   bool ok;
-  std::string subject;  ///< a file, a part or the whole set
-  std::string finding;  ///< what was found, and what was expected if that is something else
+  std::string subject;    ///< a file, a part or the whole set
+  std::string finding;    ///< what was found, and what was expected if that is something else
+  std::string hint = {};  ///< what to do about it, if it failed and that is known
 };
 
 /// Reads everything in `dir` and compares it with the official release: for MNIST the sizes and the CRC-32 of
 /// each file's elements, for CIFAR-10 and SVHN the number of images and labels; every file of an image folder
-/// is decoded and only the failures are listed, after their count. Never throws for what is wrong inside the
-/// folder: that is a Check with ok == false. Throws UserError when `dir` is not a folder.
+/// is decoded and only the failures are listed, after their count. What is wrong with files is a Check with
+/// ok == false. Throws UserError when `dir` is not a folder, or holds nothing that is a data set.
 std::vector<Check> verify(const std::filesystem::path& dir);
 
 }  // namespace damc

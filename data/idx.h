@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <vector>
 
 namespace damc {
@@ -22,6 +23,7 @@ Idx read_idx(const std::filesystem::path& path, int rank);
 
 /// Writes a plain IDX file, whole or not at all. Throws Error when that fails, when the sizes do not match
 /// the bytes, or when there are none or one does not fit 32 bits.
-void write_idx(const std::filesystem::path& path, const Idx& array);
+void write_idx(const std::filesystem::path& path, const std::vector<int64_t>& sizes,
+               std::span<const uint8_t> bytes);
 
 }  // namespace damc

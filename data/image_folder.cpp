@@ -1,14 +1,19 @@
 #include "data/image_folder.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <array>
 #include <atomic>
-#include <cctype>
 #include <cmath>
 #include <exception>
 #include <string>
+#include <string_view>
 #include <thread>
 
+#include "data/file_tree.h"
 #include "data/image_io.h"
+#include "data/layout.h"
 #include "data/resize.h"
 #include "tensor/error.h"
 
@@ -17,12 +22,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-bool is_image_name(const fs::path& path) {
-  std::string extension = path.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return extension == ".png" || extension == ".jpg" || extension == ".jpeg";
-}
+constexpr std::array<std::string_view, 11> image_endings{".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp",
+                                                         ".ppm", ".pgm", ".pnm",  ".tga", ".gif"};
 
 /// Calls body(i) for i in [0, n) on all processors; the exception of the smallest i that failed is thrown.
 template <typename Body>
@@ -50,22 +51,20 @@ void for_each_index(int64_t n, const Body& body) {
 
 }  // namespace
 
-std::vector<fs::path> list_images(const fs::path& place) {
-  std::vector<fs::path> paths;
-  try {
-    if (fs::is_regular_file(place)) return {place};
-    for (auto it = fs::recursive_directory_iterator(place); it != fs::recursive_directory_iterator(); ++it) {
-      const bool hidden = it->path().filename().string().starts_with('.');
-      if (hidden && it->is_directory()) it.disable_recursion_pending();
-      if (!hidden && is_image_name(it->path()) && it->is_regular_file()) paths.push_back(it->path());
-    }
-  } catch (const fs::filesystem_error& error) {
-    user_error(fmt::format("cannot read the folder '{}': {}", place.string(), error.code().message()));
-  }
-  if (paths.empty())
-    user_error(fmt::format("no images in '{}'", place.string()), "it should hold .png, .jpg or .jpeg files");
-  std::sort(paths.begin(), paths.end(), [](const auto& a, const auto& b) { return a.native() < b.native(); });
-  return paths;
+ImageFiles list_images(const fs::path& place) {
+  std::error_code error;
+  if (fs::is_regular_file(place, error)) return {{place}, {}};
+  FileTree tree = list_files(place);
+  const auto others = std::ranges::stable_partition(tree.files, [](const fs::path& path) {
+    return std::ranges::find(image_endings, ending(path)) != image_endings.end();
+  });
+  const std::string left_out = summary({others.begin(), others.end()}, tree);
+  tree.files.erase(others.begin(), others.end());
+  if (!tree.files.empty()) return {std::move(tree.files), left_out};
+  explain_absence(place, "images");
+  user_error(fmt::format("no images in '{}': it {}", place.string(),
+                         left_out.empty() ? "is empty" : "holds " + left_out),
+             fmt::format("it should hold {} files", fmt::join(image_endings, ", ")));
 }
 
 Images fit_square(const Images& image, const FolderOptions& options) {
@@ -80,8 +79,7 @@ Images fit_square(const Images& image, const FolderOptions& options) {
   return side == options.size ? square : resize(square, options.size, options.size);
 }
 
-Images read_image_folder(const fs::path& place, const FolderOptions& options) {
-  const std::vector<fs::path> paths = list_images(place);
+Images read_images(const std::vector<fs::path>& paths, const FolderOptions& options) {
   Images images{static_cast<int64_t>(paths.size()), options.size, options.size, options.channels, {}, {}};
   images.pixels.resize(static_cast<size_t>(images.n * images.image_size()));
   for_each_index(images.n, [&](int64_t i) {

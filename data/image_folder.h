@@ -1,8 +1,9 @@
-/// Folders of PNG and JPEG files as a data set of square images: CelebA, CelebA-HQ, or anyone's own.
+/// Folders of image files as a data set of square images: CelebA, CelebA-HQ, or anyone's own.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "data/images.h"
@@ -24,16 +25,22 @@ struct FolderOptions {
   Crop crop = Crop::largest_square;
 };
 
-/// Every .png, .jpg and .jpeg file (any case) in `place` and the folders below it, in byte order of the
-/// paths, so the same on every machine; `place` may also be a single file. Names that start with a dot are
-/// skipped. Throws UserError when there are none or a folder cannot be read.
-std::vector<std::filesystem::path> list_images(const std::filesystem::path& place);
+/// The images of a folder.
+struct ImageFiles {
+  std::vector<std::filesystem::path> paths;  ///< in byte order, so the same on every machine
+  std::string left_out;  ///< how many of which other kinds there are, as one line; empty if none
+};
+
+/// Every image file of the kinds that are read, by their names' endings (.png, .jpg, .jpeg, .jpe, .jfif, .bmp, .ppm,
+/// .pgm, .pnm, .tga, .gif, in any case), in `place` and the folders below it; see file_tree.h for links. `place` may
+/// also be a single file. Throws UserError when there are none or a folder cannot be read.
+ImageFiles list_images(const std::filesystem::path& place);
 
 /// Crops one decoded image and resizes it to options.size x options.size.
 Images fit_square(const Images& image, const FolderOptions& options);
 
-/// Reads all images that `list_images` finds (N,size,size,channels), without labels. Decodes on all
-/// processors. Throws UserError as `list_images`, or for the first file that cannot be decoded.
-Images read_image_folder(const std::filesystem::path& place, const FolderOptions& options);
+/// Reads the image files at `paths` (N,size,size,channels), without labels. Decodes on all processors. Throws UserError
+/// for the first file that cannot be decoded.
+Images read_images(const std::vector<std::filesystem::path>& paths, const FolderOptions& options);
 
 }  // namespace damc

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/idx.h"
+#include "data/layout.h"
 #include "data/numpy_random.h"
 #include "tensor/error.h"
 
@@ -30,26 +31,39 @@ Images read_part(const fs::path& image_file, const fs::path& label_file) {
   return {images.sizes[0], 28, 28, 1, std::move(images.bytes), {labels.bytes.begin(), labels.bytes.end()}};
 }
 
-}  // namespace
-
-fs::path find_mnist_file(const fs::path& dir, std::string_view name) {
-  for (const std::string suffix : {"", ".gz"})
-    if (fs::path path = dir / (std::string(name) + suffix); fs::exists(path)) return path;
-  return {};
+/// EMNIST stores the columns of its images as rows.
+void transpose(Images& images) {
+  for (int64_t i = 0; i < images.n; ++i) {
+    uint8_t* const image = images.pixels.data() + i * images.image_size();
+    for (int64_t row = 0; row < images.height; ++row)
+      for (int64_t column = 0; column < row; ++column)
+        std::swap(image[row * images.width + column], image[column * images.width + row]);
+  }
 }
 
+}  // namespace
+
 Split read_mnist(const fs::path& dir) {
-  std::array<fs::path, 4> paths;
+  const Layout layout = find_layout(dir, "mnist");
+  if (layout.files.empty()) explain_absence(dir, "mnist");
   std::vector<std::string_view> missing;
-  for (size_t i = 0; i < mnist_files.size(); ++i) {
-    paths[i] = find_mnist_file(dir, mnist_files[i]);
-    if (paths[i].empty()) missing.push_back(mnist_files[i]);
-  }
+  for (const std::string_view name : mnist_files)
+    if (!layout.files.contains(name)) missing.push_back(name);
   if (!missing.empty())
-    user_error(fmt::format("no MNIST in '{}': {} missing", dir.string(), fmt::join(missing, ", ")),
+    user_error(fmt::format("no MNIST in '{}': {} missing", layout.home.string(), fmt::join(missing, ", ")),
                "put the four files, plain or .gz, into that folder; this project carries them in data/mnist, "
                "and https://ossci-datasets.s3.amazonaws.com/mnist/ has them, too");
-  return {read_part(paths[0], paths[1]), read_part(paths[2], paths[3]), {}, {}};
+  const auto read = [&](size_t first) {
+    Images images = read_part(layout.files.find(mnist_files[first])->second,
+                              layout.files.find(mnist_files[first + 1])->second);
+    if (!layout.variant.empty()) transpose(images);
+    return images;
+  };
+  return {
+      read(0),
+      read(2),
+      {},
+      layout.variant.empty() ? "" : layout.variant + ": its images, stored on their side, are set upright"};
 }
 
 Split hold_out_digit(const Split& official, int digit) {

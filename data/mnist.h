@@ -10,16 +10,13 @@
 
 namespace damc {
 
-/// The four official names, each possibly followed by ".gz":
-/// training images, training labels, test images, test labels.
+/// The four official names: training images, training labels, test images, test labels.
 inline constexpr std::array<std::string_view, 4> mnist_files{
     "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"};
 
-/// Where in `dir` the file of that official name is, plain or gzipped (the plain one wins); empty if nowhere.
-std::filesystem::path find_mnist_file(const std::filesystem::path& dir, std::string_view name);
-
-/// Reads the official training and test sets (N,28,28,1) from a folder that holds all four files.
-/// Throws UserError when files are missing, damaged or disagree with each other.
+/// Reads the official training and test sets (N,28,28,1) from the folder, or one below it, that holds all four files
+/// (see layout.h). EMNIST's images are set upright. Throws UserError when files are missing, damaged or disagree with
+/// each other.
 Split read_mnist(const std::filesystem::path& dir);
 
 /// Divides MNIST for anomaly detection: digit `digit` is never trained on and is what has to be found.

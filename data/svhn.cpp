@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "data/layout.h"
 #include "data/mat5.h"
 #include "tensor/error.h"
 
@@ -77,13 +78,24 @@ Images read_svhn_file(const fs::path& path) {
 }
 
 Split read_svhn(const fs::path& dir) {
-  const fs::path train = dir / "train_32x32.mat", test = dir / "test_32x32.mat";
-  if (!fs::exists(train))
-    user_error(fmt::format("no SVHN in '{}': train_32x32.mat is missing", dir.string()),
-               "put train_32x32.mat and test_32x32.mat from http://ufldl.stanford.edu/housenumbers/ there");
+  const Layout layout = find_layout(dir, "svhn");
+  if (layout.files.empty()) explain_absence(dir, "svhn");
+  const auto path_of = [&](std::string_view name) {
+    const auto found = layout.files.find(name);
+    return found == layout.files.end() ? fs::path() : found->second;
+  };
+  fs::path train = path_of("train_32x32.mat");
+  const fs::path test = path_of("test_32x32.mat"), extra = path_of("extra_32x32.mat");
   Split split;
+  if (!extra.empty())
+    split.note = train.empty() ? "train_32x32.mat is missing; extra_32x32.mat stands in for it"
+                               : "extra_32x32.mat is left out";
+  if (train.empty()) train = extra;
+  if (train.empty())
+    user_error(fmt::format("no SVHN in '{}': train_32x32.mat is missing", layout.home.string()),
+               "put train_32x32.mat and test_32x32.mat from http://ufldl.stanford.edu/housenumbers/ there");
   split.train = read_svhn_file(train);
-  if (fs::exists(test)) split.test = read_svhn_file(test);
+  if (!test.empty()) split.test = read_svhn_file(test);
   return split;
 }
 

@@ -12,8 +12,9 @@ namespace damc {
 /// Throws UserError when the file is missing, is not a MATLAB 5 file, is damaged or has other shapes.
 Images read_svhn_file(const std::filesystem::path& path);
 
-/// Reads train_32x32.mat and test_32x32.mat from `dir`. Throws UserError as `read_svhn_file`, or when the
-/// training file is missing; without the test file the test part stays empty.
+/// Reads train_32x32.mat and test_32x32.mat from `dir` or a folder below it (see layout.h); extra_32x32.mat is read
+/// only where there is no train_32x32.mat. Throws UserError as `read_svhn_file`, or when neither is there; without the
+/// test file the test part stays empty.
 Split read_svhn(const std::filesystem::path& dir);
 
 }  // namespace damc

@@ -1,9 +1,11 @@
 /// `verify` of describe.h: a data folder against the official release.
 #include <zlib.h>
 
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "data/cifar10.h"
@@ -11,6 +13,7 @@
 #include "data/idx.h"
 #include "data/image_folder.h"
 #include "data/image_io.h"
+#include "data/layout.h"
 #include "data/mnist.h"
 #include "data/packed.h"
 #include "data/svhn.h"
@@ -29,13 +32,15 @@ struct KnownIdx {
 constexpr std::array<KnownIdx, 4> known_mnist{
     {{60000, 3, 0xf3639b56}, {60000, 1, 0xba07e8ef}, {10000, 3, 0xe4ca5f57}, {10000, 1, 0xee8604d9}}};
 
-/// The check that `look` makes, or the reason for which it could not: an error's first line.
+/// The check that `look` makes, or the reason for which it could not.
 Check check(const std::string& subject, const std::function<Check()>& look) {
   try {
     return look();
   } catch (const Error& error) {
     const std::string what = error.what();
-    return {false, subject, what.substr(0, what.find('\n'))};
+    constexpr std::string_view mark = "\nhint: ";
+    const size_t end = std::min(what.find(mark), what.size());
+    return {false, subject, what.substr(0, end), what.substr(std::min(end + mark.size(), what.size()))};
   }
 }
 
@@ -45,15 +50,15 @@ Check check_count(const std::string& subject, int64_t found, int64_t expected) {
                             : fmt::format("{} images; the official set has {}", found, expected)};
 }
 
-std::vector<Check> verify_mnist(const fs::path& dir) {
+std::vector<Check> verify_mnist(const Layout& layout) {
   std::vector<Check> checks;
   for (size_t i = 0; i < mnist_files.size(); ++i) {
     const std::string name(mnist_files[i]);
     const KnownIdx& known = known_mnist[i];
     checks.push_back(check(name, [&]() -> Check {
-      const fs::path path = find_mnist_file(dir, name);
-      if (path.empty()) return {false, name, "missing"};
-      const Idx idx = read_idx(path, known.rank);
+      const auto file = layout.files.find(name);
+      if (file == layout.files.end()) return {false, name, "missing"};
+      const Idx idx = read_idx(file->second, known.rank);
       const uLong crc = crc32_z(0, idx.bytes.data(), idx.bytes.size());
       if (idx.sizes[0] == known.n && crc == known.crc32)
         return {true, name, fmt::format("crc32 {:08x}", crc)};
@@ -71,6 +76,7 @@ std::vector<Check> verify_counts(const std::function<Split()>& read, int64_t n_t
   const Check failure = check("data set", [&]() -> Check {
     const Split split = read();
     checks = {check_count("training", split.train.n, n_train), check_count("test", split.test.n, n_test)};
+    if (!split.note.empty()) checks.push_back({true, "note", split.note});
     for (const auto& [name, part] : {std::pair{"training", &split.train}, {"test", &split.test}})
       if (part->n > 0 && part->labels.empty()) checks.push_back({false, name, "the labels are unknown"});
     return {true, {}, {}};
@@ -81,14 +87,9 @@ std::vector<Check> verify_counts(const std::function<Split()>& read, int64_t n_t
 
 std::vector<Check> verify_images(const fs::path& dir) {
   std::vector<Check> failures;
-  std::vector<fs::path> paths;
-  const Check listing = check("folder", [&]() -> Check {
-    paths = list_images(dir);
-    return {true, {}, {}};
-  });
-  if (!listing.ok) return {listing};
-  for (const fs::path& path : paths) {
-    const std::string name = fs::relative(path, dir).string();
+  const ImageFiles files = list_images(dir);
+  for (const fs::path& path : files.paths) {
+    const std::string name = path.lexically_relative(dir).string();
     const Check decoded = check(name, [&]() -> Check {
       read_image(path);
       return {true, name, {}};
@@ -97,7 +98,8 @@ std::vector<Check> verify_images(const fs::path& dir) {
   }
   std::vector<Check> checks{
       {failures.empty(), "folder",
-       fmt::format("{} of {} images decode", paths.size() - failures.size(), paths.size())}};
+       fmt::format("{} of {} images decode", files.paths.size() - failures.size(), files.paths.size())}};
+  if (!files.left_out.empty()) checks.push_back({true, "left out", files.left_out});
   checks.insert(checks.end(), failures.begin(), failures.end());
   return checks;
 }
@@ -105,8 +107,11 @@ std::vector<Check> verify_images(const fs::path& dir) {
 }  // namespace
 
 std::vector<Check> verify(const fs::path& dir) {
-  const std::string format = detect_format(dir);
-  if (format == "mnist") return verify_mnist(dir);
+  const Layout layout = find_layout(dir);
+  const std::string& format = layout.format;
+  if (layout.variant == "emnist-digits") return verify_counts([&] { return read_mnist(dir); }, 240000, 40000);
+  if (layout.variant == "emnist-mnist") return verify_counts([&] { return read_mnist(dir); }, 60000, 10000);
+  if (format == "mnist") return verify_mnist(layout);
   if (format == "cifar10") return verify_counts([&] { return read_cifar10(dir); }, 50000, 10000);
   if (format == "svhn") return verify_counts([&] { return read_svhn(dir); }, 73257, 26032);
   if (format == "images") return verify_images(dir);

@@ -57,7 +57,7 @@ fi
 echo "-- data"
 succeeds '60000 images of 28x28x1' data info "$root/data/mnist"
 succeeds 'ok .*crc32' data verify "$root/data/mnist"
-refuses 2 'is not a folder' data info nowhere
+refuses 2 "the data folder 'nowhere' does not exist" data info nowhere
 mkdir damaged
 cp "$root"/data/mnist/*-idx?-ubyte.gz damaged
 head -c 1000000 "$root/data/mnist/train-images-idx3-ubyte.gz" >cut

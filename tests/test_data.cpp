@@ -75,7 +75,7 @@ TEST_CASE("idx: plain, gzipped, and everything that can be wrong") {
   const TempFolder temp;
   const fs::path path = temp.path / "a";
   const Idx array{{2, 3}, {1, 2, 3, 4, 5, 6}};
-  write_idx(path, array);
+  write_idx(path, array.sizes, array.bytes);
   const Bytes file{0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 6};
   CHECK(fs::file_size(path) == file.size());
   CHECK(read_idx(path, 2).bytes == array.bytes);
@@ -114,7 +114,7 @@ TEST_CASE("idx: plain, gzipped, and everything that can be wrong") {
   CHECK(contains(error(), "cannot hold"));
   fs::remove(path);
   CHECK(contains(error(), "does not exist"));
-  CHECK_THROWS_AS(write_idx(path, {{2, 2}, {1, 2, 3}}), Error);
+  CHECK_THROWS_AS(write_idx(path, {2, 2}, Bytes{1, 2, 3}), Error);
 }
 
 TEST_CASE("mnist: the bundled files are the official ones") {
@@ -135,17 +135,17 @@ TEST_CASE("mnist: the bundled files are the official ones") {
 TEST_CASE("mnist: missing and mismatched files are named") {
   const TempFolder temp;
   for (const std::string_view name : mnist_files)
-    fs::copy_file(find_mnist_file(bundled, name), temp.path / (std::string(name) + ".gz"));
+    fs::copy_file(bundled / (std::string(name) + ".gz"), temp.path / (std::string(name) + ".gz"));
   fs::remove(temp.path / "t10k-labels-idx1-ubyte.gz");
   const auto error = [&] { return line_of([&] { read_mnist(temp.path); }); };
   CHECK(contains(error(), "t10k-labels-idx1-ubyte missing"));
-  write_idx(temp.path / "t10k-labels-idx1-ubyte", {{3}, {1, 2, 3}});
+  write_idx(temp.path / "t10k-labels-idx1-ubyte", {3}, Bytes{1, 2, 3});
   CHECK(contains(error(), "10000 images, but"));
   Bytes labels(10000, 3);
   labels[77] = 10;
-  write_idx(temp.path / "t10k-labels-idx1-ubyte", {{10000}, labels});
+  write_idx(temp.path / "t10k-labels-idx1-ubyte", {10000}, labels);
   CHECK(contains(error(), "label 10"));
-  write_idx(temp.path / "t10k-images-idx3-ubyte", {{1, 32, 32}, Bytes(1024)});
+  write_idx(temp.path / "t10k-images-idx3-ubyte", {1, 32, 32}, Bytes(1024));
   CHECK(contains(error(), "32x32"));
   const std::vector<Check> checks = verify(temp.path);
   CHECK((checks[0].ok && checks[1].ok && !checks[2].ok && !checks[3].ok));

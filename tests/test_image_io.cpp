@@ -161,16 +161,17 @@ TEST_CASE("image folders: order, split and packing") {
     const auto value = static_cast<uint8_t>(10 * std::string(name).size());
     write_png(temp.path / name, Bytes(218 * 178 * 3, value), 218, 178, 3);
   }
-  const std::vector<fs::path> paths = list_images(temp.path);
+  const std::vector<fs::path> paths = list_images(temp.path).paths;
   CHECK(paths == std::vector<fs::path>{temp.path / "10.png", temp.path / "9.PNG", temp.path / "b/1.png"});
 
   const Split split = load_dataset("celeba64", temp.path);
   CHECK((split.train.n == 2 && split.test.n == 1 && split.train.height == 64 && split.train.labels.empty()));
   CHECK((split.train.pixels[0] == 60 && split.train.image(1)[0] == 50 && split.test.pixels[0] == 70));
-  CHECK(split.note == "too few images for the official split: of 3 the last 1 test");
+  CHECK(split.note ==
+        "too few images for the official split: of 3 the last 1 test; left out: 1 .txt, 1 hidden");
 
   const fs::path packed = temp.path / "packed";
-  write_packed(packed, read_image_folder(temp.path, folder_options("celeba64")));
+  write_packed(packed, read_images(paths, folder_options("celeba64")));
   CHECK(load_dataset("celeba64", packed).test.pixels == split.test.pixels);
   CHECK(describe(packed).parts[0].shape == "64x64x3");
   CHECK_THROWS_WITH_AS(load_dataset("celebahq", packed), doctest::Contains("needs 256x256x3"), UserError);
@@ -178,7 +179,8 @@ TEST_CASE("image folders: order, split and packing") {
   write_text(temp.path / "a.jpg", "no image");
   CHECK_THROWS_WITH_AS(load_dataset("celeba64", temp.path), doctest::Contains("a.jpg"), UserError);
   const std::vector<Check> checks = verify(temp.path);
-  CHECK((checks.size() == 2 && checks[0].finding == "3 of 4 images decode" && checks[1].subject == "a.jpg"));
+  CHECK((checks.size() == 3 && checks[0].finding == "3 of 4 images decode" && checks[2].subject == "a.jpg"));
+  CHECK((checks[1].ok && checks[1].finding == "1 without an ending, 1 .txt, 1 hidden"));
 }
 
 TEST_CASE("grid: rows, gaps, rounding and values outside [-1, 1]") {

@@ -25,14 +25,17 @@ void verify_folder(const std::string& folder) {
   const auto failed =
       std::count_if(checks.begin(), checks.end(), [](const Check& check) { return !check.ok; });
   if (failed > 0) {
+    const std::string& hint = std::ranges::find(checks, false, &Check::ok)->hint;
     user_error(fmt::format("'{}' fails {} of {} checks", folder, failed, checks.size()),
-               "get the files that failed again from where they come from");
+               hint.empty() ? "get the files that failed again from where they come from" : hint);
   }
 }
 
 void pack(const DataOptions& options) {
   const FolderOptions fitting = folder_options(preset_config(options.preset).architecture);
-  const Images images = read_image_folder(options.folder, fitting);
+  const ImageFiles files = list_images(options.folder);
+  if (!files.left_out.empty()) fmt::print("left out: {}\n", files.left_out);
+  const Images images = read_images(files.paths, fitting);
   write_packed(options.out, images);
   fmt::print("{}: {} images of {}x{}x{}\n", options.out, images.n, images.height, images.width,
              images.channels);

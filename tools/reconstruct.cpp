@@ -5,7 +5,7 @@
 
 #include "damc/metrics.h"
 #include "data/dataset.h"
-#include "data/describe.h"
+#include "data/layout.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
 #include "tensor/record.h"
@@ -39,8 +39,11 @@ FolderOptions fitting(const Architecture& images) {
 /// folder.
 Images load_images(const Config& config, const Architecture& images, const fs::path& place) {
   if (!fs::exists(place)) user_error(fmt::format("'{}' does not exist", place.string()));
-  const bool files = !fs::is_directory(place) || detect_format(place) == "images";
-  if (files && list_images(place).size() <= kSmallFolder) return read_image_folder(place, fitting(images));
+  if (!fs::is_directory(place) || find_layout(place).format == "images") {
+    const ImageFiles files = list_images(place);
+    if (!files.left_out.empty()) fmt::print("left out: {}\n", files.left_out);
+    if (files.paths.size() <= kSmallFolder) return read_images(files.paths, fitting(images));
+  }
   return load_data(config, place.string()).test;
 }
 

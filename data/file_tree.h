@@ -1,0 +1,29 @@
+/// The files below a folder.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <limits>
+#include <string>
+#include <vector>
+
+namespace damc {
+
+/// What lies below a folder. Links are followed, and whatever several paths lead to is listed once.
+struct FileTree {
+  std::vector<std::filesystem::path> files;  ///< in byte order, so the same on every machine
+  std::int64_t hidden = 0;  ///< files and folders whose names start with a dot: not looked into
+  std::vector<std::filesystem::path> unusable;  ///< links that lead nowhere, devices and the like
+};
+
+/// Looks into `root` and the folders up to `max_depth` levels below it. Throws UserError when one cannot be read.
+FileTree list_files(const std::filesystem::path& root, int max_depth = std::numeric_limits<int>::max());
+
+/// A file name's ending with its dot, in lower case; empty if it has none.
+std::string ending(const std::filesystem::path& path);
+
+/// How many of which kind of file, the most frequent first, and what else is in `tree` beside its files, as one line:
+/// "20 .webp, 1 .txt, 2 hidden, 2 broken links or special files ('a/b', ...)". Empty if there is nothing.
+std::string summary(const std::vector<std::filesystem::path>& files, const FileTree& tree);
+
+}  // namespace damc

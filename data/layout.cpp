@@ -1,0 +1,170 @@
+#include "data/layout.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <tuple>
+#include <vector>
+
+#include "data/file_tree.h"
+#include "data/mnist.h"
+#include "tensor/error.h"
+
+namespace damc {
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr int max_depth = 3;
+
+struct Format {
+  std::string_view name, title;
+  std::vector<std::string_view> files;  // official names
+  size_t needed;                        // how many of them make a complete set, from the first on
+};
+
+const std::array<Format, 4>& formats() {
+  static const std::array<Format, 4> all{
+      {{"mnist", "MNIST", {mnist_files.begin(), mnist_files.end()}, 4},
+       {"cifar10",
+        "CIFAR-10",
+        {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin",
+         "test_batch.bin"},
+        6},
+       {"svhn", "SVHN", {"train_32x32.mat", "test_32x32.mat", "extra_32x32.mat"}, 1},
+       {"packed", "packed images", {"images-idx4-ubyte"}, 1}}};
+  return all;
+}
+
+const Format& format_called(std::string_view name) {
+  return *std::ranges::find(formats(), name, &Format::name);
+}
+
+/// A file name as its official form: lower case, without .gz, with a hyphen for the dot before "idx".
+std::string plain_name(const fs::path& path) {
+  std::string name = path.filename().string();
+  std::ranges::transform(name, name.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  if (name.ends_with(".gz")) name.resize(name.size() - 3);
+  if (const size_t dot = name.find(".idx"); dot != std::string::npos) name[dot] = '-';
+  return name;
+}
+
+/// Takes "emnist-digits" off the front of an EMNIST file's name, whose test files are called test-..., not t10k-...
+std::string take_variant(std::string& name) {
+  if (!name.starts_with("emnist-")) return {};
+  const size_t end = name.find('-', 7);
+  if (end == std::string::npos) return {};
+  std::string variant = name.substr(0, end);
+  name.erase(0, end + 1);
+  if (name.starts_with("test-")) name.replace(0, 4, "t10k");
+  return variant;
+}
+
+/// All sets in the folder, complete or not.
+std::vector<Layout> find_all(const fs::path& dir, const std::vector<fs::path>& files) {
+  std::vector<Layout> sets;
+  for (const fs::path& path : files) {
+    std::string name = plain_name(path);
+    fs::path home = path.parent_path();
+    if (home != dir && plain_name(home) == name) home = home.parent_path();
+    const std::string variant = take_variant(name);
+    for (const Format& format : formats()) {
+      if (std::ranges::find(format.files, name) == format.files.end() ||
+          (format.name == "packed" && home != dir))
+        continue;
+      if (format.name == "svhn" && ending(path) == ".gz") continue;
+      auto set = std::ranges::find_if(sets, [&](const Layout& known) {
+        return known.format == format.name && known.home == home && known.variant == variant;
+      });
+      if (set == sets.end()) set = sets.insert(sets.end(), {std::string(format.name), variant, home, {}});
+      fs::path& kept = set->files[name];
+      // Of several, the plain one wins, then the shortest.
+      const auto rank = [](const fs::path& p) { return std::tuple(ending(p) == ".gz", p.native().size()); };
+      if (kept.empty() || rank(path) < rank(kept)) kept = path;
+    }
+  }
+  return sets;
+}
+
+/// The smaller the better.
+std::pair<bool, int64_t> rank_of(const Layout& set, const fs::path& dir) {
+  const Format& format = format_called(set.format);
+  const auto has = [&](std::string_view name) { return set.files.contains(name); };
+  const bool complete =
+      std::all_of(format.files.begin(), format.files.begin() + static_cast<int>(format.needed), has) ||
+      has("extra_32x32.mat");
+  const fs::path below = set.home.lexically_relative(dir);
+  return {!complete, below == "." ? 0 : std::distance(below.begin(), below.end())};
+}
+
+std::string name_of(const Layout& set) {
+  return fmt::format("{}'{}' ({})", set.variant.empty() ? "" : set.variant + " in ", set.home.string(),
+                     set.format);
+}
+
+/// What the file's name says it is, if no reader is for that: what it is, and what to do.
+std::pair<std::string, std::string> known_stranger(const fs::path& path) {
+  const std::string name = path.filename().string();
+  const auto is_one_of = [&](std::initializer_list<std::string_view> names) {
+    return std::ranges::find(names, name) != names.end();
+  };
+  if (is_one_of({"data_batch_1", "test_batch", "batches.meta"}))
+    return {"CIFAR-10's Python version, which is not read",
+            "unpack cifar-10-binary.tar.gz from https://www.cs.toronto.edu/~kriz/cifar.html instead"};
+  if (is_one_of({"fine_label_names.txt"}))
+    return {"CIFAR-100, which is not read",
+            "take CIFAR-10: cifar-10-binary.tar.gz from https://www.cs.toronto.edu/~kriz/cifar.html"};
+  if (is_one_of({"digitStruct.mat"}))
+    return {"SVHN's full numbers (format 1), which are not read",
+            "take the cropped digits (format 2) from http://ufldl.stanford.edu/housenumbers/"};
+  const std::string kind = ending(path);
+  if (kind == ".zip")
+    return {"an archive, which is not read",
+            fmt::format("unpack it: unzip '{}' -d '{}'", path.string(), path.parent_path().string())};
+  if (kind == ".tar" || kind == ".tgz" || ending(path.stem()) == ".tar")
+    return {"an archive, which is not read",
+            fmt::format("unpack it: tar xf '{}' -C '{}'", path.string(), path.parent_path().string())};
+  if (kind == ".7z" || kind == ".rar") return {"an archive, which is not read", "unpack it there"};
+  return {};
+}
+
+}  // namespace
+
+void require_folder(const fs::path& dir) {
+  if (fs::is_directory(dir)) return;
+  if (!fs::exists(dir)) user_error(fmt::format("the data folder '{}' does not exist", dir.string()));
+  if (const auto [what, hint] = known_stranger(dir); !what.empty())
+    user_error(fmt::format("'{}' is {}", dir.string(), what), hint);
+  user_error(fmt::format("'{}' is not a folder", dir.string()), "name the folder in which the data are");
+}
+
+Layout find_layout(const fs::path& dir, std::string_view format) {
+  require_folder(dir);
+  const fs::path root = dir.lexically_normal() / "";  // however many slashes end it
+  const fs::path top = root.parent_path();
+  std::vector<Layout> sets = find_all(top, list_files(top, max_depth).files);
+  if (!format.empty()) std::erase_if(sets, [&](const Layout& set) { return set.format != format; });
+  if (sets.empty()) return {"images", {}, dir, {}};
+  std::ranges::stable_sort(sets, {}, [&](const Layout& set) { return rank_of(set, top); });
+  if (sets.size() > 1 && rank_of(sets[0], top) == rank_of(sets[1], top))
+    user_error(fmt::format("'{}' holds several data sets: {} and {}", dir.string(), name_of(sets[0]),
+                           name_of(sets[1])),
+               "name the folder of one of them, or give it one of its own");
+  return sets[0];
+}
+
+void explain_absence(const fs::path& dir, std::string_view format) {
+  const FileTree tree = list_files(dir, max_depth);
+  if (const std::vector<Layout> sets = find_all(dir, tree.files); !sets.empty())
+    user_error(fmt::format("'{}' holds {}, not {}", dir.string(), format_called(sets[0].format).title,
+                           format == "images" ? "images" : format_called(format).title),
+               "name another folder, or a preset for these data");
+  for (const fs::path& path : tree.files)
+    if (const auto [what, hint] = known_stranger(path); !what.empty())
+      user_error(fmt::format("'{}' is {}", path.string(), what), hint);
+}
+
+}  // namespace damc
