@@ -56,7 +56,20 @@ bool is_choice(std::string_view choices, std::string_view value) {
   return false;
 }
 
+/// Throws UserError for a text that no configuration file can keep: TOML is UTF-8. File names may be anything.
+void require_utf8(const std::string& text) {
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const std::size_t length = utf8_length(rest);
+    if (length == 0)
+      user_error(fmt::format("'{}' is not UTF-8, which a run's configuration has to be", text),
+                 "rename the folder, or name a link to it: ln -s FOLDER NAME");
+    rest.remove_prefix(length);
+  }
+}
+
 std::string parse_text(const ConfigKey& key, const std::string& text) {
+  require_utf8(text);
   if (*key.choices && !is_choice(key.choices, text)) {
     user_error(fmt::format("'{}' is not a value for {}", text, key.name),
                fmt::format("it may be {}", key.choices));
@@ -104,6 +117,7 @@ void set_from(ConfigBuilder& builder, const std::string& name, const toml::node&
 
 /// A text as a TOML string.
 std::string quoted(const std::string& text) {
+  require_utf8(text);
   std::stringstream out;
   out << toml::value<std::string>(text);
   return out.str();

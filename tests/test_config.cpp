@@ -273,6 +273,16 @@ TEST_CASE("the configuration as TOML reads back as it was, for every preset") {
   }
 }
 
+TEST_CASE("what TOML cannot hold is refused before a run keeps it") {
+  const std::string message = complaint([] { ConfigBuilder("svhn").set("data", "caf\xe9"); });
+  CHECK(says(message, {"caf\xe9", "not UTF-8", "ln -s"}));
+  Config c = preset_config("svhn");
+  c.data = "/home/\xff/mnist";
+  CHECK(says(complaint([&] { to_toml(c); }), {"not UTF-8"}));
+  c.data = "/home/caf\xc3\xa9";
+  CHECK(says(to_toml(c), {"caf\xc3\xa9"}));
+}
+
 TEST_CASE("a damaged config.toml of a run is refused") {
   const auto refused = [](const std::string& text) {
     const TempFile file(text);

@@ -106,11 +106,12 @@ TrainingRun TrainingRun::start(const Config& config, const fs::path& parent) {
   Config c = config;
   Split split = load_data(c);
   c.data = fs::absolute(c.data).string();
+  const std::string settings = to_toml(c);  // refuses what it cannot keep before a folder is made
   backend(parse_device(c.device));  // a device that is not there is an error before a folder is made
   const fs::path folder = make_run_folder(parent, c.preset);
   auto lock = std::make_unique<FolderLock>(folder);
   fs::create_directory(folder / "grids");
-  write_text(folder / "config.toml", to_toml(c));
+  write_text(folder / "config.toml", settings);
   return TrainingRun(c, folder, std::move(lock), std::move(split), 0);
 }
 

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Data folders on the command line: what info, verify, pack and train say of the same folder.
+# shellcheck source=tests/cli_functions.sh
+. "$(dirname "$0")/cli_functions.sh" "$1"
+
+tiny=(--batch 2 --iterations 1)
+for setting in nz=4 ngf=2 nif=2 nemb=8 grid_every=0 state_every=0 posterior_steps=1 prior_steps=1 diffusion_steps=2; do
+  tiny+=(--set "$setting")
+done
+
+echo "-- names that are not UTF-8"
+latin=$'caf\xe9'
+mkdir "$latin"
+cp "$root"/data/mnist/*-idx?-ubyte.gz "$latin"
+succeeds '60000 images' data info "$latin"
+refuses 2 "'caf.xe9' is not UTF-8" train --preset mnist-quick --data "$latin" --out runs
+cd "$latin" || exit 1
+refuses 2 'is not UTF-8' train --preset mnist-quick --data . --out ../runs
+cd .. || exit 1
+[ -e runs ] && fail "a refused training left a run folder behind"
+
+echo "-- what is left out, links"
+mkdir faces
+for name in a b c; do cp "$root/tools/bench/results/mnist-quick-samples.png" "faces/$name.png"; done
+touch faces/d.webp faces/e.webp faces/f.tif
+ln -s faces linked
+ln -s nowhere faces/lost.png
+left="2 .webp, 1 .tif, 1 broken link or special file"
+succeeds "left out: $left .*lost.png" data info linked
+succeeds "ok +left out: $left" data verify linked
+succeeds "left out: $left" data pack linked packed --preset celeba64
+succeeds "left out: $left" train --preset celeba64 "${tiny[@]}" --data linked --out runs
+head -c 300 faces/a.png >faces/cut.png
+refuses 2 'fails 2 of 3 checks' data verify linked
+refuses 2 "cut.png': it ends too early" train --preset celeba64 --data linked --out refused
+[ -e refused ] && fail "a refused training left a run folder behind"
+
+echo "-- near misses"
+for name in train-images train-labels t10k-images t10k-labels; do
+  case $name in *images) rank=3 ;; *) rank=1 ;; esac
+  mkdir -p dots
+  cp "$root/data/mnist/$name-idx$rank-ubyte.gz" "dots/$name.idx$rank-ubyte.GZ"
+done
+succeeds '60000 images' data info dots
+succeeds 'ok +t10k-labels-idx1-ubyte: crc32' data verify dots
+succeeds 'done' train --preset mnist-quick "${tiny[@]}" --data dots --out runs
+mkdir packed-up
+touch packed-up/cifar-10-binary.tar.gz
+for action in "data info" "data verify" "train --preset cifar10 --data"; do
+  # shellcheck disable=SC2086 # words
+  refuses 2 "cifar-10-binary.tar.gz' is an archive" $action packed-up
+done
+
+finish
