@@ -29,6 +29,10 @@ void Module::load_state_dict(const StateDict& state, const std::string& prefix) 
     const auto found = state.find(name);
     if (found == state.end())
       user_error(fmt::format("no weight named '{}'", name), "is this the right preset?");
+    if (!found->second.defined() || found->second.dtype() == Dtype::i64) {
+      user_error(fmt::format("weight '{}' has a type that the model does not take", name),
+                 "save it as F32, F64, F16 or BF16; 'damc info FILE' lists the types");
+    }
     const Shape expected = to_torch_layout(parameter.value()).shape();
     if (found->second.shape() != expected) {
       user_error(fmt::format("weight '{}' has shape {}, the model needs {}", name,

@@ -54,6 +54,9 @@ void Adam::load_state_dict(const StateDict& state, const std::string& prefix) {
   const auto load = [&](const std::string& name, const Tensor& into) {
     const auto found = state.find(prefix + name);
     if (found == state.end()) user_error(fmt::format("no optimiser state named '{}'", prefix + name));
+    if (!found->second.defined() || (found->second.dtype() == Dtype::i64) != (into.dtype() == Dtype::i64))
+      user_error(
+          fmt::format("optimiser state '{}' is not of type {}", prefix + name, damc::name(into.dtype())));
     const Tensor value = from_torch_layout(found->second);
     if (value.shape() != into.shape()) {
       user_error(fmt::format("optimiser state '{}' has shape {}, expected {}", prefix + name,

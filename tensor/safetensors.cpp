@@ -1,15 +1,17 @@
 #include "tensor/safetensors.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <set>
+#include <unordered_set>
 #include <vector>
 
 #include "tensor/error.h"
+#include "tensor/f16.h"
 #include "tensor/file.h"
 
 namespace damc {
@@ -22,12 +24,17 @@ static_assert(std::endian::native == std::endian::little, "files are little-endi
 
 constexpr std::int64_t kMaxHeader = 100'000'000;  // bytes; the format's own limit
 constexpr const char* kMetadata = "__metadata__";
+constexpr std::size_t kMaxFileDims = 64;
+constexpr std::size_t kMaxDepth = 32;  // of the header; the format needs three
 
 struct FileType {
   const char* name;
-  std::int64_t size;  // bytes of one element
+  std::int64_t bits;  // of one element
 };
-constexpr FileType kTypes[] = {{"F32", 4}, {"F64", 8}, {"I64", 8}, {"F16", 2}, {"BF16", 2}};
+constexpr FileType kTypes[] = {{"F32", 32}, {"F64", 64},    {"I64", 64},    {"F16", 16},    {"BF16", 16},
+                               {"BOOL", 8}, {"U8", 8},      {"I8", 8},      {"U16", 16},    {"I16", 16},
+                               {"U32", 32}, {"I32", 32},    {"U64", 64},    {"F8_E5M2", 8}, {"F4", 4},
+                               {"C64", 64}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"F6_E2M3", 6}, {"F6_E3M2", 6}};
 
 const char* file_type(Dtype dtype) {
   constexpr const char* names[] = {"F32", "F64", "BF16", "I64"};
@@ -90,26 +97,51 @@ std::string read_header_text(Reader& file) {
   return text;
 }
 
-/// Parses the header. The format is three levels deep; a key given twice would hide one of its values.
+/// Refuses what the parser would let pass: keys given twice, of which one would be lost, and endless nesting.
+class HeaderGuard : public json::json_sax_t {
+ public:
+  explicit HeaderGuard(const Reader& file) : file_(file) {}
+
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(std::int64_t) override { return true; }
+  bool number_unsigned(std::uint64_t) override { return true; }
+  bool number_float(double, const std::string&) override { return true; }
+  bool string(std::string&) override { return true; }
+  bool binary(json::binary_t&) override { return true; }
+  bool start_object(std::size_t) override { return enter(); }
+  bool start_array(std::size_t) override { return enter(); }
+  bool end_object() override { return leave(); }
+  bool end_array() override { return leave(); }
+  bool key(std::string& name) override {
+    if (!keys_.back().insert(name).second)
+      file_.refuse(fmt::format("the header gives the key {} twice", printable(name)));
+    return true;
+  }
+  bool parse_error(std::size_t, const std::string&, const json::exception&) override { return false; }
+
+ private:
+  bool enter() {
+    if (keys_.size() == kMaxDepth) file_.refuse("the header nests too deeply");
+    keys_.emplace_back();
+    return true;
+  }
+  bool leave() {
+    keys_.pop_back();
+    return true;
+  }
+
+  const Reader& file_;
+  std::vector<std::unordered_set<std::string>> keys_;  // of every object that is open
+};
+
 json parse_header(const Reader& file, const std::string& text) {
   if (!text.starts_with('{')) file.refuse("the header does not start with '{'");
   // The parser would take a zero byte for the end of the text and not see what follows.
   if (text.find('\0') != std::string::npos) file.refuse("the header contains a zero byte");
-  std::set<std::string> keys[3];
-  const auto guard = [&](int depth, json::parse_event_t event, const json& value) {
-    if (event == json::parse_event_t::object_start || event == json::parse_event_t::array_start) {
-      if (depth > 2) file.refuse("the header nests too deeply");
-      keys[depth].clear();
-    } else if (event == json::parse_event_t::key) {
-      const auto& key = value.get_ref<const std::string&>();
-      if (!keys[depth - 1].insert(key).second)
-        file.refuse(fmt::format("the header gives the key {} twice", printable(key)));
-    }
-    return true;
-  };
-  json header = json::parse(text, guard, /*allow_exceptions=*/false);
-  if (header.is_discarded()) file.refuse("the header is not valid JSON");
-  return header;
+  HeaderGuard guard(file);
+  if (!json::sax_parse(text, &guard)) file.refuse("the header is not valid JSON");
+  return json::parse(text);
 }
 
 /// A JSON number as a count. False for anything but an integer from 0 to 2^63 - 1.
@@ -120,42 +152,43 @@ bool as_count(const json& value, std::int64_t& count) {
   return number <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
 }
 
-/// The shape of a tensor. Its sizes multiply without overflow, sizes of 0 left out: strides are products too.
-Shape parse_shape(const Reader& file, const std::string& tensor, const json& sizes) {
+/// The sizes of a tensor. They multiply without overflow, sizes of 0 left out: strides are products too.
+std::vector<std::int64_t> parse_shape(const Reader& file, const std::string& tensor, const json& sizes) {
   if (!sizes.is_array()) file.refuse_tensor(tensor, "the shape is not a list");
-  if (sizes.size() > kMaxDims)
-    file.refuse_tensor(tensor, fmt::format("{} dimensions; at most {} are supported", sizes.size(), kMaxDims),
-                       "save it with fewer dimensions");
-  Shape shape;
-  std::int64_t bytes = 8;
+  if (sizes.size() > kMaxFileDims)
+    file.refuse_tensor(tensor, fmt::format("{} dimensions; at most {} are read", sizes.size(), kMaxFileDims));
+  std::vector<std::int64_t> shape;
+  std::int64_t bits = 64;
   for (const json& value : sizes) {
     std::int64_t size = 0;
     if (!as_count(value, size)) file.refuse_tensor(tensor, "a size in the shape is not a natural number");
-    if (__builtin_mul_overflow(bytes, std::max<std::int64_t>(size, 1), &bytes))
+    if (__builtin_mul_overflow(bits, std::max<std::int64_t>(size, 1), &bits))
       file.refuse_tensor(tensor, "the shape has more elements than can be counted");
     shape.push_back(size);
   }
   return shape;
 }
 
+/// Fields beside the three are of a later version of the format, and none of ours.
 SafetensorsEntry parse_entry(const Reader& file, const std::string& tensor, const json& value) {
-  if (!value.is_object() || value.size() != 3 || !value.contains("dtype") || !value.contains("shape") ||
+  if (!value.is_object() || !value.contains("dtype") || !value.contains("shape") ||
       !value.contains("data_offsets"))
-    file.refuse_tensor(tensor, "the entry needs dtype, shape and data_offsets, and nothing else");
+    file.refuse_tensor(tensor, "the entry needs dtype, shape and data_offsets");
   if (!value["dtype"].is_string()) file.refuse_tensor(tensor, "the dtype is not a string");
-  SafetensorsEntry entry{value["dtype"], parse_shape(file, tensor, value["shape"]), 0, 0};
+  SafetensorsEntry entry{value["dtype"], parse_shape(file, tensor, value["shape"]), 1, 0, 0};
+  for (const std::int64_t size : entry.shape) entry.numel *= size;
   const auto type = std::ranges::find(kTypes, entry.dtype, &FileType::name);
   if (type == std::end(kTypes))
-    file.refuse_tensor(tensor, fmt::format("dtype {} is not supported", printable(entry.dtype)),
-                       "save it as F32, F64, I64, F16 or BF16");
+    file.refuse_tensor(tensor, fmt::format("there is no dtype {}", printable(entry.dtype)));
   const json& offsets = value["data_offsets"];
   if (!offsets.is_array() || offsets.size() != 2 || !as_count(offsets[0], entry.begin) ||
       !as_count(offsets[1], entry.end) || entry.begin > entry.end)
     file.refuse_tensor(tensor, "data_offsets are not two natural numbers in ascending order");
-  if (entry.end - entry.begin != entry.shape.numel() * type->size)
+  const std::int64_t needed = (entry.numel * type->bits + 7) / 8;
+  if (entry.end - entry.begin != needed)
     file.refuse_tensor(
-        tensor, fmt::format("data_offsets hold {} bytes, shape {} of {} needs {}", entry.end - entry.begin,
-                            entry.shape.str(), entry.dtype, entry.shape.numel() * type->size));
+        tensor, fmt::format("data_offsets hold {} bytes, shape [{}] of {} needs {}", entry.end - entry.begin,
+                            fmt::join(entry.shape, ", "), entry.dtype, needed));
   return entry;
 }
 
@@ -188,6 +221,7 @@ SafetensorsHeader read_header(Reader& file) {
       header.tensors.emplace(name, parse_entry(file, name, value));
       continue;
     }
+    if (value.is_null()) continue;
     if (!value.is_object()) file.refuse("the metadata is not an object");
     for (const auto& [key, content] : value.items()) {
       if (!content.is_string()) file.refuse(fmt::format("the metadata's {} is not a string", printable(key)));
@@ -200,31 +234,26 @@ SafetensorsHeader read_header(Reader& file) {
 
 float from_bf16(std::uint16_t bits) { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
 
-float from_f16(std::uint16_t bits) {
-  const int exponent = bits >> 10 & 31, fraction = bits & 1023;
-  float magnitude = 0.0f;
-  if (exponent == 31) {
-    magnitude = fraction ? std::numeric_limits<float>::quiet_NaN() : std::numeric_limits<float>::infinity();
-  } else {
-    magnitude = static_cast<float>(exponent ? 1024 + fraction : fraction);
-    magnitude = std::ldexp(magnitude, std::max(exponent, 1) - 25);
-  }
-  return bits >> 15 ? -magnitude : magnitude;
-}
-
+/// A tensor's content; undefined when it is of a kind that Tensor is not.
 Tensor read_tensor(Reader& file, std::int64_t at, const SafetensorsEntry& entry) {
+  if (entry.shape.size() > kMaxDims) return {};
+  Shape shape;
+  for (const std::int64_t size : entry.shape) shape.push_back(size);
   const std::int64_t bytes = entry.end - entry.begin;
   if (entry.dtype == "F16" || entry.dtype == "BF16") {
     std::vector<std::uint16_t> halves(static_cast<std::size_t>(bytes) / 2);
     file.read(at, halves.data(), bytes);
     std::vector<float> values(halves.size());
     std::ranges::transform(halves, values.begin(), entry.dtype == "F16" ? from_f16 : from_bf16);
-    return Tensor::from(values, entry.shape);
+    return Tensor::from(values, shape);
   }
-  const Dtype dtype = entry.dtype == "F32" ? Dtype::f32 : entry.dtype == "F64" ? Dtype::f64 : Dtype::i64;
-  const Tensor out = Tensor::empty(entry.shape, dtype);
-  file.read(at, out.raw(), bytes);
-  return out;
+  for (const Dtype dtype : {Dtype::f32, Dtype::f64, Dtype::i64}) {
+    if (entry.dtype != file_type(dtype)) continue;
+    const Tensor out = Tensor::empty(shape, dtype);
+    file.read(at, out.raw(), bytes);
+    return out;
+  }
+  return {};
 }
 
 }  // namespace

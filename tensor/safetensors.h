@@ -1,14 +1,15 @@
 /// The safetensors format: named tensors and a few strings in one file, as PyTorch's users exchange weights.
 ///
 /// A file is a u64 N, N bytes of JSON that give every tensor's type, shape and byte range, and the data:
-/// row-major, little-endian, without gaps. Reading is strict: a file that breaks any rule of the format is
-/// refused as a whole.
+/// row-major, little-endian, without gaps. A file that breaks a rule of the format is refused as a whole; one that
+/// holds more than a Tensor can is not, since nobody may ask for that.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "tensor/tensor.h"
 
@@ -16,8 +17,9 @@ namespace damc {
 
 /// What a header says of one tensor.
 struct SafetensorsEntry {
-  std::string dtype;  ///< as written in the file: "F32", "F64", "I64", "F16" or "BF16"
-  Shape shape;
+  std::string dtype;  ///< as written in the file: "F32", "BF16", "U8", ...
+  std::vector<std::int64_t> shape;
+  std::int64_t numel;
   std::int64_t begin;  ///< first byte, counted from the start of the data
   std::int64_t end;    ///< one past the last byte
 };
@@ -29,17 +31,18 @@ struct SafetensorsHeader {
   std::int64_t data_start;  ///< bytes before the data
 };
 
-/// A file's content. Tensors are on the CPU and own their memory.
+/// A file's content. Tensors are on the CPU and own their memory; those of a type other than F32, F64, I64, F16 and
+/// BF16, or of more dimensions than a Shape has, are undefined.
 struct SafetensorsFile {
   std::map<std::string, Tensor> tensors;
   std::map<std::string, std::string> metadata;
 };
 
-/// Reads and checks the header alone, the size of the data included. Throws UserError with the file, the
-/// tensor and the reason when the file is missing, damaged, or has a type or shape that Tensor does not have.
+/// Reads and checks the header alone, the size of the data included, in a time proportional to its length. Throws
+/// UserError with the file, the tensor and the reason when the file is missing or damaged.
 SafetensorsHeader read_safetensors_header(const std::filesystem::path& path);
 
-/// Reads all tensors; F16 and BF16 become f32. Throws UserError as read_safetensors_header.
+/// Reads all tensors that a Tensor can hold; F16 and BF16 become f32. Throws UserError as read_safetensors_header.
 SafetensorsFile read_safetensors(const std::filesystem::path& path);
 
 /// Writes f32, f64 and i64 tensors of any strides and device, data in the order of the names, through an

@@ -1,5 +1,6 @@
 /// `damc info`: this build and machine; or what a run or a file of weights holds.
 
+#include <fmt/ranges.h>
 #include <algorithm>
 
 #include "tensor/cpu/cpu_backend.h"
@@ -7,6 +8,7 @@
 #include "tensor/error.h"
 #include "tensor/file.h"
 #include "tensor/safetensors.h"
+#include "tensor/text.h"
 #include "tools/commands.h"
 #include "tools/shared_options.h"
 
@@ -33,33 +35,36 @@ std::string network_of(const std::string& name) {
 /// Parameters per network of a file of weights.
 void print_networks(const SafetensorsHeader& header) {
   std::map<std::string, std::int64_t> counts;
-  for (const auto& [name, entry] : header.tensors) counts[network_of(name)] += entry.shape.numel();
-  for (const auto& [network, count] : counts) fmt::print("{:<18} {:>12} parameters\n", network, count);
+  for (const auto& [name, entry] : header.tensors) counts[network_of(name)] += entry.numel;
+  for (const auto& [network, count] : counts)
+    fmt::print("{:<18} {:>12} parameters\n", escaped(network), count);
 }
 
 void print_weights(const fs::path& file) {
   const SafetensorsHeader header = read_safetensors_header(file);
   for (const auto& [name, entry] : header.tensors)
-    fmt::print("{:<44} {:<5} {}\n", name, entry.dtype, entry.shape.str());
+    fmt::print("{:<44} {:<5} [{}]\n", escaped(name), entry.dtype, fmt::join(entry.shape, ", "));
   for (const auto& [key, value] : header.metadata) {
     const auto lines = std::count(value.begin(), value.end(), '\n');
-    fmt::print("metadata {}: {}\n", key, lines > 0 ? fmt::format("{} lines", lines) : value);
+    fmt::print("metadata {}: {}\n", escaped(key),
+               lines > 0 ? fmt::format("{} lines", lines) : escaped(value));
   }
-  fmt::print("{}: {} tensors, {} bytes\n", file.string(), header.tensors.size(), regular_file_size(file));
+  fmt::print("{}: {} tensors, {} bytes\n", escaped(file.native()), header.tensors.size(),
+             regular_file_size(file));
   print_networks(header);
 }
 
 void print_run(const fs::path& folder) {
   const Run run = open_run(folder);
-  fmt::print("{}: preset {}, {} of {} iterations\n", folder.string(), run.config.preset, run.iteration,
-             run.config.iterations);
+  fmt::print("{}: preset {}, {} of {} iterations\n", escaped(folder.native()), run.config.preset,
+             run.iteration, run.config.iterations);
   print_networks(read_safetensors_header(run.weights));
   std::map<std::string, std::int64_t> files;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
     if (entry.is_regular_file())
       files[fs::relative(entry.path(), folder).string()] = regular_file_size(entry.path());
   }
-  for (const auto& [file, bytes] : files) fmt::print("{:<36} {:>12} bytes\n", file, bytes);
+  for (const auto& [file, bytes] : files) fmt::print("{:<36} {:>12} bytes\n", escaped(file), bytes);
   fmt::print("\n{}", to_toml(run.config));
 }
 
