@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "tensor/error.h"
+#include "tensor/f16.h"
 #include "tensor/file.h"
 
 namespace damc {
@@ -28,6 +29,56 @@ constexpr std::size_t kMaxHeader = 1 << 16;
 [[noreturn]] void refuse(const fs::path& path, const std::string& reason, const std::string& hint = "") {
   user_error(fmt::format("'{}': {}", path.string(), reason), hint);
 }
+
+/// Elements of type Stored as those of a tensor; the file's bytes have any alignment and either order.
+template <class Stored, class Held>
+void convert(Bytes data, Held* to, bool swapped) {
+  for (; !data.empty(); data = data.subspan(sizeof(Stored))) {
+    std::byte bytes[sizeof(Stored)];
+    std::memcpy(bytes, data.data(), sizeof bytes);
+    if (swapped) std::ranges::reverse(bytes);
+    Stored value;
+    std::memcpy(&value, bytes, sizeof bytes);
+    if constexpr (std::is_same_v<Held, float> && std::is_same_v<Stored, std::uint16_t>) {
+      *to++ = from_f16(value);
+    } else {
+      *to++ = static_cast<Held>(value);
+    }
+  }
+}
+
+template <class Stored, class Held>
+Tensor hold(Bytes data, const Shape& shape, bool swapped) {
+  const Tensor out = Tensor::empty(shape, dtype_of<Held>());
+  convert<Stored>(data, out.data<Held>(), swapped);
+  return out;
+}
+
+/// What numpy calls a type, its size in bytes, and how it becomes a tensor.
+struct Kind {
+  std::string_view code;
+  std::size_t size;
+  Tensor (*read)(Bytes data, const Shape& shape, bool swapped);
+};
+constexpr Kind kKinds[] = {
+    {"f2", 2, hold<std::uint16_t, float>},
+    {"f4", 4, hold<float, float>},
+    {"f8", 8, hold<double, double>},
+    {"i1", 1, hold<std::int8_t, std::int64_t>},
+    {"i2", 2, hold<std::int16_t, std::int64_t>},
+    {"i4", 4, hold<std::int32_t, std::int64_t>},
+    {"i8", 8, hold<std::int64_t, std::int64_t>},
+    {"u1", 1, hold<std::uint8_t, std::int64_t>},
+    {"u2", 2, hold<std::uint16_t, std::int64_t>},
+    {"u4", 4, hold<std::uint32_t, std::int64_t>},
+    {"u8", 8, hold<std::uint64_t, std::int64_t>},
+};
+
+/// How a file holds its elements.
+struct Stored {
+  Kind kind;
+  bool big_endian;
+};
 
 /// Reads the header's dictionary, `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`, and no other
 /// Python.
@@ -46,10 +97,10 @@ class HeaderParser {
     }
     skip_space();
     if (!text_.empty()) fail("something follows the dictionary");
-    if (!dtype_ || !fortran_order_ || !shape_) fail("descr, fortran_order or shape is missing");
+    if (!stored_ || !fortran_order_ || !shape_) fail("descr, fortran_order or shape is missing");
   }
 
-  Dtype dtype() const { return *dtype_; }
+  const Stored& stored() const { return *stored_; }
   bool fortran_order() const { return *fortran_order_; }
   const Shape& shape() const { return *shape_; }
 
@@ -58,7 +109,7 @@ class HeaderParser {
     const std::string_view key = parse_string();
     expect(':');
     if (key == "descr") {
-      set(dtype_, parse_dtype());
+      set(stored_, parse_dtype());
     } else if (key == "fortran_order") {
       set(fortran_order_, parse_bool());
     } else if (key == "shape") {
@@ -85,13 +136,13 @@ class HeaderParser {
     return value;
   }
 
-  Dtype parse_dtype() {
+  Stored parse_dtype() {
     skip_space();
     if (text_.starts_with('[')) fail_dtype("a structured dtype");
     const std::string_view descr = parse_string();
-    if (descr == "<f4") return Dtype::f32;
-    if (descr == "<f8") return Dtype::f64;
-    if (descr == "<i8") return Dtype::i64;
+    const std::string_view order = descr.substr(0, descr.find_first_not_of("<>|="));
+    const auto kind = std::ranges::find(kKinds, descr.substr(order.size()), &Kind::code);
+    if (kind != std::end(kKinds) && order.size() <= 1) return {*kind, order == ">"};
     const bool plain =
         descr.size() < 20 && descr.find_first_not_of("<>|=biufcOSUVmM0123456789") == descr.npos;
     fail_dtype(plain ? fmt::format("dtype '{}'", descr) : "an unknown dtype");
@@ -131,6 +182,7 @@ class HeaderParser {
     const auto [stop, failure] = std::from_chars(text_.data(), text_.data() + text_.size(), size);
     if (failure != std::errc{} || size < 0) fail("a size in the shape is not a natural number");
     text_.remove_prefix(static_cast<std::size_t>(stop - text_.data()));
+    if (text_.starts_with('L')) text_.remove_prefix(1);  // how Python 2 wrote its long integers
     return size;
   }
 
@@ -151,12 +203,12 @@ class HeaderParser {
     refuse(path_, "bad .npy header: " + reason, "write it again with numpy.save");
   }
   [[noreturn]] void fail_dtype(const std::string& what) const {
-    refuse(path_, what + " is not supported", "save it as float32, float64 or int64, little-endian");
+    refuse(path_, what + " is not supported", "save array.astype(numpy.float32) instead");
   }
 
   const fs::path& path_;
   std::string_view text_;  // what is not yet read
-  std::optional<Dtype> dtype_;
+  std::optional<Stored> stored_;
   std::optional<bool> fortran_order_;
   std::optional<Shape> shape_;
 };
@@ -187,6 +239,16 @@ std::string_view take_header(const fs::path& path, Bytes& rest) {
   return as_text(take(path, rest, length));
 }
 
+/// Unsigned numbers of 64 bits that a signed one does not hold have become negative.
+Tensor checked(const fs::path& path, const Kind& kind, const Tensor& values) {
+  if (kind.code != "u8") return values;
+  const std::span<const std::int64_t> numbers(values.data<std::int64_t>(),
+                                              static_cast<std::size_t>(values.numel()));
+  if (std::ranges::any_of(numbers, [](std::int64_t number) { return number < 0; }))
+    refuse(path, "a number of 2^63 or more", "save array.astype(numpy.float64) instead");
+  return values;
+}
+
 }  // namespace
 
 Tensor read_npy(const fs::path& path) {
@@ -194,15 +256,20 @@ Tensor read_npy(const fs::path& path) {
   Bytes rest(content);
   HeaderParser header(path, take_header(path, rest));
   header.parse();
-  if (header.fortran_order())
-    refuse(path, "the array is stored in Fortran order", "save numpy.ascontiguousarray(array) instead");
-  const std::size_t bytes = static_cast<std::size_t>(header.shape().numel()) * size_of(header.dtype());
+  const auto& [kind, big_endian] = header.stored();
+  const Shape& shape = header.shape();
+  const std::size_t bytes = static_cast<std::size_t>(shape.numel()) * kind.size;
   if (rest.size() != bytes)
-    refuse(path, fmt::format("{} bytes of data, but shape {} of {} needs {}", rest.size(),
-                             header.shape().str(), name(header.dtype()), bytes));
-  const Tensor out = Tensor::empty(header.shape(), header.dtype());
-  if (bytes > 0) std::memcpy(out.raw(), rest.data(), bytes);
-  return out;
+    refuse(path, fmt::format("{} bytes of data, but shape {} of {} needs {}", rest.size(), shape.str(),
+                             kind.code, bytes));
+  if (!header.fortran_order()) return checked(path, kind, kind.read(rest, shape, big_endian));
+  // The first index runs fastest: the array of the reversed shape, transposed.
+  Shape reversed, order;
+  for (int i = shape.ndim() - 1; i >= 0; --i) {
+    reversed.push_back(shape[i]);
+    order.push_back(i);
+  }
+  return checked(path, kind, kind.read(rest, reversed, big_endian)).permute(order).contiguous();
 }
 
 void write_npy(const fs::path& path, const Tensor& tensor) {

@@ -1,7 +1,7 @@
 /// NumPy's .npy format: one array in one file, for exchange with scripts.
 ///
 /// A file is "\x93NUMPY", a version, the length of a header, a Python dictionary that gives type, order and
-/// shape, and the data: row-major and little-endian in the files accepted here.
+/// shape, and the data.
 #pragma once
 
 #include <filesystem>
@@ -10,8 +10,8 @@
 
 namespace damc {
 
-/// Reads versions 1, 2 and 3 with types <f4, <f8 and <i8 in C order, onto the CPU. Throws UserError with the
-/// file and the reason for anything else, trailing bytes included.
+/// Reads versions 1, 2 and 3 in either order of indices and of bytes onto the CPU: f2 and f4 as f32, f8 as f64, all
+/// integers as i64. Throws UserError with the file and the reason for anything else, trailing bytes included.
 Tensor read_npy(const std::filesystem::path& path);
 
 /// Writes a tensor of any strides and device as version 1.0, data aligned to 64 bytes, through an AtomicFile.

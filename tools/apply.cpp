@@ -6,9 +6,11 @@
 #include <functional>
 
 #include "tensor/error.h"
+#include "tensor/file.h"
 #include "tensor/npy.h"
 #include "tensor/ops.h"
 #include "tensor/safetensors.h"
+#include "tensor/text.h"
 #include "tools/commands.h"
 #include "tools/shared_options.h"
 
@@ -95,7 +97,7 @@ std::pair<Shape, const char*> sample_shape(const Setting& setting, const std::st
 }
 
 void Setting::read_input(const std::string& name, const fs::path& path) {
-  const Tensor value = read_npy(path);
+  const Tensor value = read_array(path, dtype_);
   const auto [sample, meaning] = sample_shape(*this, name);
   // Every input has as many samples as the first one.
   const std::int64_t given = value.ndim() > 0 ? value.size(0) : 0;
@@ -106,7 +108,7 @@ void Setting::read_input(const std::string& name, const fs::path& path) {
                            value.shape().str(), expected.str(), meaning),
                "all inputs have the same N; the other sizes are those of the preset and of --set");
   }
-  inputs_[name] = value.to(dtype_).to(device_);
+  inputs_[name] = value.to(device_);
 }
 
 /// A reverse chain of the sampler without noise.
@@ -199,7 +201,8 @@ void apply(const ApplyOptions& options) {
   if (piece.steps) setting.steps = options.steps.value_or(setting.config.*piece.steps);
   const Tensor result = piece.apply(setting);
   write_npy(options.out, result);
-  fmt::print("{}: {} {}\n", options.out, name(result.dtype()), result.shape().str());
+  fmt::print(is_standard_output(options.out) ? stderr : stdout, "{}: {} {}\n", escaped(options.out),
+             name(result.dtype()), result.shape().str());
 }
 
 }  // namespace

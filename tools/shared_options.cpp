@@ -7,6 +7,7 @@
 #include "data/image_io.h"
 #include "tensor/error.h"
 #include "tensor/file.h"
+#include "tensor/npy.h"
 
 namespace damc {
 namespace fs = std::filesystem;
@@ -112,6 +113,13 @@ Split load_data(const Config& config, const std::string& folder) {
   Split split = load_dataset(config.architecture, place, static_cast<int>(config.holdout));
   if (!split.note.empty()) fmt::print("note: {}\n", split.note);
   return split;
+}
+
+Tensor read_array(const fs::path& file, Dtype dtype) {
+  const Tensor stored = read_npy(file);
+  if (stored.dtype() != Dtype::i64) return stored.to(dtype);
+  const std::vector<std::int64_t> whole = stored.to_vector<std::int64_t>();
+  return Tensor::from(std::vector<double>(whole.begin(), whole.end()), stored.shape()).to(dtype);
 }
 
 void check_output_file(const std::string& option, const fs::path& file) {

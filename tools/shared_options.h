@@ -77,6 +77,9 @@ std::pair<std::string, std::string> split_assignment(const std::string& option, 
 /// does, or when neither names a folder.
 Split load_data(const Config& config, const std::string& folder = "");
 
+/// The numbers of a .npy file, integers too, as f32 or f64. Throws UserError as read_npy does.
+Tensor read_array(const std::filesystem::path& file, Dtype dtype = Dtype::f32);
+
 /// Throws UserError unless `file`, the value of an option, can be written: before the work whose result would be lost.
 void check_output_file(const std::string& option, const std::filesystem::path& file);
 
