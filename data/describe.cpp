@@ -13,6 +13,7 @@
 #include "data/packed.h"
 #include "data/svhn.h"
 #include "tensor/error.h"
+#include "tensor/text.h"
 
 namespace damc {
 namespace fs = std::filesystem;
@@ -103,7 +104,7 @@ std::string to_text(const Description& description) {
     text += fmt::format("  means   {:.4f}", fmt::join(part.channel_means, " "));
     text += part.n_in_means < part.n ? fmt::format(" (first {} images)\n", part.n_in_means) : "\n";
   }
-  if (!description.note.empty()) text += fmt::format("note      {}\n", description.note);
+  if (!description.note.empty()) text += fmt::format("note      {}\n", escaped(description.note));
   return text;
 }
 

@@ -8,8 +8,6 @@
 #include <unordered_set>
 #include <utility>
 
-#include "tensor/error.h"
-
 namespace damc {
 namespace fs = std::filesystem;
 
@@ -21,13 +19,13 @@ class Walk {
   explicit Walk(int max_depth) : max_depth_(max_depth) {}
 
   FileTree run(const fs::path& root) {
-    enter(root, fs::canonical(root), 0);
+    follow({root, -1});
     while (!links_.empty()) {
       std::vector<Link> links = std::exchange(links_, {});
       std::ranges::sort(links, {}, [](const Link& link) { return link.path.native(); });
       for (const Link& link : links) follow(link);
     }
-    for (auto* const paths : {&tree_.files, &tree_.unusable})
+    for (auto* const paths : {&tree_.files, &tree_.unusable, &tree_.unreadable})
       std::ranges::sort(*paths, {}, &fs::path::native);
     return std::move(tree_);
   }
@@ -41,15 +39,23 @@ class Walk {
   /// `real` is what `folder` is without links.
   void enter(const fs::path& folder, const fs::path& real, int depth) {
     if (depth > max_depth_ || !seen_.insert(real.native()).second) return;
-    for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-      const fs::path name = entry.path().filename();
-      if (name.native().starts_with('.'))
-        ++tree_.hidden;
-      else if (entry.is_symlink())
-        links_.push_back({entry.path(), depth});
-      else
-        add(entry.path(), real / name, entry.status(), depth);
-    }
+    std::error_code error;
+    for (auto it = fs::directory_iterator(folder, error); !error && it != fs::directory_iterator();
+         it.increment(error))
+      meet(*it, real, depth);
+    if (error) tree_.unreadable.push_back(folder);
+  }
+
+  /// An entry of the folder that is `real` without links.
+  void meet(const fs::directory_entry& entry, const fs::path& real, int depth) {
+    const fs::path name = entry.path().filename();
+    std::error_code error;  // what cannot be asked for is of no kind
+    if (name.native().starts_with('.'))
+      ++tree_.hidden;
+    else if (entry.is_symlink(error))
+      links_.push_back({entry.path(), depth});
+    else
+      add(entry.path(), real / name, entry.status(error), depth);
   }
 
   void add(const fs::path& path, const fs::path& real, fs::file_status status, int depth) {
@@ -67,7 +73,7 @@ class Walk {
     if (error)
       tree_.unusable.push_back(link.path);
     else
-      add(link.path, real, fs::status(real), link.depth);
+      add(link.path, real, fs::status(real, error), link.depth);
   }
 
   int max_depth_;
@@ -78,14 +84,7 @@ class Walk {
 
 }  // namespace
 
-FileTree list_files(const fs::path& root, int max_depth) {
-  try {
-    return Walk(max_depth).run(root);
-  } catch (const fs::filesystem_error& error) {
-    user_error(
-        fmt::format("cannot read the folder '{}': {}", error.path1().string(), error.code().message()));
-  }
-}
+FileTree list_files(const fs::path& root, int max_depth) { return Walk(max_depth).run(root); }
 
 std::string ending(const fs::path& path) {
   std::string text = path.extension().string();

@@ -55,6 +55,8 @@ ImageFiles list_images(const fs::path& place) {
   std::error_code error;
   if (fs::is_regular_file(place, error)) return {{place}, {}};
   FileTree tree = list_files(place);
+  if (!tree.unreadable.empty())
+    user_error(fmt::format("cannot read the folder '{}'", tree.unreadable[0].string()));
   const auto others = std::ranges::stable_partition(tree.files, [](const fs::path& path) {
     return std::ranges::find(image_endings, ending(path)) != image_endings.end();
   });

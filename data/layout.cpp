@@ -134,8 +134,12 @@ std::pair<std::string, std::string> known_stranger(const fs::path& path) {
 }  // namespace
 
 void require_folder(const fs::path& dir) {
-  if (fs::is_directory(dir)) return;
-  if (!fs::exists(dir)) user_error(fmt::format("the data folder '{}' does not exist", dir.string()));
+  std::error_code error;
+  const fs::file_status status = fs::status(dir, error);
+  if (fs::is_directory(status)) return;
+  if (status.type() == fs::file_type::not_found)
+    user_error(fmt::format("the data folder '{}' does not exist", dir.string()));
+  if (error) user_error(fmt::format("cannot look into '{}': {}", dir.string(), error.message()));
   if (const auto [what, hint] = known_stranger(dir); !what.empty())
     user_error(fmt::format("'{}' is {}", dir.string(), what), hint);
   user_error(fmt::format("'{}' is not a folder", dir.string()), "name the folder in which the data are");

@@ -35,6 +35,16 @@ refuses 2 'fails 2 of 3 checks' data verify linked
 refuses 2 "cut.png': it ends too early" train --preset celeba64 --data linked --out refused
 [ -e refused ] && fail "a refused training left a run folder behind"
 
+mkdir weird
+cp faces/a.png $'weird/line\nbreak.png'
+touch $'weird/a.b\ac'
+ln -s nowhere $'weird/x\ey.png'
+succeeds 'left out: 1 .b.x07c, 1 broken link .*x.x1by.png' data info weird
+head -c 300 faces/a.png >$'weird/line\nbreak.png'
+refuses 2 'line.nbreak.png' train --preset celeba64 --data weird --out refused
+refuses 2 'fails 2 of 3' data verify weird
+grep -q '^FAILED line.nbreak.png: cannot decode .*line.nbreak.png' stdout || fail "a name on two lines: $(cat stdout)"
+
 echo "-- near misses"
 for name in train-images train-labels t10k-images t10k-labels; do
   case $name in *images) rank=3 ;; *) rank=1 ;; esac

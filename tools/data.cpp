@@ -7,6 +7,7 @@
 #include "data/describe.h"
 #include "data/packed.h"
 #include "tensor/error.h"
+#include "tensor/text.h"
 #include "tools/commands.h"
 
 namespace damc {
@@ -20,7 +21,7 @@ struct DataOptions {
 void verify_folder(const std::string& folder) {
   const std::vector<Check> checks = verify(folder);
   for (const Check& check : checks) {
-    fmt::print("{:<6} {}: {}\n", check.ok ? "ok" : "FAILED", check.subject, check.finding);
+    fmt::print("{:<6} {}: {}\n", check.ok ? "ok" : "FAILED", escaped(check.subject), escaped(check.finding));
   }
   const auto failed =
       std::count_if(checks.begin(), checks.end(), [](const Check& check) { return !check.ok; });
@@ -34,7 +35,7 @@ void verify_folder(const std::string& folder) {
 void pack(const DataOptions& options) {
   const FolderOptions fitting = folder_options(preset_config(options.preset).architecture);
   const ImageFiles files = list_images(options.folder);
-  if (!files.left_out.empty()) fmt::print("left out: {}\n", files.left_out);
+  if (!files.left_out.empty()) fmt::print("left out: {}\n", escaped(files.left_out));
   const Images images = read_images(files.paths, fitting);
   write_packed(options.out, images);
   fmt::print("{}: {} images of {}x{}x{}\n", options.out, images.n, images.height, images.width,

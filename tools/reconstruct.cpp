@@ -9,6 +9,7 @@
 #include "tensor/error.h"
 #include "tensor/ops.h"
 #include "tensor/record.h"
+#include "tensor/text.h"
 #include "tools/commands.h"
 #include "tools/shared_options.h"
 
@@ -41,7 +42,7 @@ Images load_images(const Config& config, const Architecture& images, const fs::p
   if (!fs::exists(place)) user_error(fmt::format("'{}' does not exist", place.string()));
   if (!fs::is_directory(place) || find_layout(place).format == "images") {
     const ImageFiles files = list_images(place);
-    if (!files.left_out.empty()) fmt::print("left out: {}\n", files.left_out);
+    if (!files.left_out.empty()) fmt::print("left out: {}\n", escaped(files.left_out));
     if (files.paths.size() <= kSmallFolder) return read_images(files.paths, fitting(images));
   }
   return load_data(config, place.string()).test;

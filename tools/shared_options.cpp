@@ -8,6 +8,7 @@
 #include "tensor/error.h"
 #include "tensor/file.h"
 #include "tensor/npy.h"
+#include "tensor/text.h"
 
 namespace damc {
 namespace fs = std::filesystem;
@@ -111,7 +112,7 @@ Split load_data(const Config& config, const std::string& folder) {
   const std::string& place = folder.empty() ? config.data : folder;
   if (place.empty()) user_error("no data folder is known for this run", "give one with --data DIR");
   Split split = load_dataset(config.architecture, place, static_cast<int>(config.holdout));
-  if (!split.note.empty()) fmt::print("note: {}\n", split.note);
+  if (!split.note.empty()) fmt::print("note: {}\n", escaped(split.note));
   return split;
 }
 
