@@ -57,11 +57,12 @@ ImageFiles list_images(const fs::path& place) {
   FileTree tree = list_files(place);
   if (!tree.unreadable.empty())
     user_error(fmt::format("cannot read the folder '{}'", tree.unreadable[0].string()));
-  const auto others = std::ranges::stable_partition(tree.files, [](const fs::path& path) {
+  const auto is_read = [](const fs::path& path) {
     return std::ranges::find(image_endings, ending(path)) != image_endings.end();
-  });
-  const std::string left_out = summary({others.begin(), others.end()}, tree);
-  tree.files.erase(others.begin(), others.end());
+  };
+  const auto others = std::stable_partition(tree.files.begin(), tree.files.end(), is_read);
+  const std::string left_out = summary({others, tree.files.end()}, tree);
+  tree.files.erase(others, tree.files.end());
   if (!tree.files.empty()) return {std::move(tree.files), left_out};
   explain_absence(place, "images");
   user_error(fmt::format("no images in '{}': it {}", place.string(),

@@ -183,6 +183,20 @@ TEST_CASE("image folders: order, split and packing") {
   CHECK((checks[1].ok && checks[1].finding == "1 without an ending, 1 .txt, 1 hidden"));
 }
 
+TEST_CASE("packing takes no second copy of the pixels") {
+  const auto peak_kib = [] {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+  };
+  const TempFolder temp;
+  const Images images{1 << 14, 64, 64, 1, Bytes(1 << 26, 7), {}};  // 64 MiB
+  const auto before = peak_kib();
+  write_packed(temp.path, images);
+  CHECK(peak_kib() - before < 16 << 10);
+  CHECK(fs::file_size(temp.path / "images-idx4-ubyte") == (1 << 26) + 20);
+}
+
 TEST_CASE("grid: rows, gaps, rounding and values outside [-1, 1]") {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const std::vector<float> images{-1, 1, 0, 5, -5, nan};  // three images of 1x2x1
