@@ -243,7 +243,7 @@ class MatFile {
                         fmt::join(array.sizes, " x "), array.name, file_.size()));
       room /= std::max(size, int64_t{1});
     }
-    auto [type, data] = reader.part(content.most());
+    auto [type, data] = reader.part(std::min(content.most(), 8 * array.numel()));
     array.stored_as = static_cast<int>(type);
     array.data = std::move(data);
     const size_t width = type_size(array.stored_as);
