@@ -29,6 +29,10 @@ left="2 .webp, 1 .tif, 1 broken link or special file"
 succeeds "left out: $left .*lost.png" data info linked
 succeeds "ok +left out: $left" data verify linked
 succeeds "left out: $left" data pack linked packed --preset celeba64
+for place in faces/a.png faces/a.png/below; do
+  refuses 2 "cannot create the folder '$place' of OUT" data pack linked "$place" --preset celeba64
+  [ -s stdout ] && fail "'data pack' worked before it looked at its output"
+done
 succeeds "left out: $left" train --preset celeba64 "${tiny[@]}" --data linked --out runs
 head -c 300 faces/a.png >faces/cut.png
 refuses 2 'fails 2 of 3 checks' data verify linked

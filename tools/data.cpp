@@ -9,6 +9,7 @@
 #include "tensor/error.h"
 #include "tensor/text.h"
 #include "tools/commands.h"
+#include "tools/shared_options.h"
 
 namespace damc {
 namespace {
@@ -34,6 +35,7 @@ void verify_folder(const std::string& folder) {
 
 void pack(const DataOptions& options) {
   const FolderOptions fitting = folder_options(preset_config(options.preset).architecture);
+  check_output_folder("OUT", options.out);
   const ImageFiles files = list_images(options.folder);
   if (!files.left_out.empty()) fmt::print("left out: {}\n", escaped(files.left_out));
   const Images images = read_images(files.paths, fitting);
