@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "data/decoders.h"
+#include "tensor/error.h"
 
 namespace damc {
 
@@ -56,6 +57,17 @@ int pnm_maximum(std::string_view text) {
   return value;
 }
 
+/// What a file that is not read is, by its first bytes.
+std::string_view kind_of(std::string_view text) {
+  using namespace std::string_view_literals;
+  if (text.empty()) return "an empty file";
+  if (text.starts_with("RIFF") && text.substr(std::min(text.size(), size_t{8})).starts_with("WEBP"))
+    return "WebP";
+  if (text.starts_with("II*\0"sv) || text.starts_with("MM\0*"sv)) return "TIFF";
+  if (text.substr(std::min(text.size(), size_t{4})).starts_with("ftyp")) return "AVIF or HEIF";
+  return "something else";
+}
+
 class StbDecoder final : public Decoder {
  public:
   StbDecoder(std::span<const std::byte> file, const std::string& name) : Decoder(name), file_(file) {
@@ -63,7 +75,7 @@ class StbDecoder final : public Decoder {
     const bool pnm = text.starts_with("P5") || text.starts_with("P6");
     const bool tga = name.ends_with(".tga") || name.ends_with(".TGA");
     if (!pnm && !tga && !text.starts_with("BM") && !text.starts_with("GIF8"))
-      fail("neither PNG, JPEG, BMP, binary PPM or PGM, TGA nor GIF");
+      fail(fmt::format("neither PNG, JPEG, BMP, binary PPM or PGM, TGA nor GIF, but {}", kind_of(text)));
     if (pnm && pnm_maximum(text) != 255)
       fail("only PPM and PGM files with 255 as their largest value are read");
     Source source{file};
