@@ -123,16 +123,36 @@ std::string quoted(const std::string& text) {
   return out.str();
 }
 
-toml::table parse_file(const std::filesystem::path& file) {
-  std::ifstream in(file);
-  if (!in) user_error(fmt::format("cannot read configuration file {}", file.string()));
-  std::stringstream text;
-  text << in.rdbuf();
+toml::table parse(const std::string& text, const std::filesystem::path& source) {
   try {
-    return toml::parse(text.str(), file.string());
+    return toml::parse(text, source.string());
   } catch (const toml::parse_error& error) {
-    user_error(fmt::format("{}:{}: {}", file.string(), error.source().begin.line, error.description()),
+    user_error(fmt::format("{}:{}: {}", source.string(), error.source().begin.line, error.description()),
                "the file is TOML, one 'key = value' per line");
+  }
+}
+
+/// A file's text; it may be a pipe. No configuration is longer than a mebibyte.
+std::string read_text(const std::filesystem::path& file) {
+  std::error_code failure;
+  if (std::filesystem::is_directory(file, failure)) {
+    user_error(fmt::format("configuration file {} is a folder", file.string()), "give a TOML file in it");
+  }
+  std::string text((std::size_t{1} << 20) + 1, '\0');
+  std::ifstream in(file, std::ios::binary);
+  if (!in) user_error(fmt::format("cannot read configuration file {}", file.string()));
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (in.bad()) user_error(fmt::format("cannot read configuration file {}", file.string()));
+  if (in) user_error(fmt::format("configuration file {} is longer than 1 MiB", file.string()));
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  return text;
+}
+
+std::string preset_of(const toml::table& table) { return table["preset"].value_or(std::string()); }
+
+void set_all(ConfigBuilder& builder, const toml::table& table, const std::filesystem::path& source) {
+  for (const auto& [key, node] : table) {
+    if (key.str() != "preset") set_from(builder, std::string(key.str()), node, source);
   }
 }
 
@@ -170,7 +190,8 @@ const std::vector<ConfigKey>& config_keys() {
       {"sampler", "gamma", &C::gamma, "variance of a reverse step: 1 large .. 0 small (Eq. 5)", 0, 1},
       {"sampler", "uncond", &C::uncond,
        "unconditional embedding: fresh noise through an MLP, or a learned null token", 0, 0, "noise|null"},
-      {"sampler", "p_uncond", &C::p_uncond, "probability of training an image unconditionally", 0, 1},
+      {"sampler", "p_uncond", &C::p_uncond,
+       "probability of training an image unconditionally (not with split_losses)", 0, 1},
       {"sampler", "split_losses", &C::split_losses,
        "add an all-conditional and an all-unconditional loss instead of masking"},
       {"sampler", "guidance", &C::guidance, "classifier-free guidance weight w of q(z given x)", -1, 100},
@@ -198,11 +219,22 @@ const std::vector<ConfigKey>& config_keys() {
       {"output", "state_every", &C::state_every, "iterations between saved states; 0: only at the end", 0,
        kHuge},
       {"output", "eval_every", &C::eval_every, "iterations between evaluations; 0: never", 0, kHuge},
+      {"output", "keep_models", &C::keep_models, "saved weights that stay, the newest; 0: all", 0, kHuge},
+      {"divergence", "on_nan", &C::on_nan,
+       "when a loss is not finite: stop; or go back to the last state, take other noise, halve the learning "
+       "rates",
+       0, 0, "stop|rollback"},
+      {"divergence", "on_nan_retries", &C::on_nan_retries, "rollbacks in a run before it stops", 0, 100},
       {"machine", "precision", &C::precision,
        "arithmetic: f32, or a GPU's tensor cores in tf32 or bf16 (slow on the CPU)", 0, 0, "fp32|tf32|bf16"},
       {"machine", "device", &C::device, "cpu, cuda or cuda:N"},
   };
   return keys;
+}
+
+bool is_fixed(const ConfigKey& key) {
+  const std::string_view name = key.name;
+  return std::string_view(key.group) == "model" || name == "uncond" || name == "holdout";
 }
 
 const std::vector<std::string>& preset_names() {
@@ -267,16 +299,31 @@ void ConfigBuilder::set(const std::string& name, const std::string& value) {
   sigma_set_ |= name == "sigma";
 }
 
-void ConfigBuilder::overlay(const std::filesystem::path& file) {
-  for (const auto& [key, node] : parse_file(file)) {
-    const std::string name(key.str());
-    if (name == "preset" || name == "architecture") {
-      user_error(fmt::format("{}:{}: the {} cannot be changed by a configuration file", file.string(),
-                             node.source().begin.line, name),
-                 "give it as --preset");
-    }
-    set_from(*this, name, node, file);
+ConfigBuilder ConfigBuilder::from_text(const std::string& text, const std::filesystem::path& source) {
+  const toml::table table = parse(text, source);
+  const std::string preset = preset_of(table);
+  if (preset.empty()) {
+    user_error(
+        fmt::format("{}: no preset", source.string()),
+        "it needs a line preset = \"...\" as the config.toml of a run has, or --preset on the command line");
   }
+  ConfigBuilder builder(preset);
+  set_all(builder, table, source);
+  return builder;
+}
+
+ConfigBuilder ConfigBuilder::from_file(const std::filesystem::path& file) {
+  return from_text(read_text(file), file);
+}
+
+void ConfigBuilder::overlay(const std::filesystem::path& file) {
+  const toml::table table = parse(read_text(file), file);
+  if (const toml::node* preset = table.get("preset"); preset && preset_of(table) != config_.preset) {
+    user_error(fmt::format("{}:{}: the file is for preset '{}', not for '{}'", file.string(),
+                           preset->source().begin.line, preset_of(table), config_.preset),
+               "leave out --preset, or that line of the file");
+  }
+  set_all(*this, table, file);
 }
 
 Config ConfigBuilder::finish() const {
@@ -309,6 +356,15 @@ std::string value_text(const Config& config, const ConfigKey& key) {
       key.member);
 }
 
+std::vector<ConfigChange> changes(const Config& before, const Config& after) {
+  std::vector<ConfigChange> found;
+  for (const ConfigKey& key : config_keys()) {
+    ConfigChange change{&key, value_text(before, key), value_text(after, key)};
+    if (change.before != change.after) found.push_back(std::move(change));
+  }
+  return found;
+}
+
 std::string to_toml(const Config& config) {
   std::string text = fmt::format("preset = \"{}\"\n", config.preset);
   std::string group;
@@ -320,17 +376,5 @@ std::string to_toml(const Config& config) {
   return text;
 }
 
-Config read_config(const std::filesystem::path& file, const KeyValues& changes) {
-  const toml::table table = parse_file(file);
-  const auto preset = table["preset"].value<std::string>();
-  if (!preset) user_error(fmt::format("{}: no preset", file.string()), "is this the config.toml of a run?");
-  ConfigBuilder builder(*preset);
-  for (const auto& [key, node] : table) {
-    const std::string name(key.str());
-    if (name != "preset") set_from(builder, name, node, file);
-  }
-  for (const auto& [key, value] : changes) builder.set(key, value);
-  return builder.finish();
-}
-
+Config read_config(const std::filesystem::path& file) { return ConfigBuilder::from_file(file).finish(); }
 }  // namespace damc

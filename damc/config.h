@@ -58,7 +58,11 @@ struct Config {
   bool flip = true;
 
   // Output
-  std::int64_t log_every = 50, grid_every = 5000, state_every = 5000, eval_every = 0;
+  std::int64_t log_every = 50, grid_every = 5000, state_every = 5000, eval_every = 0, keep_models = 0;
+
+  // Divergence
+  std::string on_nan = "stop";
+  std::int64_t on_nan_retries = 3;
 
   // Machine
   std::string precision = "fp32", device = "cpu";
@@ -80,8 +84,20 @@ struct ConfigKey {
   const char* choices = "";  ///< "a|b" for texts
 };
 
+/// Whether a run keeps a key's value for life: it shapes the networks, or chooses what they learn from.
+bool is_fixed(const ConfigKey& key);
+
 /// All keys, in the order they are printed.
 const std::vector<ConfigKey>& config_keys();
+
+/// A key whose value differs between two configurations, and its values as text.
+struct ConfigChange {
+  const ConfigKey* key;
+  std::string before, after;
+};
+
+/// All of them, in the order of config_keys().
+std::vector<ConfigChange> changes(const Config& before, const Config& after);
 
 /// Names of the presets, in the order of the paper and then our own.
 const std::vector<std::string>& preset_names();
@@ -93,12 +109,17 @@ Config preset_config(const std::string& name);
 class ConfigBuilder {
  public:
   explicit ConfigBuilder(const std::string& preset) : config_(preset_config(preset)) {}
+  /// Begins with what to_toml wrote into a file. Throws UserError for a damaged one.
+  static ConfigBuilder from_file(const std::filesystem::path& file);
+  /// The same for its text; errors call it `source`.
+  static ConfigBuilder from_text(const std::string& text, const std::filesystem::path& source);
 
   /// Sets one key from text. Throws UserError for an unknown key (naming the nearest), or a value that does
   /// not parse or is out of range.
   void set(const std::string& key, const std::string& value);
-  /// Overlays a flat TOML file. Throws UserError with the file and line.
+  /// Overlays a flat TOML file. Throws UserError with the file and line, for another preset as well.
   void overlay(const std::filesystem::path& file);
+  const std::string& preset() const { return config_.preset; }
   /// The result. Throws UserError for values that do not go together.
   Config finish() const;
 
@@ -110,9 +131,8 @@ class ConfigBuilder {
 /// The configuration as TOML, grouped and commented; reading it back gives the same values.
 std::string to_toml(const Config& config);
 
-/// Reads what to_toml wrote, with some keys changed. Throws UserError for a damaged file.
-Config read_config(const std::filesystem::path& file, const KeyValues& changes = {});
-
+/// Reads what to_toml wrote. Throws UserError for a damaged file.
+Config read_config(const std::filesystem::path& file);
 /// One key's value as text, as in TOML.
 std::string value_text(const Config& config, const ConfigKey& key);
 

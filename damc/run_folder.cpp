@@ -1,75 +1,121 @@
 #include "damc/run_folder.h"
 
 #include <fcntl.h>
+#include <fmt/chrono.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
+#include <cstdio>
 #include <cstring>
-#include <map>
+#include <ctime>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <span>
 
+#include "damc/checkpoint.h"
 #include "tensor/error.h"
-#include "tensor/safetensors.h"
+#include "tensor/file.h"
+#include "tensor/text.h"
 
 namespace damc {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// The files PREFIX-N.safetensors of a folder by their N.
-std::map<std::int64_t, fs::path> numbered_files(const fs::path& folder, const std::string& prefix) {
-  std::map<std::int64_t, fs::path> files;
-  std::error_code failure;
-  for (const auto& entry : fs::directory_iterator(folder, failure)) {
+void write_text(const fs::path& file, const std::string& text) {
+  atomic_write_file(file, std::as_bytes(std::span(text.data(), text.size())));
+}
+
+/// The number that a text begins with, of at most nine digits; -1: none.
+std::int64_t leading_number(std::string_view text) {
+  std::int64_t number = -1;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc{} && number >= 0 && stop - text.data() <= 9 ? number : -1;
+}
+
+/// The first number that no folder of `parent` begins with, nor any after it.
+std::int64_t next_number(const fs::path& parent) {
+  std::int64_t next = 0;
+  for (const auto& entry : fs::directory_iterator(parent)) {
     const std::string name = entry.path().filename().string();
-    if (!name.starts_with(prefix + "-") || !name.ends_with(".safetensors")) continue;
-    std::int64_t number = -1;
-    const char* first = name.data() + prefix.size() + 1;
-    const char* last = name.data() + name.size() - std::strlen(".safetensors");
-    const auto [stop, error] = std::from_chars(first, last, number);
-    if (error == std::errc{} && stop == last && number >= 0) files[number] = entry.path();
+    const std::size_t digits = std::min(name.find_first_not_of("0123456789"), name.size());
+    if (name.substr(digits, 1) == "-") next = std::max(next, leading_number(name) + 1);
   }
-  return files;
+  return next;
 }
 
-fs::path numbered(const fs::path& folder, const char* prefix, std::int64_t number) {
-  return folder / fmt::format("{}-{:06}.safetensors", prefix, number);
+/// Renames a folder to parent/NUMBER-NAME with the next number that is free. Others may take numbers meanwhile: a
+/// folder never takes the place of one that holds anything.
+fs::path take_number(const fs::path& made, const fs::path& parent, const std::string& name) {
+  for (std::int64_t next = next_number(parent);; ++next) {
+    const fs::path folder = parent / fmt::format("{:05}-{}", next, name);
+    if (::rename(made.c_str(), folder.c_str()) == 0) return folder;
+    if (errno != EEXIST && errno != ENOTEMPTY && errno != ENOTDIR) {
+      throw Error(fmt::format("cannot create {}: {}", folder.string(), std::strerror(errno)));
+    }
+  }
 }
 
-std::map<std::string, std::string> metadata(const Model& model, std::int64_t iterations) {
-  return {{"format", "pt"},
-          {"iterations", std::to_string(iterations)},
-          {"preset", model.config.preset},
-          {"config", to_toml(model.config)}};
+/// Keeps those lines of a text file for which `keeps` says so, and ends the last one.
+template <class Keeps>
+void filter_lines(const fs::path& file, const Keeps& keeps) {
+  std::ifstream in(file);
+  if (!in) return;
+  std::string kept;
+  bool same = true;
+  for (std::string line; std::getline(in, line);) {
+    const bool stays = keeps(line);
+    if (stays) kept += line + "\n";
+    same = same && stays && !in.eof();
+  }
+  if (!same) write_text(file, kept);
+}
+
+/// The iteration that a line of log.txt tells of, after the time; -1: none.
+std::int64_t logged_iteration(std::string_view line) {
+  constexpr std::string_view mark = "iteration ";
+  const std::size_t time = line.find("Z ");
+  if (time == std::string_view("2026-01-31T23:59:59").size()) line.remove_prefix(time + 2);
+  return line.starts_with(mark) ? leading_number(line.substr(mark.size())) : -1;
+}
+
+/// The N of WHAT-N.png; -1: none.
+std::int64_t pictured_iteration(const fs::path& file) {
+  const std::string stem = file.stem().string();
+  return file.extension() == ".png" ? leading_number(std::string_view(stem).substr(stem.rfind('-') + 1)) : -1;
 }
 
 }  // namespace
 
-fs::path make_run_folder(const fs::path& parent, const std::string& name) {
+fs::path make_run_folder(const fs::path& parent, const std::string& name, const Config& config) {
+  // Of this process alone, also where several machines share a disk.
+  const auto now = std::chrono::system_clock::now().time_since_epoch().count();
+  const fs::path made = parent / fmt::format(".new-{}-{}", ::getpid(), now);
   std::error_code failure;
-  fs::create_directories(parent, failure);
+  fs::create_directories(made / "grids", failure);
   if (failure) throw Error(fmt::format("cannot create {}: {}", parent.string(), failure.message()));
-  int next = 0;
-  for (const auto& entry : fs::directory_iterator(parent)) {
-    const std::string existing = entry.path().filename().string();
-    int number = -1;
-    const auto [stop, error] = std::from_chars(existing.data(), existing.data() + existing.size(), number);
-    if (error == std::errc{} && *stop == '-') next = std::max(next, number + 1);
+  try {
+    write_config(made, config);
+    return take_number(made, parent, name);
+  } catch (...) {
+    fs::remove_all(made, failure);
+    throw;
   }
-  const fs::path folder = parent / fmt::format("{:05}-{}", next, name);
-  if (!fs::create_directory(folder, failure)) {
-    throw Error(fmt::format("cannot create {}: {}", folder.string(),
-                            failure ? failure.message() : std::string("it exists already")));
-  }
-  return folder;
+}
+
+void check_run_folder(const fs::path& folder) {
+  std::error_code failure;
+  if (fs::is_regular_file(folder / "config.toml", failure)) return;
+  user_error(fmt::format("{} is not a run folder: it has no config.toml", folder.string()),
+             "give a folder that 'damc train' made, such as runs/00000-mnist-quick");
 }
 
 Run open_run(const fs::path& folder) {
-  if (!fs::is_regular_file(folder / "config.toml")) {
-    user_error(fmt::format("{} is not a run folder: it has no config.toml", folder.string()),
-               "give a folder that 'damc train' made, such as runs/00000-mnist-quick");
-  }
-  const auto models = numbered_files(folder, "model");
+  check_run_folder(folder);
+  const auto models = checkpoints(folder, "model");
   if (models.empty()) {
     user_error(fmt::format("{} holds no weights (model-N.safetensors) yet", folder.string()),
                "let it train to its first save, or continue it with 'damc train --resume'");
@@ -81,42 +127,37 @@ Run open_run(const fs::path& folder) {
 std::unique_ptr<Model> load_model(const Run& run, const std::string& device) {
   Config config = run.config;
   if (!device.empty()) config.device = device;
-  auto model = std::make_unique<Model>(config);
-  try {
-    model->load_state_dict(read_safetensors(run.weights).tensors);
-  } catch (const UserError& error) {
-    throw UserError(fmt::format("{}: {}", run.weights.string(), error.what()));
+  return load_model(run.weights, run.iteration, config);
+}
+
+void write_config(const fs::path& folder, const Config& config) {
+  write_text(folder / "config.toml", to_toml(config));
+}
+
+void rewind_run(const fs::path& folder, std::int64_t iterations) {
+  for (const fs::path& place : {folder, folder / "grids"}) remove_unfinished_files(place);
+  for (const char* kind : {"state", "model"}) {
+    for (const auto& [number, file] : checkpoints(folder, kind)) {
+      if (number > iterations) fs::remove(file);
+    }
   }
-  return model;
-}
-
-void save_model(const fs::path& folder, const Model& model, std::int64_t iterations) {
-  write_safetensors(numbered(folder, "model", iterations), model.state_dict(), metadata(model, iterations));
-}
-
-void save_state(const fs::path& folder, const Model& model, const Trainer& trainer, std::int64_t iterations) {
-  StateDict state = model.state_dict();
-  state.merge(trainer.state_dict());
-  write_safetensors(numbered(folder, "state", iterations), state, metadata(model, iterations));
-  // One older state stays, to go back to should the newest turn out to have diverged.
-  auto states = numbered_files(folder, "state");
-  for (; states.size() > 2; states.erase(states.begin())) fs::remove(states.begin()->second);
-}
-
-std::int64_t newest_state(const fs::path& folder) {
-  const auto states = numbered_files(folder, "state");
-  return states.empty() ? -1 : states.rbegin()->first;
-}
-
-void load_state(const fs::path& folder, std::int64_t iterations, Model& model, Trainer& trainer) {
-  const fs::path file = numbered_files(folder, "state").at(iterations);
-  const StateDict state = read_safetensors(file).tensors;
-  try {
-    model.load_state_dict(state);
-    trainer.load_state_dict(state);
-  } catch (const UserError& error) {
-    throw UserError(fmt::format("{}: {}", file.string(), error.what()));
+  std::error_code failure;  // a run may have no pictures
+  std::vector<fs::path> later;
+  for (const auto& entry : fs::directory_iterator(folder / "grids", failure)) {
+    if (entry.is_regular_file() && pictured_iteration(entry.path()) > iterations)
+      later.push_back(entry.path());
   }
+  for (const fs::path& picture : later) fs::remove(picture);
+  for (const char* file : {"stats.jsonl", "metrics.jsonl"}) {
+    filter_lines(folder / file, [&](const std::string& line) {
+      const auto object = nlohmann::json::parse(line, nullptr, false);
+      const auto number = object.is_object() ? object.find("iteration") : object.end();
+      return object.is_object() && (number == object.end() || !number->is_number_integer() ||
+                                    number->get<std::int64_t>() <= iterations);
+    });
+  }
+  filter_lines(folder / "log.txt",
+               [&](const std::string& line) { return logged_iteration(line) <= iterations; });
 }
 
 void append_line(const fs::path& file, const std::string& line) {
@@ -134,5 +175,11 @@ void append_line(const fs::path& file, const std::string& line) {
     throw Error(fmt::format("cannot write to {}: {}", file.string(), std::strerror(reason)));
   }
 }
+
+void append_log(const fs::path& folder, const std::string& line) {
+  append_line(folder / "log.txt", utc_time() + " " + escaped(line));
+}
+
+std::string utc_time() { return fmt::format("{:%FT%TZ}", fmt::gmtime(std::time(nullptr))); }
 
 }  // namespace damc

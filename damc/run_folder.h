@@ -1,13 +1,13 @@
 /// A run folder: where a training run keeps its configuration, weights, full states, numbers and pictures.
 ///
 ///   config.toml             the effective configuration
-///   log.txt                 what the screen showed
+///   log.txt                 what the screen showed, with the time
 ///   stats.jsonl             one object per logged iteration
 ///   model-N.safetensors     weights after N iterations: G, E, sampler Q, target sampler Q_dummy
 ///   state-N.safetensors     those and everything else a resumed run needs
-///   grids/                  pictures of fixed z and fixed x
+///   grids/                  pictures of fixed z and fixed x, and of the first minibatch
 ///   metrics.jsonl           results of evaluations
-/// Files appear whole or not at all.
+/// Files appear whole or not at all; checkpoint.h has those of weights and states.
 #pragma once
 
 #include <filesystem>
@@ -15,12 +15,13 @@
 #include <string>
 
 #include "damc/model.h"
-#include "damc/trainer.h"
 
 namespace damc {
 
-/// Makes parent/00000-NAME (the next free number) and returns it. Throws Error when that cannot be done.
-std::filesystem::path make_run_folder(const std::filesystem::path& parent, const std::string& name);
+/// Makes parent/00000-NAME (the next free number) with config.toml and grids/ in it and returns it: whole or not at
+/// all, and one for each of several processes that do so at once. Throws Error when that cannot be done.
+std::filesystem::path make_run_folder(const std::filesystem::path& parent, const std::string& name,
+                                      const Config& config);
 
 /// An existing run.
 struct Run {
@@ -36,20 +37,23 @@ Run open_run(const std::filesystem::path& folder);
 /// The model with the run's newest weights, on `device` ("" for the run's own).
 std::unique_ptr<Model> load_model(const Run& run, const std::string& device = "");
 
-/// Writes model-N.safetensors, N = iterations done.
-void save_model(const std::filesystem::path& folder, const Model& model, std::int64_t iterations);
+/// Throws UserError when a folder is not a run.
+void check_run_folder(const std::filesystem::path& folder);
 
-/// Writes state-N.safetensors, then removes older states.
-void save_state(const std::filesystem::path& folder, const Model& model, const Trainer& trainer,
-                std::int64_t iterations);
+/// Writes config.toml.
+void write_config(const std::filesystem::path& folder, const Config& config);
 
-/// The newest state of a run: its iteration number, or -1 when there is none.
-std::int64_t newest_state(const std::filesystem::path& folder);
-
-/// Restores model and trainer from state-N.safetensors. Throws UserError when it does not fit the model.
-void load_state(const std::filesystem::path& folder, std::int64_t iterations, Model& model, Trainer& trainer);
+/// Takes a run back to where it stood after `iterations`: removes the weights, states, pictures and lines of later
+/// iterations, which will be made again.
+void rewind_run(const std::filesystem::path& folder, std::int64_t iterations);
 
 /// Appends one line to a file, in a single write. Throws Error naming the file when the disk is full.
 void append_line(const std::filesystem::path& file, const std::string& line);
+
+/// Appends a line with the time to a run's log.txt.
+void append_log(const std::filesystem::path& folder, const std::string& line);
+
+/// The time, as 2026-01-31T23:59:59Z.
+std::string utc_time();
 
 }  // namespace damc

@@ -1,14 +1,23 @@
 #include "damc/trainer.h"
 
+#include <cmath>
+
 #include "autograd/grad.h"
 #include "optim/ema.h"
-#include "tensor/error.h"
 
 namespace damc {
 namespace {
 
-ExponentialDecay decay(const Config& c, double initial) {
-  return {initial, c.lr_decay, c.lr_decay_every, c.lr_min};
+ExponentialDecay decay(const Config& c, double initial, std::int64_t rollbacks) {
+  const double share = std::ldexp(1.0, -static_cast<int>(rollbacks));
+  return {share * initial, c.lr_decay, c.lr_decay_every, share * c.lr_min};
+}
+
+/// Training's noise; every rollback has a stream of its own.
+Generator noise(const Model& model, std::int64_t rollbacks) {
+  const auto stream =
+      static_cast<std::uint64_t>(Stream::training) + (static_cast<std::uint64_t>(rollbacks) << 32);
+  return Generator(static_cast<std::uint64_t>(model.config.seed), stream, model.device);
 }
 
 /// Root mean square length of the rows of a [N, nz].
@@ -18,15 +27,15 @@ Tensor rms_norm(const Tensor& rows) {
 
 }  // namespace
 
-Trainer::Trainer(Model& model)
+Trainer::Trainer(Model& model, std::int64_t rollbacks)
     : model_(model),
-      random_(make_generator(model.config, Stream::training, model.device)),
+      random_(noise(model, rollbacks)),
       adam_q_(model.Q, {model.config.beta1, model.config.beta2, 1e-8, model.config.weight_decay}),
       adam_g_(model.G, {model.config.beta1, model.config.beta2, 1e-8, 0.0}),
       adam_e_(model.E, {model.config.beta1, model.config.beta2, 1e-8, 0.0}),
-      rate_q_(decay(model.config, model.config.lr_q)),
-      rate_g_(decay(model.config, model.config.lr_g)),
-      rate_e_(decay(model.config, model.config.lr_e)),
+      rate_q_(decay(model.config, model.config.lr_q, rollbacks)),
+      rate_g_(decay(model.config, model.config.lr_g, rollbacks)),
+      rate_e_(decay(model.config, model.config.lr_e, rollbacks)),
       watch_(model.device),
       draw_samples_(step("ancestral sampling", {"x"}, &Trainer::draw_samples)),
       posterior_chain_(step("posterior chain", {"z0", "x"}, &Trainer::posterior_chain)),
@@ -151,8 +160,9 @@ void Trainer::check() {
   if (!found) return;
   watch_.reset();
   constexpr const char* terms[] = {"sampler", "generator", "energy"};
-  throw Error(fmt::format("iteration {}: {} {} is {}", found->iteration, terms[found->code / 2],
-                          found->code % 2 ? "gradient norm" : "loss", found->is_nan ? "nan" : "infinite"));
+  throw Divergence(fmt::format("iteration {}: {} {} is {}", found->iteration + 1, terms[found->code / 2],
+                               found->code % 2 ? "gradient norm" : "loss",
+                               found->is_nan ? "nan" : "infinite"));
 }
 
 StateDict Trainer::state_dict() const {

@@ -4,6 +4,7 @@
 #include "damc/model.h"
 #include "optim/adam.h"
 #include "optim/schedule.h"
+#include "tensor/error.h"
 #include "tensor/record.h"
 
 namespace damc {
@@ -19,17 +20,24 @@ struct IterationStats {
   double lr_q, lr_g, lr_e;
 };
 
+/// A loss or a gradient norm was not finite.
+class Divergence : public Error {
+ public:
+  using Error::Error;
+};
+
 class Trainer {
  public:
-  /// Keeps a reference to the model and updates it.
-  explicit Trainer(Model& model);
+  /// Keeps a reference to the model and updates it. After `rollbacks` divergences the noise is another stream and all
+  /// learning rates are halved so often.
+  explicit Trainer(Model& model, std::int64_t rollbacks = 0);
 
   /// Iteration k (from 0) on images x [B, H, W, C] in [-1, 1], always equally many. Nothing is read back from
   /// the device: once a loss or a gradient norm is not finite, neither the network it belongs to nor any after
   /// it is updated, and check() tells.
   IterationStats iterate(std::int64_t k, const Tensor& x);
-  /// Waits for the device. Throws Error naming the iteration and the term when a loss or a gradient norm was
-  /// not finite since the last call.
+  /// Waits for the device. Throws Divergence naming the iteration (from 1, as files are numbered) and the term when a
+  /// loss or a gradient norm was not finite since the last call.
   void check();
 
   /// Everything besides the model that the next iteration depends on: optimisers and the noise stream's

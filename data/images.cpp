@@ -1,5 +1,7 @@
 #include "data/images.h"
 
+#include <zlib.h>
+
 #include <algorithm>
 
 #include "tensor/error.h"
@@ -9,6 +11,15 @@ namespace damc {
 std::span<const uint8_t> Images::image(int64_t i) const {
   ENSURE(0 <= i && i < n, "image {} asked for, but there are {}", i, n);
   return std::span(pixels).subspan(static_cast<size_t>(i * image_size()), static_cast<size_t>(image_size()));
+}
+
+std::string fingerprint(const Split& split) {
+  const auto checksum = [](const Images& images) {
+    return crc32_z(0, images.pixels.data(), images.pixels.size());
+  };
+  return fmt::format("{} training and {} test images of {}x{}x{} (crc32 {:08x}, {:08x})", split.train.n,
+                     split.test.n, split.train.height, split.train.width, split.train.channels,
+                     checksum(split.train), checksum(split.test));
 }
 
 Images subset(const Images& images, std::span<const int64_t> indices) {

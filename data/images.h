@@ -27,6 +27,9 @@ struct Split {
   std::string note;                      ///< what is not as in the official set, for the log; often empty
 };
 
+/// What a data set is known by: numbers, sizes and checksums of its pixels, as a phrase.
+std::string fingerprint(const Split& split);
+
 /// The images with the given numbers, in that order; numbers may repeat.
 /// Throws Error for a number outside [0, n).
 Images subset(const Images& images, std::span<const int64_t> indices);

@@ -58,6 +58,24 @@ close_to() {
     fail "$1 differs from $2"
 }
 
+# small_set FOLDER FIRST COUNT TESTS: COUNT training images of the bundled MNIST, from number FIRST on, and TESTS test
+# images.
+small_set() {
+  local prefix n first
+  mkdir -p "$1"
+  big_endian() { printf "$(printf '\\%03o\\%03o\\%03o\\%03o' $(($1 >> 24 & 255)) $(($1 >> 16 & 255)) $(($1 >> 8 & 255)) $(($1 & 255)))"; }
+  for prefix in train t10k; do
+    n=$3 first=$2
+    [ $prefix = t10k ] && n=$4 first=0
+    { big_endian 2051; big_endian "$n"; big_endian 28; big_endian 28
+      zcat "$root/data/mnist/$prefix-images-idx3-ubyte.gz" | tail -c +$((17 + 784 * first)) | head -c $((784 * n)); } \
+      >"$1/$prefix-images-idx3-ubyte"
+    { big_endian 2049; big_endian "$n"
+      zcat "$root/data/mnist/$prefix-labels-idx1-ubyte.gz" | tail -c +$((9 + first)) | head -c "$n"; } \
+      >"$1/$prefix-labels-idx1-ubyte"
+  done
+}
+
 # A net of next to no width.
 tiny=(--set nz=4 --set ngf=2 --set nif=2 --set nemb=8 --set ndf=8 --set width=0.0625 --set diffusion_steps=5)
 

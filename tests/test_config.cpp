@@ -244,7 +244,7 @@ TEST_CASE("mistakes in a file are named with file and line") {
   CHECK(says(overlaid("nz = 32\nnz = 33\n"), {":2: "}));
   CHECK(says(overlaid("ngf = 8\nnz = [32]\n"), {":2: ", "'nz'", "neither"}));
   CHECK(says(overlaid("[model]\nnz = 32\n"), {":1: ", "'model'", "flat"}));
-  CHECK(says(overlaid("nz = 32\npreset = \"svhn\"\n"), {":2: ", "--preset"}));
+  CHECK(says(overlaid("nz = 32\npreset = \"cifar10\"\n"), {":2: ", "'cifar10'", "'svhn'", "--preset"}));
   CHECK(says(complaint([] { ConfigBuilder("svhn").overlay("no/such/file.toml"); }), {"no/such/file.toml"}));
 }
 

@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "autograd/grad.h"
+#include "damc/checkpoint.h"
 #include "damc/metrics.h"
 #include "damc/run_folder.h"
 #include "damc/toy.h"
@@ -283,8 +284,9 @@ TEST_CASE("a run goes on where it stood on another device, through a file") {
     Session whole(tiny("mnist-quick", first)), resumed(tiny("mnist-quick", second));
     whole.iterate(0);
     whole.iterate(1);
-    save_state(folder, whole.model, whole.trainer, 2);
-    load_state(folder, 2, resumed.model, resumed.trainer);
+    save_state(folder, whole.model, whole.trainer,
+               {.iterations = 2, .images_seen = 4, .rollbacks = 0, .data = ""});
+    load_state(read_state(folder, 2), resumed.model, resumed.trainer);
     CHECK(same(resumed.state(), whole.state()));
     whole.numbers.clear();
     whole.iterate(2);
@@ -292,7 +294,7 @@ TEST_CASE("a run goes on where it stood on another device, through a file") {
     CHECK(resumed.numbers == whole.numbers);
     CHECK(same(resumed.state(), whole.state()));
 
-    save_model(folder, whole.model, 3);
+    save_model(folder, whole.model, {.iterations = 3, .images_seen = 6, .rollbacks = 0, .data = ""});
     const Run run{folder, whole.model.config, 3, folder / "model-000003.safetensors"};
     CHECK(same(load_model(run, second)->state_dict(), whole.model.state_dict()));
   }

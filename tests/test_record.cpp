@@ -423,7 +423,7 @@ TEST_CASE("a number that is not finite stops recorded updates, and the check nam
   session.trainer.iterate(5, x);
   session.iterate(6);  // the device goes on, but updates nothing
   CHECK(same(session.model.G.state_dict(), before));
-  CHECK_THROWS_WITH_AS(session.trainer.check(), "iteration 5: sampler loss is nan", Error);
+  CHECK_THROWS_WITH_AS(session.trainer.check(), "iteration 6: sampler loss is nan", Error);
   session.iterate(7);
   session.trainer.check();
   CHECK_FALSE(same(session.model.G.state_dict(), before));

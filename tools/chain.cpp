@@ -173,20 +173,20 @@ void chain(const ChainCommandOptions& options) {
   const fs::path out = make_output_folder(options.out);
   for (const std::int64_t steps : options.steps) {
     const Trace trace = run_chains(*loaded.model, steps, options.chains, options.frames);
-    const fs::path picture = out / fmt::format("chain-{}.png", steps);
-    write_picture(picture, trace);
-    write_npy(out / fmt::format("energy-{}.npy", steps), trace.energies);
     const auto mean_energy = [&](std::int64_t step) {
       return sum(trace.energies.narrow(0, step, 1)).item() / static_cast<double>(options.chains);
     };
     const std::vector<double> values = trace.energies.to_vector<double>();
     const auto [low, high] = std::minmax_element(values.begin(), values.end());
+    const fs::path picture = out / fmt::format("chain-{}.png", steps);
     fmt::print(
         "{}: {} chains of {} steps of size {}; mean E(z) {:.4g} at the start, {:.4g} at the end; all of them "
-        "in "
-        "{:.4g} .. {:.4g}\n",
+        "in {:.4g} .. {:.4g}\n",
         picture.string(), options.chains, steps, loaded.model->config.prior_step_size, mean_energy(0),
         mean_energy(steps), *low, *high);
+    std::fflush(stdout);  // the files after the numbers, which a full disk must not cost
+    write_picture(picture, trace);
+    write_npy(out / fmt::format("energy-{}.npy", steps), trace.energies);
   }
 }
 

@@ -52,17 +52,17 @@ Result measure_auprc(const Inference& inference, const Split& split, const Confi
       {{"holdout", config.holdout}, {"anomaly_share", share}}};
 }
 
-void report(const Run& run, const Config& config, const std::string& metric, std::int64_t images,
-            const Result& result) {
-  nlohmann::ordered_json record = {{"metric", metric},
-                                   {"value", result.value},
-                                   {"images", images},
-                                   {"iteration", run.iteration},
-                                   {"weights", run.weights.filename().string()},
-                                   {"seed", config.seed}};
-  record.update(result.details);
-  append_line(run.folder / "metrics.jsonl", record.dump());
-  fmt::print("{:<6} {:.6f}  over {} test images ({})\n", metric, result.value, images, result.remark);
+/// A result as a line of metrics.jsonl.
+std::string record(const Run& run, const Config& config, const std::string& metric, std::int64_t images,
+                   const Result& result) {
+  nlohmann::ordered_json line = {{"metric", metric},
+                                 {"value", result.value},
+                                 {"images", images},
+                                 {"iteration", run.iteration},
+                                 {"weights", run.weights.filename().string()},
+                                 {"seed", config.seed}};
+  line.update(result.details);
+  return line.dump();
 }
 
 void evaluate(const EvalOptions& options) {
@@ -76,10 +76,15 @@ void evaluate(const EvalOptions& options) {
   }
   const Inference inference = infer_all(*loaded.model, split.test);
   fmt::print("{} after {} iterations\n", loaded.run.folder.string(), loaded.run.iteration);
+  std::vector<std::string>
+      records;  // written when all is shown: the folder may be read-only, or the disk full
   for (const std::string& metric : options.metrics) {
-    report(loaded.run, config, metric, split.test.n,
-           metric == "mse" ? measure_mse(inference) : measure_auprc(inference, split, config));
+    const Result result = metric == "mse" ? measure_mse(inference) : measure_auprc(inference, split, config);
+    fmt::print("{:<6} {:.6f}  over {} test images ({})\n", metric, result.value, split.test.n, result.remark);
+    records.push_back(record(loaded.run, config, metric, split.test.n, result));
   }
+  std::fflush(stdout);
+  for (const std::string& line : records) append_line(loaded.run.folder / "metrics.jsonl", line);
 }
 
 }  // namespace

@@ -1,7 +1,12 @@
 /// The program `damc`.
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 #include "tensor/error.h"
 #include "tensor/text.h"
@@ -21,9 +26,43 @@ int report(std::string_view message, int code) {
   return code;
 }
 
+/// A stream that the caller has closed leads nowhere, and never into a file that is opened later.
+void open_standard_streams() {
+  for (int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(descriptor, F_GETFD) < 0 && ::open("/dev/null", O_RDWR) < 0) std::abort();
+  }
+}
+
+/// Refuses options with an empty value, such as an unset variable of a script leaves: each would mean that it was not
+/// given.
+void refuse_empty_values(CLI::App& command) {
+  command.parse_complete_callback([&command] {
+    for (const CLI::Option* option : command.get_options()) {
+      for (const std::string& value : option->results()) {
+        if (value.empty()) {
+          damc::user_error(fmt::format("{} '' is empty", option->get_name()),
+                           "give a value, or leave it out");
+        }
+      }
+    }
+  });
+  for (CLI::App* part : command.get_subcommands({})) refuse_empty_values(*part);
+}
+
+/// Exit code 0, once all output has reached its place.
+int finish() {
+  errno = 0;
+  std::cout.flush();
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout.good()) return 0;
+  return report(
+      fmt::format("cannot write to standard output: {}", errno ? std::strerror(errno) : "some of it is lost"),
+      1);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  open_standard_streams();
   CLI::App program{"DAMC: energy-based priors and diffusion-amortised MCMC, from scratch", "damc"};
   program.require_subcommand(0, 1);  // that there is one is checked below: so the error names an unknown one
   program.failure_message([](const CLI::App*, const CLI::Error&) { return std::string(); });
@@ -37,11 +76,12 @@ int main(int argc, char** argv) {
   damc::add_data_command(program);
   damc::add_info_command(program);
   damc::add_bench_command(program);
+  refuse_empty_values(program);
   try {
     program.parse(argc, argv);
     if (program.get_subcommands().empty()) damc::user_error("no command given", kHelp);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return program.exit(error);  // --help
+    if (error.get_exit_code() == 0) return program.exit(error), finish();  // --help
     return report(fmt::format("{}\nhint: {}", error.what(), kHelp), 2);
   } catch (const damc::Exit& exit) {
     return exit.code;
@@ -50,5 +90,5 @@ int main(int argc, char** argv) {
   } catch (const std::exception& error) {
     return report(error.what(), 1);
   }
-  return 0;
+  return finish();
 }

@@ -113,15 +113,16 @@ void reconstruct(const ReconstructOptions& options) {
   if (options.count < images.n) split_off(images, options.count);
   const Reconstructions all = reconstruct_all(model, images);
 
+  fmt::print("mse posterior  {:.6f}  over {} images (per pixel value in [-1, 1])\n", all.mse_posterior,
+             images.n);
+  fmt::print("mse sampler    {:.6f}  over {} images (per pixel value in [-1, 1])\n", all.mse_sampler,
+             images.n);
+
   const fs::path file = make_output_folder(options.out) / "reconstructions.png";
   const std::int64_t shown = all.observed.size(0), columns = std::min(shown, kColumns);
   write_grid(file, interleave(all, columns), columns);
   fmt::print("{}: rows are observed, posterior ({} steps), sampler alone; {} of {} images shown\n",
              file.string(), model.config.test_posterior_steps, shown, images.n);
-  fmt::print("mse posterior  {:.6f}  over {} images (per pixel value in [-1, 1])\n", all.mse_posterior,
-             images.n);
-  fmt::print("mse sampler    {:.6f}  over {} images (per pixel value in [-1, 1])\n", all.mse_sampler,
-             images.n);
 }
 
 }  // namespace

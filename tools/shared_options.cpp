@@ -32,7 +32,10 @@ std::string key_reference() {
 ConfigOptions::ConfigOptions(CLI::App& command) : command_(command) {
   command.add_option("--preset", preset_, fmt::format("experiment: {}", fmt::join(preset_names(), ", ")))
       ->type_name("P");
-  command.add_option("--config", file_, "TOML file of keys to change in the preset")->type_name("FILE");
+  command
+      .add_option("--config", file_,
+                  "TOML file of keys to change in the preset, such as the config.toml of a run")
+      ->type_name("FILE");
   command.add_option("--set", settings_, "change one key; may be repeated, and wins over --config")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
@@ -50,27 +53,37 @@ void ConfigOptions::add_flag(const std::string& key) {
       flag, [this, key](const std::string& text) { flags_.emplace_back(key, text); }, known->help);
 }
 
-std::optional<KeyValues> ConfigOptions::only(std::initializer_list<std::string_view> keys) const {
-  const auto listed = [&](const auto& flag) {
-    return std::find(keys.begin(), keys.end(), flag.first) != keys.end();
-  };
-  if (!preset_.empty() || !file_.empty() || !settings_.empty()) return {};
-  if (!std::all_of(flags_.begin(), flags_.end(), listed)) return {};
-  return flags_;
-}
-
 Config ConfigOptions::build() const {
-  if (preset_.empty()) {
+  if (preset_.empty() && file_.empty()) {
     user_error("no preset given", fmt::format("add --preset and one of {}", fmt::join(preset_names(), ", ")));
   }
-  ConfigBuilder builder(preset_);
+  ConfigBuilder builder = preset_.empty() ? ConfigBuilder::from_file(file_) : ConfigBuilder(preset_);
+  if (!preset_.empty() && !file_.empty()) builder.overlay(file_);
+  set(builder);
+  return builder.finish();
+}
+
+void ConfigOptions::overlay(ConfigBuilder& builder) const {
+  if (!preset_.empty() && preset_ != builder.preset()) {
+    user_error(fmt::format("--preset {} for a run of preset {}", preset_, builder.preset()),
+               "leave out --preset: a run keeps its own");
+  }
   if (!file_.empty()) builder.overlay(file_);
+  set(builder);
+}
+
+/// Single keys: each is to be given in one way, for no order would be the one that was meant.
+void ConfigOptions::set(ConfigBuilder& builder) const {
   for (const std::string& setting : settings_) {
     const auto [key, value] = split_assignment("--set", setting);
     builder.set(key, value);
+    for (const auto& [flag, given] : flags_) {
+      if (flag == key && given != value) {
+        user_error(fmt::format("--set {} beside --{} {}", setting, flag, given), "leave out one of the two");
+      }
+    }
   }
   for (const auto& [key, value] : flags_) builder.set(key, value);
-  return builder.finish();
 }
 
 RunOptions::RunOptions(CLI::App& command) {

@@ -31,12 +31,15 @@ class ConfigOptions {
 
   /// Adds a flag for one key: "prior_steps" becomes --prior-steps. The help is the key's.
   void add_flag(const std::string& key);
-  /// What was given, unless that is anything but flags of the keys listed.
-  std::optional<KeyValues> only(std::initializer_list<std::string_view> keys) const;
-  /// The configuration. Throws UserError when there is no preset, or as ConfigBuilder does.
+  /// The configuration. Throws UserError when neither --preset nor the file names a preset, or as ConfigBuilder does.
   Config build() const;
+  /// What was given, over a configuration that is there already. Throws UserError for another preset, or as
+  /// ConfigBuilder does.
+  void overlay(ConfigBuilder& builder) const;
 
  private:
+  void set(ConfigBuilder& builder) const;
+
   CLI::App& command_;
   std::string preset_, file_;
   std::vector<std::string> settings_;  // KEY=VALUE

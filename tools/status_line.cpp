@@ -4,7 +4,8 @@
 #include <unistd.h>
 
 #include <cmath>
-#include <cstdio>
+
+#include "tools/screen.h"
 
 namespace damc {
 
@@ -22,7 +23,7 @@ StatusLine::StatusLine(std::int64_t done, std::int64_t total)
       last_done_(done) {}
 
 StatusLine::~StatusLine() {
-  if (shown_) fmt::print("\n");
+  if (shown_) show("\n");
 }
 
 void StatusLine::update(std::int64_t done, const std::string& details, bool due) {
@@ -35,19 +36,17 @@ void StatusLine::update(std::int64_t done, const std::string& details, bool due)
   const std::string line = fmt::format("iteration {}/{}  {:.3g} s/it  {} left  {}", done, total_, seconds_,
                                        duration_text(seconds_ * static_cast<double>(total_ - done)), details);
   if (terminal_) {
-    fmt::print("\r{}\x1b[K", line);
+    show(fmt::format("\r{}\x1b[K", line));
     shown_ = true;
   } else if (due && (now - last_plain_ > std::chrono::seconds(5) || done == total_)) {
-    fmt::print("{}\n", line);
+    show(line + "\n");
     last_plain_ = now;
   }
-  std::fflush(stdout);
 }
 
 void StatusLine::print(const std::string& line) {
-  fmt::print("{}{}\n", shown_ ? "\r\x1b[K" : "", line);
+  show(fmt::format("{}{}\n", shown_ ? "\r\x1b[K" : "", line));
   shown_ = false;
-  std::fflush(stdout);
 }
 
 }  // namespace damc

@@ -62,10 +62,13 @@ class Comparison {
         x[0], x[1], chain_error_, kSamples, noise_floor_);
   }
 
-  /// Measures and draws the sampler after `iteration` iterations that took `seconds`; returns a table row.
-  std::string record(std::int64_t iteration, double seconds) {
+  /// Measures and draws the sampler after `iteration` iterations that took `seconds`; shows a table row before anything
+  /// is written.
+  void record(std::int64_t iteration, double seconds, StatusLine& status) {
     const Tensor samples = toy_.sample(kSamples);
     const double distance = energy_distance(samples, chains_), error = toy_.reconstruction_error(samples);
+    status.print(fmt::format("{:9}  {:8.4f} ({:.4f})  {:7.4f} ({:.4f})  {:7.1f}", iteration, distance,
+                             noise_floor_, error, chain_error_, seconds));
     append_line(out_ / "stats.jsonl",
                 fmt::format(R"({{"iteration": {}, "energy_distance": {:.6g}, "noise_floor": {:.6g}, )"
                             R"("error_sampler": {:.6g}, "error_long_run": {:.6g}, "seconds": {:.1f}}})",
@@ -77,8 +80,6 @@ class Comparison {
     strip.insert(strip.end(), targets_.begin(), targets_.end());
     write_grid(out_ / "evolution.png", cat(strip, 0),
                std::min(kStripColumns, static_cast<std::int64_t>(strip.size())));
-    return fmt::format("{:9}  {:8.4f} ({:.4f})  {:7.4f} ({:.4f})  {:7.1f}", iteration, distance, noise_floor_,
-                       error, chain_error_, seconds);
   }
 
  private:
@@ -101,7 +102,7 @@ void run_toy(const ToyCommandOptions& options) {
   status.print("iteration  distance (floor)   error (long chains)  seconds");
   double seconds = 0.0;
   for (std::int64_t k = 0;; ++k) {
-    if (k % options.every == 0 || k == options.iterations) status.print(comparison.record(k, seconds));
+    if (k % options.every == 0 || k == options.iterations) comparison.record(k, seconds, status);
     if (k == options.iterations) break;
     const Clock::time_point start = Clock::now();
     const double loss = toy.iterate();

@@ -1,27 +1,33 @@
 /// damc train
 
-#include "damc/run_folder.h"
 #include "tensor/error.h"
 #include "tools/commands.h"
 #include "tools/shared_options.h"
+#include "tools/status_line.h"
 #include "tools/training_memory.h"
 #include "tools/training_run.h"
 
 namespace damc {
 namespace {
 
+constexpr const char* kDescription =
+    "learn generator, energy prior and sampler from images. Ctrl-C, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 and a "
+    "closed "
+    "output pipe end the run after its iteration, with a state saved, and exit code 128 + the signal; only a "
+    "third "
+    "Ctrl-C kills at once";
+
 struct TrainOptions {
   explicit TrainOptions(CLI::App& command) : config(command) {}
 
   ConfigOptions config;
-  std::string out = "runs", resume;
+  std::optional<std::string> out, resume;
   bool dry_run = false;
 };
 
-/// The effective configuration, what it costs in memory, and the device; trains nothing.
-void print_plan(const Config& config) {
-  const Model model(config);
-  fmt::print("{}\n", to_toml(config));
+/// The effective configuration, what it costs in memory, and the device.
+void print_plan(const Model& model) {
+  fmt::print("{}\n", to_toml(model.config));
   const auto line = [](const char* what, std::int64_t count) {
     fmt::print("{:<10}{:>14} parameters\n", what, count);
   };
@@ -29,45 +35,67 @@ void print_plan(const Config& config) {
   line("energy", model.E.parameter_count());
   line("sampler", model.Q.parameter_count());
   fmt::print("memory: {:.1f} MiB on a GPU, besides cuDNN's workspaces; the CPU's pool may take twice that\n",
-             static_cast<double>(training_memory(config)) / 1048576.0);
+             static_cast<double>(training_memory(model.config)) / 1048576.0);
   fmt::print("device: {}\n", model.device.str());
 }
 
-void train(const TrainOptions& options) {
-  if (!options.resume.empty()) {
-    const auto changes = options.config.only({"iterations", "device", "precision"});
-    if (!changes) {
-      user_error(
-          "--resume continues a run as it was configured; only --iterations, --device and --precision may go "
-          "with it");
-    }
-    TrainingRun::resume(options.resume, *changes).run();
+/// Trains two iterations to say how long all of them take; the first also sets things up.
+void print_time(TrainingRun& run) {
+  const std::int64_t left = run.model().config.iterations - run.progress().iterations;
+  const std::vector<double> seconds = run.time_iterations(2);
+  fmt::print(
+      "time: two iterations took {:.3g} and {:.3g} s, so {} take about {}, besides pictures and "
+      "evaluations\n",
+      seconds[0], seconds[1], left, duration_text(seconds[1] * static_cast<double>(left)));
+}
+
+/// All that training would begin with, and nothing written.
+void dry_run(const TrainOptions& options) {
+  if (!options.resume && options.config.build().data.empty()) {
+    print_plan(Model(options.config.build()));
+    fmt::print("time: not measured; with --data DIR the images are read and two iterations timed\n");
     return;
   }
-  const Config config = options.config.build();
-  if (options.dry_run) {
-    print_plan(config);
-  } else {
-    TrainingRun::start(config, options.out).run();
+  RunStart start =
+      options.resume ? resumed_run(*options.resume, options.config) : new_run(options.config.build());
+  for (const std::string& note : start.notes) fmt::print("{}\n", note);
+  fmt::print("data: {}\n", start.data);
+  TrainingRun run(std::move(start));
+  print_plan(run.model());
+  std::fflush(stdout);
+  print_time(run);
+}
+
+void train(const TrainOptions& options) {
+  if (options.resume && options.out) {
+    user_error("--out with --resume: a run goes on in its own folder", "leave out one of the two");
   }
+  if (options.dry_run) return dry_run(options);
+  TrainingRun run(options.resume ? resumed_run(*options.resume, options.config)
+                                 : new_run(options.config.build()));
+  run.run(options.out.value_or("runs"));
 }
 
 }  // namespace
 
 void add_train_command(CLI::App& program) {
-  CLI::App& command =
-      *program.add_subcommand("train", "learn generator, energy prior and sampler from images");
+  CLI::App& command = *program.add_subcommand("train", kDescription);
   const auto options = std::make_shared<TrainOptions>(command);
   for (const char* key : {"data", "iterations", "batch", "seed", "device", "precision", "holdout"}) {
     options->config.add_flag(key);
   }
-  command.add_option("--out", options->out, "folder in which the run's own folder is made")
-      ->capture_default_str();
-  command.add_option("--resume", options->resume,
-                     "continue this run exactly where it stood; --iterations, --device and --precision may "
-                     "change");
-  command.add_flag("--dry-run", options->dry_run,
-                   "print the effective configuration, sizes and device, and stop");
+  command.add_option("--out", options->out, "folder in which the run's own folder is made (default: runs)")
+      ->type_name("DIR");
+  command
+      .add_option(
+          "--resume", options->resume,
+          "continue this run where it stood, exactly so unless --set and other options change what does not "
+          "shape its networks; --data says where its images are now")
+      ->type_name("RUN");
+  command.add_flag(
+      "--dry-run", options->dry_run,
+      "print the effective configuration, sizes and device, read the data, time two iterations, and "
+      "stop; nothing is written");
   command.callback([options] { train(*options); });
 }
 

@@ -1,18 +1,18 @@
 #include "tools/training_run.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
-#include <csignal>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "damc/metrics.h"
+#include "damc/run_folder.h"
 #include "tensor/ops.h"
-#include "tensor/record.h"
 #include "tools/commands.h"
-#include "tools/shared_options.h"
-#include "tools/status_line.h"
+#include "tools/pictures.h"
+#include "tools/screen.h"
+#include "tools/stop_signal.h"
 #include "tools/training_memory.h"
 
 namespace damc {
@@ -20,37 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-
-volatile std::sig_atomic_t stop_signal = 0;
-
-void on_signal(int signal) { stop_signal = signal; }
-
-/// Asks the loop to stop at SIGINT and SIGTERM; a second one kills at once. System calls go on, above all those that
-/// write a state.
-void catch_signals() {
-  struct sigaction action {};
-  action.sa_handler = on_signal;
-  action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
-}
-
-void write_text(const fs::path& file, const std::string& text) {
-  atomic_write_file(file, std::as_bytes(std::span(text.data(), text.size())));
-}
-
-/// Drops the lines of stats.jsonl and metrics.jsonl that lie after iteration `done`: they will be written
-/// again.
-void rewind_lines(const fs::path& file, std::int64_t done) {
-  std::ifstream in(file);
-  if (!in) return;
-  std::string kept;
-  for (std::string line; std::getline(in, line);) {
-    const json object = json::parse(line, nullptr, false);
-    if (object.is_object() && object.value("iteration", std::int64_t{0}) <= done) kept += line + "\n";
-  }
-  write_text(file, kept);
-}
+using Clock = std::chrono::steady_clock;
 
 double megabytes(std::size_t bytes) { return static_cast<double>(bytes) / 1048576.0; }
 
@@ -64,164 +34,197 @@ Images first(const Images& images, std::int64_t n) {
   return subset(images, numbers);
 }
 
-/// Pictures of fixed x and fixed noise, so that those of a run can be compared.
-class Pictures {
- public:
-  /// Keeps a reference to the model.
-  Pictures(const Model& model, const Images& test)
-      : x_(to_tensor(test, 0, std::min(kColumns, test.n), model.device)),
-        noise_(make_generator(model.config, Stream::sampling, model.device)),
-        draw_("pictures", {"x"}, model.device, [&model, this](const Tensors& in) {
-          const auto decode = [&](const Tensor& z) { return model.G.forward(z).value(); };
-          const Tensor z0 = model.Q.sample(in[0], noise_), z = model.refine(z0, in[0]);
-          return Tensors{decode(z), decode(z0), decode(model.Q.sample_prior(kColumns * kColumns, noise_)),
-                         decode(model.sample_lebm(kColumns * kColumns, noise_))};
-        }) {}
-
-  /// Reconstructions, those of the sampler alone, samples of the sampler, of the energy prior.
-  Tensors draw() {
-    noise_.set_position(0);
-    return draw_({x_});
-  }
-
-  void write(const fs::path& folder, std::int64_t done) {
-    const Tensors drawn = draw();
-    const auto file = [&](const char* what) { return folder / fmt::format("{}-{:06}.png", what, done); };
-    write_grid(file("reconstructions"), cat(Tensors{x_, drawn[0], drawn[1]}, 0), x_.size(0));
-    write_grid(file("samples-damc"), drawn[2], kColumns);
-    write_grid(file("samples-lebm"), drawn[3], kColumns);
-  }
-
- private:
-  static constexpr std::int64_t kColumns = 10;
-
-  Tensor x_;
-  Generator noise_;
-  Captured draw_;
-};
+/// A message without its hint.
+std::string head(const std::string& message) { return message.substr(0, message.rfind("\nhint: ")); }
 
 }  // namespace
 
-TrainingRun TrainingRun::start(const Config& config, const fs::path& parent) {
-  Config c = config;
-  Split split = load_data(c);
-  c.data = fs::absolute(c.data).string();
-  const std::string settings = to_toml(c);  // refuses what it cannot keep before a folder is made
-  backend(parse_device(c.device));  // a device that is not there is an error before a folder is made
-  const fs::path folder = make_run_folder(parent, c.preset);
-  auto lock = std::make_unique<FolderLock>(folder);
-  fs::create_directory(folder / "grids");
-  write_text(folder / "config.toml", settings);
-  return TrainingRun(c, folder, std::move(lock), std::move(split), 0);
+TrainingRun::TrainingRun(RunStart start)
+    : folder_(std::move(start.folder)),
+      lock_(std::move(start.lock)),
+      split_(std::make_unique<Split>(std::move(start.split))),
+      model_(std::make_unique<Model>(start.config)),
+      batches_(std::make_unique<Batches>(split_->train, start.config.batch,
+                                         static_cast<std::uint64_t>(start.config.seed), start.config.flip)),
+      notes_(std::move(start.notes)) {
+  note_emulation(start.config);
+  if (start.state) progress_ = start.state->progress;
+  progress_.data = start.data;
+  trainer_ = std::make_unique<Trainer>(*model_, progress_.rollbacks);
+  if (start.state) load_state(*start.state, *model_, *trainer_);
 }
 
-TrainingRun TrainingRun::resume(const fs::path& folder, const KeyValues& changes) {
-  if (!fs::is_regular_file(folder / "config.toml")) {
-    user_error(fmt::format("{} is not a run folder: it has no config.toml", folder.string()),
-               "give a folder that 'damc train' made");
-  }
-  auto lock = std::make_unique<FolderLock>(folder);
-  const Config config = read_config(folder / "config.toml", changes);
-  const std::int64_t done = std::max<std::int64_t>(0, newest_state(folder));
-  if (config.iterations < done) {
-    user_error(fmt::format("{} has {} iterations behind it, {} were asked for", folder.string(), done,
-                           config.iterations));
-  }
-  TrainingRun run(config, folder, std::move(lock), load_data(config), done);
-  if (done > 0) load_state(folder, done, *run.model_, *run.trainer_);
-  for (const fs::path& place : {folder, folder / "grids"}) remove_unfinished_files(place);
-  write_text(folder / "config.toml", to_toml(config));
-  rewind_lines(folder / "stats.jsonl", done);
-  rewind_lines(folder / "metrics.jsonl", done);
-  return run;
-}
-
-TrainingRun::TrainingRun(const Config& config, fs::path folder, std::unique_ptr<FolderLock> lock, Split split,
-                         std::int64_t done)
-    : folder_(std::move(folder)),
-      lock_(std::move(lock)),
-      split_(std::make_unique<Split>(std::move(split))),
-      model_(std::make_unique<Model>(config)),
-      trainer_(std::make_unique<Trainer>(*model_)),
-      batches_(std::make_unique<Batches>(split_->train, config.batch, static_cast<std::uint64_t>(config.seed),
-                                         config.flip)),
-      done_(done) {
-  note_emulation(config);
-  const Images& train = split_->train;
-  const Architecture& images = model_->images;
-  if (train.height != images.size || train.width != images.size || train.channels != images.channels) {
-    user_error(fmt::format("{} holds images of {}x{}x{}, preset {} needs {}x{}x{}", config.data, train.height,
-                           train.width, train.channels, config.preset, images.size, images.size,
-                           images.channels));
-  }
-}
-
-void TrainingRun::run() {
+void TrainingRun::run(const fs::path& parent) {
   const Config& c = model_->config;
-  catch_signals();
-  say(fmt::format("{}: {} of {} iterations done, {} training and {} test images, {} parameters",
-                  folder_.string(), done_, c.iterations, split_->train.n, split_->test.n,
-                  model_->G.parameter_count() + model_->E.parameter_count() + model_->Q.parameter_count()));
+  catch_stop_signals();
+  open(parent);
   try {
-    train();
+    say(fmt::format("{}: {} of {} iterations done, {}, {} parameters", folder_.string(), progress_.iterations,
+                    c.iterations, progress_.data,
+                    model_->G.parameter_count() + model_->E.parameter_count() + model_->Q.parameter_count()));
+    for (const std::string& note : notes_) say(note);
+    for (bool ended = false; !ended;) {
+      try {
+        train();
+        ended = true;
+      } catch (const Divergence& error) {
+        go_back(error);
+      }
+    }
+    say(fmt::format("done: {}", folder_.string()));
   } catch (const OutOfMemory& error) {
-    say(fmt::format("batch {}: {}; trying smaller ones", c.batch, error.what()));
-    const std::int64_t batch = fitting_batch(error);
-    throw Error(fmt::format("{}; {}", error.what(),
-                            batch > 0 ? fmt::format("a batch of {} instead of {} fits", batch, c.batch)
-                                      : fmt::format("it has no room for a batch of any size")));
+    const std::string message = explain(error);
+    log_end(fmt::format("ended by an error after iteration {}: {}", progress_.iterations, message));
+    throw Error(message);
+  } catch (const std::exception& error) {
+    log_end(
+        fmt::format("ended by an error after iteration {}: {}", progress_.iterations, head(error.what())));
+    throw;
   }
+}
+
+/// Makes the folder of a new run, or clears that of one that goes on of what lies after its state.
+void TrainingRun::open(const fs::path& parent) {
+  const Config& c = model_->config;
+  if (folder_.empty()) {
+    folder_ = make_run_folder(parent, c.preset, c);
+    lock_ = std::make_unique<FolderLock>(folder_);
+  } else {
+    rewind_run(folder_, progress_.iterations);
+    fs::create_directories(folder_ / "grids");
+    write_config(folder_, c);
+  }
+}
+
+bool TrainingRun::due(std::int64_t interval) const {
+  return progress_.iterations == model_->config.iterations ||
+         (interval > 0 && progress_.iterations % interval == 0);
 }
 
 void TrainingRun::train() {
   const Config& c = model_->config;
+  std::int64_t& done = progress_.iterations;
   Feed feed(*batches_, batch_shape(*model_, c.batch), model_->device);
   Pictures pictures(*model_, split_->test);
-  const auto every = [&](std::int64_t interval) {
-    return done_ == c.iterations || (interval > 0 && done_ % interval == 0);
-  };
-  StatusLine status(done_, c.iterations);
-  while (done_ < c.iterations) {
-    const IterationStats stats = trainer_->iterate(done_, feed.take(done_));
-    ++done_;
-    if (done_ < c.iterations) feed.load(done_);  // beside the work that is queued
-    const bool logged = every(c.log_every);
-    if (logged) check();
-    status.update(
-        done_,
-        logged ? fmt::format("loss G {:.4g} Q {:.4g}  E+ {:.3g} E- {:.3g}  {:.0f} MiB", stats.loss_g.item(),
-                             stats.loss_q.item(), stats.energy_plus.item(), stats.energy_minus.item(),
-                             megabytes(backend(model_->device).bytes_reserved()))
-               : std::string(),
-        logged);
-    try {
-      if (logged) log(done_, stats, status.seconds_per_iteration());
-      if (every(c.grid_every)) pictures.write(folder_ / "grids", done_);
-      if (c.eval_every > 0 && every(c.eval_every)) evaluate(done_);
-    } catch (const Error& error) {  // of a disk or of memory: the iterations stand
-      save_in_spite_of(error);
-      throw;
-    }
+  status_.emplace(done, c.iterations);
+  if (done == 0 && c.grid_every > 0) {
+    pictures.write(folder_ / "grids", 0);
+    Pictures::write_reals(folder_ / "grids", feed.take(0));
+  }
+  while (done < c.iterations) {
+    const IterationStats stats = trainer_->iterate(done, feed.take(done));
+    ++done;
+    progress_.images_seen += c.batch;
+    if (done < c.iterations) feed.load(done);  // beside the work that is queued
+    finish_iteration(stats, pictures);
     // The state last: a run that goes on from it has everything of the iterations before.
-    const int signal = stop_signal;  // read once: it may come at any time
-    if (signal || every(c.state_every)) save(done_);
+    const int signal = stop_signal();  // read once: it may come at any time
+    if (signal || due(c.state_every)) save();
     if (signal) {
-      status.print(
-          fmt::format("stopped by a signal after iteration {}; continue with: damc train --resume {}", done_,
-                      folder_.string()));
+      const std::string line =
+          fmt::format("stopped by {} after iteration {}; continue with: damc train --resume {}",
+                      signal_name(signal), done, folder_.string());
+      status_->print(line);
+      log_end(line);
       throw Exit{128 + signal};
     }
   }
-  status.print(fmt::format("done: {}", folder_.string()));
+  status_.reset();
+}
+
+/// All that is shown and written of an iteration, but its state.
+void TrainingRun::finish_iteration(const IterationStats& stats, Pictures& pictures) {
+  const Config& c = model_->config;
+  const bool logged = due(c.log_every);
+  if (logged) trainer_->check();
+  status_->update(
+      progress_.iterations,
+      logged ? fmt::format("loss G {:.4g} Q {:.4g}  E+ {:.3g} E- {:.3g}  {:.0f} MiB", stats.loss_g.item(),
+                           stats.loss_q.item(), stats.energy_plus.item(), stats.energy_minus.item(),
+                           megabytes(backend(model_->device).bytes_reserved()))
+             : std::string(),
+      logged);
+  try {
+    if (logged) log(stats, status_->seconds_per_iteration());
+    if (due(c.grid_every)) pictures.write(folder_ / "grids", progress_.iterations);
+    if (c.eval_every > 0 && due(c.eval_every)) evaluate();
+  } catch (const Error& error) {  // of a disk or of memory: the iterations stand
+    save_in_spite_of(error);
+    throw;
+  }
+}
+
+/// After a divergence: back to the last good state with other noise and half the learning rates, as on_nan says. Throws
+/// Error with a way to go on when the run ends here.
+void TrainingRun::go_back(const Divergence& error) {
+  const Config& c = model_->config;
+  status_.reset();
+  if (c.on_nan == "stop" || progress_.rollbacks >= c.on_nan_retries) {
+    const std::string before =
+        progress_.rollbacks > 0 ? fmt::format(" after rollback {}", progress_.rollbacks) : "";
+    throw Error(fmt::format("{}{}\n{}", error.what(), before, advice()));
+  }
+  const std::int64_t rollbacks = progress_.rollbacks + 1;
+  const std::int64_t saved = rollback_state(folder_, c.state_every);
+  say(fmt::format("diverged: {}; rollback {} of {} to iteration {}: other noise, half the learning rates",
+                  error.what(), rollbacks, c.on_nan_retries, std::max<std::int64_t>(saved, 0)));
+  trainer_.reset();  // with the memory of its steps
+  if (saved < 0) {
+    model_->load_state_dict(Model(c).state_dict());
+    trainer_ = std::make_unique<Trainer>(*model_, rollbacks);
+    progress_ = {.iterations = 0, .images_seen = 0, .rollbacks = 0, .data = progress_.data};
+  } else {
+    const SavedState state = read_state(folder_, saved);
+    trainer_ = std::make_unique<Trainer>(*model_, rollbacks);
+    load_state(state, *model_, *trainer_);
+    progress_ = state.progress;
+  }
+  progress_.rollbacks = rollbacks;
+  rewind_run(folder_, progress_.iterations);
+  save_state(folder_, *model_, *trainer_, progress_);  // so that a resumed run has the rollback behind it
+}
+
+/// How to go on after a divergence.
+std::string TrainingRun::advice() const {
+  const Config& c = model_->config;
+  const auto states = checkpoints(folder_, "state");
+  return fmt::format(
+      "hint: 'damc train --resume {} --set lr_g={} --set lr_e={} --set lr_q={}' goes on from iteration {} "
+      "with half the "
+      "rates; step sizes, grad_clip, seed or --set on_nan=rollback may help, too",
+      folder_.string(), c.lr_g / 2, c.lr_e / 2, c.lr_q / 2, states.empty() ? 0 : states.rbegin()->first);
+}
+
+std::vector<double> TrainingRun::time_iterations(int count) {
+  Feed feed(*batches_, batch_shape(*model_, model_->config.batch), model_->device);
+  std::vector<double> seconds;
+  for (int i = 0; i < count; ++i) {
+    const Clock::time_point start = Clock::now();
+    const std::int64_t k = progress_.iterations + i;
+    trainer_->iterate(k, feed.take(k));
+    trainer_->check();  // waits for the device
+    seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
+  }
+  return seconds;
 }
 
 /// Saves a state before an error ends the run. Throws Error with both messages when that fails as well.
 void TrainingRun::save_in_spite_of(const Error& error) {
   try {
-    save(done_);
+    save();
   } catch (const Error& second) {
-    throw Error(fmt::format("{}; nor could a state be saved: {}", error.what(), second.what()));
+    throw Error(fmt::format("{}; nor could a state be saved: {}", error.what(), head(second.what())));
   }
+}
+
+/// The message when memory does not suffice, with what would fit.
+std::string TrainingRun::explain(const OutOfMemory& error) {
+  const std::int64_t asked = model_->config.batch;
+  say(fmt::format("batch {}: {}; trying smaller ones", asked, error.what()));
+  const std::int64_t batch = fitting_batch(error);
+  return fmt::format("{}; {}", error.what(),
+                     batch > 0 ? fmt::format("a batch of {} instead of {} fits", batch, asked)
+                               : std::string("it has no room for a batch of any size"));
 }
 
 /// A batch that fits where the configuration's does not; 0: none does. Trains no further: the memory goes to those
@@ -230,7 +233,7 @@ std::int64_t TrainingRun::fitting_batch(const OutOfMemory& error) {
   trainer_.reset();
   std::int64_t batch = largest_batch(model_->config, error.bytes.free + error.bytes.in_use);
   while (batch > 0 && !fits(batch)) {
-    if (stop_signal) throw Exit{128 + stop_signal};
+    if (stop_signal()) throw Exit{128 + stop_signal()};
     batch = batch * 15 / 16;  // the libraries need memory, too
   }
   return batch;
@@ -253,26 +256,28 @@ bool TrainingRun::fits(std::int64_t batch) {
   }
 }
 
-/// Whether all numbers so far were finite; the message of a failure says what the run can be continued from.
-void TrainingRun::check() {
+void TrainingRun::say(const std::string& line) {
+  if (status_) {
+    status_->print(line);
+  } else {
+    show(line + "\n");
+  }
+  append_log(folder_, line);
+}
+
+/// Notes why the run ends; where even that cannot be written, the error that is shown says it.
+void TrainingRun::log_end(const std::string& reason) {
   try {
-    trainer_->check();
-  } catch (const Error& error) {
-    const std::int64_t saved = newest_state(folder_);
-    throw Error(fmt::format("{}\nhint: {}; smaller learning rates or step sizes may help", error.what(),
-                            saved < 0 ? std::string("no state was saved yet")
-                                      : fmt::format("the state of iteration {} is kept", saved)));
+    append_log(folder_, reason);
+  } catch (const Error&) {
   }
 }
 
-void TrainingRun::say(const std::string& line) {
-  fmt::print("{}\n", line);
-  append_line(folder_ / "log.txt", line);
-}
-
-void TrainingRun::log(std::int64_t done, const IterationStats& stats, double seconds) {
+void TrainingRun::log(const IterationStats& stats, double seconds) {
   const double plus = stats.energy_plus.item(), minus = stats.energy_minus.item();
-  const json object = {{"iteration", done},
+  const json object = {{"iteration", progress_.iterations},
+                       {"images_seen", progress_.images_seen},
+                       {"time", utc_time()},
                        {"loss_q", stats.loss_q.item()},
                        {"loss_g", stats.loss_g.item()},
                        {"energy_plus", plus},
@@ -289,26 +294,31 @@ void TrainingRun::log(std::int64_t done, const IterationStats& stats, double sec
                        {"seconds_per_iteration", seconds},
                        {"memory_mib", megabytes(backend(model_->device).bytes_reserved())}};
   append_line(folder_ / "stats.jsonl", object.dump());
-  append_line(folder_ / "log.txt",
-              fmt::format("iteration {}  loss G {:.5g} Q {:.5g}  E+ {:.4g} E- {:.4g}  {:.3g} s/it", done,
-                          stats.loss_g.item(), stats.loss_q.item(), plus, minus, seconds));
+  append_log(folder_, fmt::format("iteration {}  loss G {:.5g} Q {:.5g}  E+ {:.4g} E- {:.4g}  {:.3g} s/it",
+                                  progress_.iterations, stats.loss_g.item(), stats.loss_q.item(), plus, minus,
+                                  seconds));
 }
 
-void TrainingRun::save(std::int64_t done) {
-  check();
-  save_model(folder_, *model_, done);
-  save_state(folder_, *model_, *trainer_, done);
+void TrainingRun::save() {
+  trainer_->check();
+  save_model(folder_, *model_, progress_);
+  save_state(folder_, *model_, *trainer_, progress_);
 }
 
-void TrainingRun::evaluate(std::int64_t done) {
+void TrainingRun::evaluate() {
   const Inference inference = infer_all(*model_, split_->test);
-  json object = {
-      {"iteration", done}, {"metric", "mse"}, {"value", mse(inference)}, {"images", split_->test.n}};
-  append_line(folder_ / "metrics.jsonl", object.dump());
-  if (split_->test_is_anomaly.empty()) return;
-  object["metric"] = "auprc";
-  object["value"] = auprc(anomaly_scores(inference), split_->test_is_anomaly);
-  append_line(folder_ / "metrics.jsonl", object.dump());
+  const auto record = [&](const char* metric, double value) {
+    status_->print(fmt::format("iteration {}: {} {:.6f} over {} test images", progress_.iterations, metric,
+                               value, split_->test.n));
+    const json object = {{"iteration", progress_.iterations},
+                         {"metric", metric},
+                         {"value", value},
+                         {"images", split_->test.n}};
+    append_line(folder_ / "metrics.jsonl", object.dump());
+  };
+  record("mse", mse(inference));
+  if (!split_->test_is_anomaly.empty())
+    record("auprc", auprc(anomaly_scores(inference), split_->test_is_anomaly));
 }
 
 }  // namespace damc

@@ -3,43 +3,51 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
-#include "damc/run_folder.h"
 #include "data/feed.h"
-#include "data/images.h"
 #include "tensor/error.h"
-#include "tensor/file.h"
+#include "tools/pictures.h"
+#include "tools/run_start.h"
+#include "tools/status_line.h"
 
 namespace damc {
 
 class TrainingRun {
  public:
-  /// A new run in `parent`/00000-PRESET. The data set is read first, so that nothing is left behind when it
-  /// is missing.
-  static TrainingRun start(const Config& config, const std::filesystem::path& parent);
-  /// Continues the run in `folder` from its newest state, with some keys changed: its goal, its device.
-  /// Throws UserError while another process trains there.
-  static TrainingRun resume(const std::filesystem::path& folder, const KeyValues& changes);
+  /// Stands where it begins; nothing is written yet. Throws UserError when a state does not fit the model.
+  explicit TrainingRun(RunStart start);
 
-  /// Trains to the end. SIGINT and SIGTERM save a state and end the program with 130 or 143 (Exit). Throws Error when a
-  /// loss is not finite, the disk is full, or memory does not suffice, with the batch that would fit; the states saved
-  /// before stay. The last call on this object.
-  void run();
+  /// Trains to the end, a new run in a folder of its own in `parent`. Signals that ask to stop (stop_signal.h) save a
+  /// state and end the program with 128 + the signal (Exit). Throws Error when a loss is not finite and on_nan says no
+  /// more, the disk is full, or memory does not suffice, with the batch that would fit; the states saved before stay.
+  /// However it ends, log.txt says when and why. The last call on this object.
+  void run(const std::filesystem::path& parent);
+
+  /// Trains `count` iterations for their seconds, and writes nothing. The last call on this object.
+  std::vector<double> time_iterations(int count);
+
+  const Model& model() const { return *model_; }
+  const Progress& progress() const { return progress_; }
 
  private:
-  TrainingRun(const Config& config, std::filesystem::path folder, std::unique_ptr<FolderLock> lock,
-              Split split, std::int64_t done);
-
+  void open(const std::filesystem::path& parent);
   void train();
+  void finish_iteration(const IterationStats& stats, Pictures& pictures);
+  bool due(std::int64_t interval) const;
+  void go_back(const Divergence& error);
+  std::string advice() const;
+  std::string explain(const OutOfMemory& error);
   std::int64_t fitting_batch(const OutOfMemory& error);
   bool fits(std::int64_t batch);
-  void check();
   void say(const std::string& line);
-  void log(std::int64_t done, const IterationStats& stats, double seconds);
-  void save(std::int64_t done);
+  void log_end(const std::string& reason);
+  void log(const IterationStats& stats, double seconds);
+  void save();
   void save_in_spite_of(const Error& error);
-  void evaluate(std::int64_t done);
+  void evaluate();
 
   std::filesystem::path folder_;
   std::unique_ptr<FolderLock> lock_;
@@ -47,7 +55,9 @@ class TrainingRun {
   std::unique_ptr<Model> model_;
   std::unique_ptr<Trainer> trainer_;
   std::unique_ptr<Batches> batches_;
-  std::int64_t done_;
+  std::vector<std::string> notes_;
+  Progress progress_;
+  std::optional<StatusLine> status_;
 };
 
 }  // namespace damc

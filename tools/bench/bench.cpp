@@ -20,17 +20,35 @@ struct BenchOptions {
   std::vector<std::string> suites;
   std::vector<std::string> presets = {"svhn"};
   std::int64_t batch = 0;
-  int repeat = 5;
-  int threads = 0;
+  std::optional<int> repeat, threads;
   std::optional<std::string> json;
   std::string device = "cpu";
   bool floors = false;
   std::string gpu = "h200";
-  std::string precision = "fp32";
+  std::optional<std::string> precision;
 };
+
+constexpr int kRepeat = 5;
+
+std::string precision_name(const BenchOptions& options) { return options.precision.value_or("fp32"); }
 
 bool has_suite(const BenchOptions& options, const char* suite) {
   return std::ranges::find(options.suites, suite) != options.suites.end();
+}
+
+/// Refuses what would have no effect: nothing is timed on a CPU for floors, nor for the errors against f64.
+void refuse_idle(const BenchOptions& options) {
+  const bool only_floors = options.floors && parse_device(options.device).type == DeviceType::cpu;
+  const bool only_errors =
+      std::ranges::all_of(options.suites, [](const auto& s) { return s == "precision"; });
+  if (!only_floors && !only_errors) return;
+  const char* where = only_floors ? "--floors on a CPU" : "--suite precision";
+  if (options.repeat) user_error(fmt::format("--repeat with {}", where), "nothing is timed; leave it out");
+  if (only_floors && options.threads)
+    user_error("--threads with --floors on a CPU", "nothing is computed; leave it out");
+  if (only_errors && options.precision) {
+    user_error("--precision with --suite precision", "it measures all three; leave it out");
+  }
 }
 
 /// The options with their suites, once they fit together.
@@ -45,6 +63,7 @@ BenchOptions checked(BenchOptions options) {
                  "floors are those of iteration and sampling");
     }
   }
+  refuse_idle(options);
   if (options.json) {
     check_output_file("--json", *options.json);
     if (has_suite(options, "precision")) {
@@ -76,7 +95,7 @@ std::vector<Config> configurations(const BenchOptions& options) {
   for (const std::string& preset : options.presets) {
     ConfigBuilder builder(preset);
     builder.set("device", options.device);
-    builder.set("precision", options.precision);
+    builder.set("precision", precision_name(options));
     configs.push_back(builder.finish());
   }
   return configs;
@@ -94,11 +113,11 @@ std::optional<double> measured(const BenchReport* report, const FloorsReport::Ro
 /// Iterations count as many images as the preset trains on, sampling 64, unless --batch says otherwise. On a GPU
 /// both are timed as well.
 void run_floors(const BenchOptions& options) {
-  FloorsReport report(find_gpu(options.gpu), options.precision);
+  FloorsReport report(find_gpu(options.gpu), precision_name(options));
   const Device device = parse_device(options.device);
   std::optional<BenchReport> timed;
   if (device.type != DeviceType::cpu)
-    timed.emplace(device, parse_precision(options.precision), options.repeat);
+    timed.emplace(device, parse_precision(precision_name(options)), options.repeat.value_or(kRepeat));
   const auto add = [&](const char* suite, const Config& config, std::int64_t images, const auto& timing,
                        const auto& counting) {
     if (!has_suite(options, suite)) return;
@@ -118,11 +137,12 @@ void run_floors(const BenchOptions& options) {
 }
 
 void run(const BenchOptions& options) {
-  if (options.threads > 0) omp_set_num_threads(options.threads);
+  if (options.threads.value_or(0) > 0) omp_set_num_threads(*options.threads);
   if (options.floors) return run_floors(options);
   const std::vector<Config> configs = configurations(options);
   note_emulation(configs[0]);
-  BenchReport report(parse_device(options.device), parse_precision(options.precision), options.repeat);
+  BenchReport report(parse_device(options.device), parse_precision(precision_name(options)),
+                     options.repeat.value_or(kRepeat));
   if (has_suite(options, "kernels")) bench_common_kernels(report);
   for (const std::string& suite : options.suites) {
     for (const Config& config : configs) run_suite(report, suite, config, options.batch);
@@ -153,14 +173,16 @@ void add_bench_command(CLI::App& program) {
           "precision")
       ->check(CLI::Range(0, 65536))
       ->capture_default_str();
-  command.add_option("--repeat", options->repeat, "measurements of which the median is reported")
-      ->check(CLI::Range(1, 10000))
-      ->capture_default_str();
+  command
+      .add_option("--repeat", options->repeat,
+                  fmt::format("measurements of which the median is reported (default: {})", kRepeat))
+      ->type_name("N")
+      ->check(CLI::Range(1, 10000));
   command.add_option("--json", options->json, "write the results to this file as well");
   command.add_option("--device", options->device, "cpu, cuda or cuda:N")->capture_default_str();
-  command.add_option("--threads", options->threads, "CPU threads; 0: OMP_NUM_THREADS, or all cores")
-      ->check(CLI::Range(0, 4096))
-      ->capture_default_str();
+  command.add_option("--threads", options->threads, "CPU threads (default: OMP_NUM_THREADS, or all cores)")
+      ->type_name("N")
+      ->check(CLI::Range(0, 4096));
   CLI::Option* floors = command.add_flag(
       "--floors", options->floors,
       "count operations, bytes and launches of iteration and sampling and print what a GPU cannot "
@@ -170,9 +192,8 @@ void add_bench_command(CLI::App& program) {
       ->capture_default_str();
   command
       .add_option("--precision", options->precision,
-                  "arithmetic: fp32, tf32, bf16 (kernels take f32 operands in all three)")
-      ->check(CLI::IsMember({"fp32", "tf32", "bf16"}))
-      ->capture_default_str();
+                  "arithmetic: fp32 (default), tf32, bf16 (kernels take f32 operands in all three)")
+      ->check(CLI::IsMember({"fp32", "tf32", "bf16"}));
   command.callback([options] { run(checked(*options)); });
 }
 

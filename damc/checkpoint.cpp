@@ -1,0 +1,192 @@
+#include "damc/checkpoint.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+#include <span>
+
+#include "tensor/error.h"
+
+namespace damc {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kFormat = 1;
+
+fs::path numbered(const fs::path& folder, const char* prefix, std::int64_t number) {
+  return folder / fmt::format("{}-{:06}.safetensors", prefix, number);
+}
+
+std::map<std::string, std::string> metadata(const Model& model, const Progress& progress) {
+  return {{"format", "pt"},  // what others call the layout
+          {"damc_format", std::to_string(kFormat)},
+          {"iterations", std::to_string(progress.iterations)},
+          {"images_seen", std::to_string(progress.images_seen)},
+          {"rollbacks", std::to_string(progress.rollbacks)},
+          {"data", progress.data},
+          {"preset", model.config.preset},
+          {"config", to_toml(model.config)}};
+}
+
+/// A number of the metadata; files of before lack some.
+std::int64_t number(const SafetensorsFile& read, const fs::path& file, const char* key,
+                    std::int64_t otherwise) {
+  const auto found = read.metadata.find(key);
+  if (found == read.metadata.end()) return otherwise;
+  const std::string& text = found->second;
+  std::int64_t value = -1;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || stop != text.data() + text.size() || value < 0) {
+    user_error(fmt::format("{}: its metadata say '{}' for {}", file.string(), text, key));
+  }
+  return value;
+}
+
+/// Throws UserError unless a file's content is of the iteration that its name says.
+void check_iterations(const SafetensorsFile& read, const fs::path& file, std::int64_t expected) {
+  const std::int64_t found = number(read, file, "iterations", expected);
+  if (found == expected) return;
+  user_error(
+      fmt::format("{} holds what was there after iteration {}, not {}", file.string(), found, expected),
+      "the file was renamed or copied over another");
+}
+
+template <class T>
+bool all_finite(const Tensor& t) {
+  const std::span<const T> values(static_cast<const T*>(t.raw()), static_cast<std::size_t>(t.numel()));
+  return std::all_of(values.begin(), values.end(), [](T value) { return std::isfinite(value); });
+}
+
+void check_finite(const StateDict& tensors, const fs::path& file) {
+  for (const auto& [name, t] : tensors) {
+    const bool finite = t.dtype() == Dtype::f32   ? all_finite<float>(t)
+                        : t.dtype() == Dtype::f64 ? all_finite<double>(t)
+                                                  : true;
+    if (!finite) user_error(fmt::format("{}: {} holds numbers that are not finite", file.string(), name));
+  }
+}
+
+SavedState read_whole_state(const fs::path& file, std::int64_t iterations) {
+  SafetensorsFile read = read_checkpoint(file);
+  check_iterations(read, file, iterations);
+  check_finite(read.tensors, file);
+  const auto config = read.metadata.find("config");
+  if (config == read.metadata.end()) {
+    user_error(fmt::format("{}: there is no configuration in it", file.string()),
+               "is this the state of a run?");
+  }
+  SavedState state{file, {}, ConfigBuilder::from_text(config->second, file).finish(), {}};
+  state.progress = {.iterations = iterations,
+                    .images_seen = number(read, file, "images_seen", iterations * state.config.batch),
+                    .rollbacks = std::min<std::int64_t>(number(read, file, "rollbacks", 0), 1000),
+                    .data = read.metadata["data"]};
+  state.tensors = std::move(read.tensors);
+  return state;
+}
+
+bool is_whole_state(const fs::path& file, std::int64_t iterations) {
+  try {
+    read_whole_state(file, iterations);
+    return true;
+  } catch (const UserError&) {
+    return false;
+  }
+}
+
+}  // namespace
+
+std::map<std::int64_t, fs::path> checkpoints(const fs::path& folder, const std::string& prefix) {
+  std::map<std::int64_t, fs::path> files;
+  std::error_code failure;
+  for (const auto& entry : fs::directory_iterator(folder, failure)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(prefix + "-") || !name.ends_with(".safetensors")) continue;
+    std::int64_t iterations = -1;
+    const char* first = name.data() + prefix.size() + 1;
+    const char* last = name.data() + name.size() - std::strlen(".safetensors");
+    const auto [stop, error] = std::from_chars(first, last, iterations);
+    if (error == std::errc{} && stop == last && iterations >= 0) files[iterations] = entry.path();
+  }
+  return files;
+}
+
+SafetensorsFile read_checkpoint(const fs::path& file) {
+  SafetensorsFile read = read_safetensors(file);
+  const std::int64_t format = number(read, file, "damc_format", 0);
+  if (format > kFormat) {
+    user_error(
+        fmt::format("{} has format {}; this program reads formats up to {}", file.string(), format, kFormat),
+        "a newer damc wrote it; use that one");
+  }
+  return read;
+}
+
+void save_model(const fs::path& folder, const Model& model, const Progress& progress) {
+  write_safetensors(numbered(folder, "model", progress.iterations), model.state_dict(),
+                    metadata(model, progress));
+  const auto keep = static_cast<std::size_t>(model.config.keep_models);
+  auto models = checkpoints(folder, "model");
+  for (; keep > 0 && models.size() > keep; models.erase(models.begin())) fs::remove(models.begin()->second);
+}
+
+std::unique_ptr<Model> load_model(const fs::path& file, std::int64_t iterations, const Config& config) {
+  auto model = std::make_unique<Model>(config);
+  const SafetensorsFile read = read_checkpoint(file);
+  check_iterations(read, file, iterations);
+  try {
+    model->load_state_dict(read.tensors);
+  } catch (const UserError& error) {
+    throw UserError(fmt::format("{}: {}", file.string(), error.what()));
+  }
+  return model;
+}
+
+void save_state(const fs::path& folder, const Model& model, const Trainer& trainer,
+                const Progress& progress) {
+  StateDict state = model.state_dict();
+  state.merge(trainer.state_dict());
+  write_safetensors(numbered(folder, "state", progress.iterations), state, metadata(model, progress));
+  auto states = checkpoints(folder, "state");
+  states.erase(rollback_state(folder, model.config.state_every));
+  for (int kept = 0; kept < 2 && !states.empty(); ++kept) states.erase(std::prev(states.end()));
+  for (const auto& [iterations, file] : states) fs::remove(file);
+}
+
+SavedState read_state(const fs::path& folder, std::int64_t iterations) {
+  const auto states = checkpoints(folder, "state");
+  const fs::path file = states.at(iterations);
+  try {
+    return read_whole_state(file, iterations);
+  } catch (const UserError& error) {
+    const auto older =
+        std::find_if(std::make_reverse_iterator(states.find(iterations)), states.rend(),
+                     [](const auto& state) { return is_whole_state(state.second, state.first); });
+    if (older == states.rend()) throw;
+    const std::string message = error.what();
+    user_error(message.substr(0, message.rfind("\nhint: ")),
+               fmt::format("{} is whole: remove the damaged file to go on from iteration {}",
+                           older->second.filename().string(), older->first));
+  }
+}
+
+void load_state(const SavedState& state, Model& model, Trainer& trainer) {
+  try {
+    model.load_state_dict(state.tensors);
+    trainer.load_state_dict(state.tensors);
+  } catch (const UserError& error) {
+    throw UserError(fmt::format("{}: {}", state.file.string(), error.what()));
+  }
+}
+
+std::int64_t rollback_state(const fs::path& folder, std::int64_t state_every) {
+  const auto states = checkpoints(folder, "state");
+  const auto regular = std::find_if(states.rbegin(), states.rend(), [&](const auto& state) {
+    return state_every > 0 && state.first % state_every == 0;
+  });
+  if (regular != states.rend()) return regular->first;
+  return states.empty() ? -1 : states.begin()->first;
+}
+
+}  // namespace damc

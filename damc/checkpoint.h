@@ -1,0 +1,65 @@
+/// Weights and states of a run: model-N.safetensors and state-N.safetensors, N = iterations behind them.
+///
+/// Their metadata say what they are of: the format's number, iterations, preset, configuration, and where the run
+/// stood. What is read back is checked against it.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "damc/model.h"
+#include "damc/trainer.h"
+#include "tensor/safetensors.h"
+
+namespace damc {
+
+/// Where a run stands, besides its tensors.
+struct Progress {
+  std::int64_t iterations = 0, images_seen = 0;
+  std::int64_t rollbacks = 0;  ///< after divergences, see Trainer
+  std::string data;            ///< fingerprint() of the images it learned from; "" in files of before
+};
+
+/// A state as it was read.
+struct SavedState {
+  std::filesystem::path file;
+  Progress progress;
+  Config config;  ///< when it was saved
+  StateDict tensors;
+};
+
+/// The files PREFIX-N.safetensors of a folder, PREFIX "model" or "state", by their N.
+std::map<std::int64_t, std::filesystem::path> checkpoints(const std::filesystem::path& folder,
+                                                          const std::string& prefix);
+
+/// Reads a file of weights or of a state, ours or another's. Throws UserError as read_safetensors does, and for a
+/// format that is newer than this program.
+SafetensorsFile read_checkpoint(const std::filesystem::path& file);
+
+/// Writes model-N.safetensors, then removes older ones as config.keep_models says.
+void save_model(const std::filesystem::path& folder, const Model& model, const Progress& progress);
+
+/// The model with a configuration and the weights of model-N.safetensors. Throws UserError when they do not fit, or
+/// are those of another iteration.
+std::unique_ptr<Model> load_model(const std::filesystem::path& file, std::int64_t iterations,
+                                  const Config& config);
+
+/// Writes state-N.safetensors, then removes older ones: the newest two stay, to go back to one should the newest turn
+/// out to have diverged, and the newest that rollback_state() gives.
+void save_state(const std::filesystem::path& folder, const Model& model, const Trainer& trainer,
+                const Progress& progress);
+
+/// Reads state-N.safetensors. Throws UserError when it is damaged, holds another iteration, or numbers that are not
+/// finite; the hint then names an older state that is whole.
+SavedState read_state(const std::filesystem::path& folder, std::int64_t iterations);
+
+/// Restores model and trainer. Throws UserError when the state does not fit the model.
+void load_state(const SavedState& state, Model& model, Trainer& trainer);
+
+/// The state that a rollback goes to: the newest that `state_every` has saved and no interruption, so that a run that
+/// was stopped goes back as far as one that was not; else the oldest. -1: there is none, a rollback begins again.
+std::int64_t rollback_state(const std::filesystem::path& folder, std::int64_t state_every);
+
+}  // namespace damc

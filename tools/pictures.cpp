@@ -1,0 +1,50 @@
+#include "tools/pictures.h"
+
+#include <algorithm>
+
+#include "damc/metrics.h"
+#include "tensor/error.h"
+#include "tensor/ops.h"
+#include "tools/shared_options.h"
+
+namespace damc {
+namespace {
+
+constexpr std::int64_t kColumns = 10;
+
+std::filesystem::path numbered(const std::filesystem::path& folder, const char* what,
+                               std::int64_t iterations) {
+  return folder / fmt::format("{}-{:06}.png", what, iterations);
+}
+
+}  // namespace
+
+Pictures::Pictures(const Model& model, const Images& test)
+    : x_(to_tensor(test, 0, std::min(kColumns, test.n), model.device)),
+      noise_(make_generator(model.config, Stream::sampling, model.device)),
+      draw_("pictures", {"x"}, model.device, [&model, this](const Tensors& in) {
+        const auto decode = [&](const Tensor& z) { return model.G.forward(z).value(); };
+        const Tensor z0 = model.Q.sample(in[0], noise_), z = model.refine(z0, in[0]);
+        return Tensors{decode(z), decode(z0), decode(model.Q.sample_prior(kColumns * kColumns, noise_)),
+                       decode(model.sample_lebm(kColumns * kColumns, noise_))};
+      }) {}
+
+Tensors Pictures::draw() {
+  noise_.set_position(0);
+  return draw_({x_});
+}
+
+void Pictures::write(const std::filesystem::path& folder, std::int64_t iterations) {
+  const Tensors drawn = draw();
+  write_grid(numbered(folder, "reconstructions", iterations), cat(Tensors{x_, drawn[0], drawn[1]}, 0),
+             x_.size(0));
+  write_grid(numbered(folder, "samples-damc", iterations), drawn[2], kColumns);
+  write_grid(numbered(folder, "samples-lebm", iterations), drawn[3], kColumns);
+}
+
+void Pictures::write_reals(const std::filesystem::path& folder, const Tensor& minibatch) {
+  const std::int64_t n = std::min(kColumns * kColumns, minibatch.size(0));
+  write_grid(numbered(folder, "reals", 0), minibatch.narrow(0, 0, n), std::min(kColumns, n));
+}
+
+}  // namespace damc

@@ -1,0 +1,97 @@
+#include "tools/run_start.h"
+
+#include "damc/run_folder.h"
+#include "tensor/error.h"
+
+namespace damc {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Loads the images that a configuration names and checks that they fit its networks.
+void load_images(RunStart& start) {
+  Config& c = start.config;
+  start.split = load_data(c);
+  c.data = fs::absolute(c.data).string();
+  to_toml(c);  // refuses what it cannot keep
+  const Images& train = start.split.train;
+  const Architecture& images = architecture(c.architecture);
+  if (train.height != images.size || train.width != images.size || train.channels != images.channels) {
+    user_error(fmt::format("{} holds images of {}x{}x{}, preset {} needs {}x{}x{}", c.data, train.height,
+                           train.width, train.channels, c.preset, images.size, images.size, images.channels));
+  }
+  start.data = fingerprint(start.split);
+}
+
+/// The newest state of a run, if it has any.
+std::optional<SavedState> newest_state(const fs::path& folder) {
+  const auto states = checkpoints(folder, "state");
+  if (!states.empty()) return read_state(folder, states.rbegin()->first);
+  const auto models = checkpoints(folder, "model");
+  if (models.empty()) return {};
+  user_error(fmt::format("{} holds weights after {} iterations, but no state to go on from", folder.string(),
+                         models.rbegin()->first),
+             "start a new run; to begin this one again, remove its weights");
+}
+
+/// What is not as it was when the state was saved. Throws UserError for what must be.
+std::vector<std::string> noted_changes(const Config& before, const Config& after, const fs::path& folder) {
+  std::vector<std::string> notes;
+  for (const auto& [key, was, is] : changes(before, after)) {
+    if (is_fixed(*key)) {
+      user_error(fmt::format("{} = {}: this run has {} = {}, which cannot change any more", key->name, is,
+                             key->name, was),
+                 fmt::format("start a new run like it: damc train --config {} --set {}={}",
+                             (folder / "config.toml").string(), key->name, is));
+    }
+    notes.push_back(fmt::format("changed: {} = {}, was {}", key->name, is, was));
+  }
+  return notes;
+}
+
+}  // namespace
+
+RunStart new_run(const Config& config) {
+  RunStart start{
+      .config = config, .split = {}, .data = {}, .folder = {}, .lock = {}, .state = {}, .notes = {}};
+  backend(parse_device(config.device));  // a device that is not there is told before the data are read
+  load_images(start);
+  return start;
+}
+
+RunStart resumed_run(const fs::path& folder, const ConfigOptions& options) {
+  check_run_folder(folder);
+  auto lock = std::make_unique<FolderLock>(folder);
+  ConfigBuilder builder = ConfigBuilder::from_file(folder / "config.toml");
+  const Config before = builder.finish();
+  options.overlay(builder);
+  RunStart start{.config = builder.finish(),
+                 .split = {},
+                 .data = {},
+                 .folder = folder,
+                 .lock = std::move(lock),
+                 .state = newest_state(folder),
+                 .notes = {}};
+  const std::int64_t done = start.state ? start.state->progress.iterations : 0;
+  if (start.config.iterations < done) {
+    user_error(fmt::format("{} has {} iterations behind it, {} were asked for", folder.string(), done,
+                           start.config.iterations));
+  }
+  const Config& reference = start.state ? start.state->config : before;
+  if (reference.preset != start.config.preset) {
+    user_error(fmt::format("{}: preset {}, but its state is of preset {}", (folder / "config.toml").string(),
+                           start.config.preset, reference.preset));
+  }
+  if (!start.config.data.empty()) start.config.data = fs::absolute(start.config.data).string();
+  start.notes = noted_changes(reference, start.config, folder);
+  backend(parse_device(start.config.device));
+  load_images(start);
+  const std::string learned = start.state ? start.state->progress.data : "";
+  if (!learned.empty() && learned != start.data) {
+    user_error(fmt::format("{} holds {}; the run learned from {}", start.config.data, start.data, learned),
+               "name the folder where its images are now with --data DIR; a new run learns from others");
+  }
+  return start;
+}
+
+}  // namespace damc

@@ -1,0 +1,36 @@
+/// What a training run begins with, a new one or one that goes on. Everything that can be wrong with a run is found
+/// here, before any work is done and before anything is written.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "damc/checkpoint.h"
+#include "data/images.h"
+#include "tensor/file.h"
+#include "tools/shared_options.h"
+
+namespace damc {
+
+struct RunStart {
+  Config config;
+  Split split;
+  std::string data;                  ///< fingerprint() of the images
+  std::filesystem::path folder;      ///< of the run; empty: it is yet to be made
+  std::unique_ptr<FolderLock> lock;  ///< of that folder
+  std::optional<SavedState> state;   ///< to go on from; none: it begins at iteration 0
+  std::vector<std::string> notes;    ///< what is not as it was, a line each
+};
+
+/// A new run. Throws UserError when there is no data set, or one that does not fit the preset.
+RunStart new_run(const Config& config);
+
+/// The run in `folder`, from its newest state, with what the command line changes. Throws UserError while another
+/// process trains there, when its newest state is damaged, when a change is not one that a run can take, and when the
+/// images are not those that it learned from.
+RunStart resumed_run(const std::filesystem::path& folder, const ConfigOptions& options);
+
+}  // namespace damc

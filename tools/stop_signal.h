@@ -1,0 +1,19 @@
+/// Signals that ask a training run to stop: it ends its iteration, saves a state and exits with 128 + the signal.
+#pragma once
+
+#include <string>
+
+namespace damc {
+
+/// Catches SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, and SIGPIPE, which says that nobody reads standard output any more;
+/// those that the caller has chosen to ignore stay ignored. Each is acknowledged on stderr at once, and system calls go
+/// on, above all those that write a state. Only a third Ctrl-C kills.
+void catch_stop_signals();
+
+/// The first signal that came; 0: none so far.
+int stop_signal();
+
+/// "SIGINT"
+std::string signal_name(int signal);
+
+}  // namespace damc
