@@ -42,7 +42,8 @@ for option in batch=-1 batch=many batch=65537 repeat=0 threads=-1; do refuses 2 
 for suite in kernels precision; do refuses 2 "--floors with --suite $suite" bench --floors --suite iteration,$suite; done
 refuses 2 'json with --suite precision' bench --suite precision --json none.json
 refuses 2 'folder of --json nowhere/none.json' bench --json nowhere/none.json
-for file in . ''; do refuses 2 "json '$file' names no file" bench --floors --json "$file"; done
+refuses 2 "json '.' names no file" bench --floors --json .
+refuses 2 "json '' is empty" bench --floors --json ''
 cp floors.json kept.json
 message=$(trap '' XFSZ; ulimit -f 0; "$damc" bench --floors --json kept.json 2>&1 >/dev/null; echo "exit $?")
 grep -q "^damc: error: cannot write 'kept.json'" <<<"$message" || fail "a full disk is not told: $message"

@@ -5,11 +5,12 @@
 #include <algorithm>
 #include <functional>
 
+#include "damc/checkpoint.h"
 #include "tensor/error.h"
 #include "tensor/file.h"
 #include "tensor/npy.h"
 #include "tensor/ops.h"
-#include "tensor/safetensors.h"
+
 #include "tensor/text.h"
 #include "tools/commands.h"
 #include "tools/shared_options.h"
@@ -31,8 +32,8 @@ struct ApplyOptions {
 /// What a piece works with: networks made from the weights on demand, inputs by name.
 class Setting {
  public:
-  explicit Setting(const ApplyOptions& options)
-      : config(options.config.build()),
+  Setting(const ApplyOptions& options, const Config& configuration)
+      : config(configuration),
         images(architecture(config.architecture)),
         device_(parse_device(config.device)),
         dtype_(options.dtype == "f64" ? Dtype::f64 : Dtype::f32),
@@ -41,7 +42,7 @@ class Setting {
         precision_(parse_precision(config.precision)),
         products_(device_, products_of(precision_)),
         file_(options.weights),
-        weights_(read_safetensors(file_).tensors) {}
+        weights_(read_checkpoint(file_).tensors) {}
 
   std::unique_ptr<GeneratorNet> generator() {
     return load("G.", std::make_unique<GeneratorNet>(images, config.nz, config.ngf, init_, precision_));
@@ -191,11 +192,12 @@ void apply(const ApplyOptions& options) {
   if (options.steps && !piece.steps) {
     user_error(fmt::format("{} has no --steps", piece.name), "only posterior-chain and prior-chain have");
   }
-  if (options.dtype == "f64" && options.config.build().precision != "fp32") {
+  const Config config = options.config.build();  // once: it may come through a pipe
+  if (options.dtype == "f64" && config.precision != "fp32") {
     user_error("--dtype f64 with a precision for f32", "leave out one of --dtype and --precision");
   }
   check_output_file("--out", options.out);
-  Setting setting(options);
+  Setting setting(options, config);
   note_emulation(setting.config);
   for (std::size_t i = 0; i < files.size(); ++i) setting.read_input(piece.inputs[i], files[i]);
   if (piece.steps) setting.steps = options.steps.value_or(setting.config.*piece.steps);

@@ -51,13 +51,14 @@ void print_time(TrainingRun& run) {
 
 /// All that training would begin with, and nothing written.
 void dry_run(const TrainOptions& options) {
-  if (!options.resume && options.config.build().data.empty()) {
-    print_plan(Model(options.config.build()));
+  std::optional<Config> config;
+  if (!options.resume) config = options.config.build();
+  if (config && config->data.empty()) {
+    print_plan(Model(*config));
     fmt::print("time: not measured; with --data DIR the images are read and two iterations timed\n");
     return;
   }
-  RunStart start =
-      options.resume ? resumed_run(*options.resume, options.config) : new_run(options.config.build());
+  RunStart start = config ? new_run(*config) : resumed_run(*options.resume, options.config);
   for (const std::string& note : start.notes) fmt::print("{}\n", note);
   fmt::print("data: {}\n", start.data);
   TrainingRun run(std::move(start));
@@ -71,9 +72,11 @@ void train(const TrainOptions& options) {
     user_error("--out with --resume: a run goes on in its own folder", "leave out one of the two");
   }
   if (options.dry_run) return dry_run(options);
+  const std::string out = options.out.value_or("runs");
+  if (!options.resume) check_output_folder("--out", out);
   TrainingRun run(options.resume ? resumed_run(*options.resume, options.config)
                                  : new_run(options.config.build()));
-  run.run(options.out.value_or("runs"));
+  run.run(out);
 }
 
 }  // namespace
