@@ -9,11 +9,11 @@
 #include <map>
 #include <vector>
 
-#include "tensor/backend.h"
+#include "tensor/intercepted_backend.h"
 
 namespace damc {
 
-class GuardedBackend final : public Backend {
+class GuardedBackend final : public InterceptedBackend {
  public:
   /// Throws Error when the system refuses the address space.
   GuardedBackend();
@@ -32,49 +32,12 @@ class GuardedBackend final : public Backend {
   void hold(const Tensor& weight) override { cpu_.hold(weight); }
   void release(const Tensor& weight) override { cpu_.release(weight); }
 
-  // Every kernel: checks that all operands are on the device, then runs the CPU's kernel.
-  void fill(double value, const Tensor& out) override;
-  void copy(const Tensor& in, const Tensor& out) override;
-  void unary(const Unary& f, const Tensor& x, const Tensor& out) override;
-  void unary_vjp(const Unary& f, const Tensor& g, const Tensor& x, const Tensor& y,
-                 const Tensor& out) override;
-  void binary(BinaryOp f, const Tensor& a, const Tensor& b, const Tensor& out) override;
-  void sum(const Tensor& x, const Tensor& out) override;
-  void sum_squares(std::span<const Tensor> xs, const Tensor& out) override;
-  void instance_norm_stats(const Tensor& x, double eps, const Tensor& mean, const Tensor& rstd) override;
-  void instance_norm(const Tensor& x, const Tensor& mean, const Tensor& rstd, const Tensor& w,
-                     const Tensor& b, const Unary* activation, const Tensor& out) override;
-  void instance_norm_sums(const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd,
-                          const Tensor& sum_g, const Tensor& sum_gx) override;
-  void instance_norm_grad_x(const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd,
-                            const Tensor& w, const Tensor& sum_g, const Tensor& sum_gx,
-                            const Tensor& out) override;
-  void fourier_features(const Tensor& t, const Tensor& z, const Tensor& out) override;
-  void fourier_features_vjp(const Tensor& g, const Tensor& y, const Tensor& out) override;
-  void gated_sum(const Tensor& y, const Tensor& b, const Tensor& c, const Unary* activation,
-                 const Tensor& out) override;
-  void gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) override;
-  void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Epilogue& epilogue,
-              const Tensor& out) override;
-  void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Epilogue& epilogue,
-                     const Tensor& out) override;
-  void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, const Tensor& out) override;
-  void normal(const RandomSlice& slice, const Tensor& out) override;
-  void uniform(const RandomSlice& slice, const Tensor& out) override;
-  void advance(const Tensor& state, std::uint64_t blocks) override;
-  void noisy_update(const Tensor& z, const Tensor& g, const UpdateScales& scales,
-                    const RandomSlice* noise) override;
-  void adam(std::span<const AdamTensors> tensors, const AdamStep& step) override;
-  void adam_tick(const Tensor& schedule, double beta1, double beta2, const Tensor* watch) override;
-  void watch(const Tensor& value, std::int64_t code, const Tensor& state) override;
-  void lerp(std::span<const LerpTensors> tensors, double rate, const Tensor* watch) override;
-
  private:
   class Access;
 
   bool contains(const void* address) const;
-  template <class Call>
-  void run(const char* kernel, const std::vector<const Tensor*>& operands, const Call& call);
+  /// Checks that all operands are on the device, then runs the CPU's kernel.
+  void intercept(const KernelCall& call) override;
 
   Backend& cpu_;
   std::byte* memory_;

@@ -12,12 +12,12 @@
 #pragma once
 
 #include "tensor/arena.h"
-#include "tensor/backend.h"
+#include "tensor/intercepted_backend.h"
 #include "tensor/rounded_filters.h"
 
 namespace damc {
 
-class RehearsalBackend final : public Backend {
+class RehearsalBackend final : public InterceptedBackend {
  public:
   RehearsalBackend();
 
@@ -35,53 +35,22 @@ class RehearsalBackend final : public Backend {
   std::size_t bytes_reserved() const override { return inner_->bytes_reserved(); }
   std::unique_ptr<Recording> make_recording() override;
 
-  void fill(double value, const Tensor& out) override;
-  void copy(const Tensor& in, const Tensor& out) override;
-  void unary(const Unary& f, const Tensor& x, const Tensor& out) override;
-  void unary_vjp(const Unary& f, const Tensor& g, const Tensor& x, const Tensor& y,
-                 const Tensor& out) override;
-  void binary(BinaryOp f, const Tensor& a, const Tensor& b, const Tensor& out) override;
-  void sum(const Tensor& x, const Tensor& out) override;
-  void sum_squares(std::span<const Tensor> xs, const Tensor& out) override;
-  void instance_norm_stats(const Tensor& x, double eps, const Tensor& mean, const Tensor& rstd) override;
-  void instance_norm(const Tensor& x, const Tensor& mean, const Tensor& rstd, const Tensor& w,
-                     const Tensor& b, const Unary* activation, const Tensor& out) override;
-  void instance_norm_sums(const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd,
-                          const Tensor& sum_g, const Tensor& sum_gx) override;
-  void instance_norm_grad_x(const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd,
-                            const Tensor& w, const Tensor& sum_g, const Tensor& sum_gx,
-                            const Tensor& out) override;
-  void fourier_features(const Tensor& t, const Tensor& z, const Tensor& out) override;
-  void fourier_features_vjp(const Tensor& g, const Tensor& y, const Tensor& out) override;
-  void gated_sum(const Tensor& y, const Tensor& b, const Tensor& c, const Unary* activation,
-                 const Tensor& out) override;
-  void gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) override;
+  // A GPU rounds the filters that meet bf16 images.
   void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Epilogue& epilogue,
-              const Tensor& out) override;
+              const Tensor& out) override {
+    InterceptedBackend::conv2d(s, x, rounded(filter, x.dtype()), epilogue, out);
+  }
   void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Epilogue& epilogue,
-                     const Tensor& out) override;
-  void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, const Tensor& out) override;
-  void normal(const RandomSlice& slice, const Tensor& out) override;
-  void uniform(const RandomSlice& slice, const Tensor& out) override;
-  void advance(const Tensor& state, std::uint64_t blocks) override;
-  void noisy_update(const Tensor& z, const Tensor& g, const UpdateScales& scales,
-                    const RandomSlice* noise) override;
-  void adam(std::span<const AdamTensors> tensors, const AdamStep& step) override;
-  void adam_tick(const Tensor& schedule, double beta1, double beta2, const Tensor* watch) override;
-  void watch(const Tensor& value, std::int64_t code, const Tensor& state) override;
-  void lerp(std::span<const LerpTensors> tensors, double rate, const Tensor* watch) override;
+                     const Tensor& out) override {
+    InterceptedBackend::conv2d_grad_x(s, g, rounded(filter, g.dtype()), epilogue, out);
+  }
 
  private:
   class Run;
   class Rehearsal;
 
-  /// Operands of a kernel; undefined where it does without.
-  using Operands = std::vector<Tensor>;
-  using Kernel = std::function<void(Backend& on, const Operands& t)>;
-
-  /// Runs the kernel; while a step is recorded or rehearsed, notes or compares it. `numbers` are its arguments
-  /// that are no tensors.
-  void issue(const char* kernel, const Operands& operands, const std::vector<double>& numbers, Kernel call);
+  /// Runs the kernel; while a step is recorded or rehearsed, notes or compares it.
+  void intercept(const KernelCall& call) override;
   /// What the filter is to images of this type, by way of what a GPU keeps of a held one; as the CPU's kernels take it.
   Tensor rounded(const Tensor& filter, Dtype images);
   /// Fills a block with NaN.

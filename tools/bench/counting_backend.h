@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "tensor/backend.h"
+#include "tensor/intercepted_backend.h"
 
 namespace damc {
 
@@ -29,7 +29,7 @@ struct KernelWork {
   }
 };
 
-class CountingBackend : public Backend {
+class CountingBackend : public InterceptedBackend {
  public:
   /// What was counted since the last call.
   KernelWork take() { return std::exchange(work_, {}); }
@@ -41,47 +41,8 @@ class CountingBackend : public Backend {
   std::size_t bytes_in_use() const override { return in_use_; }
   std::size_t bytes_reserved() const override { return in_use_; }
 
-  void fill(double value, const Tensor& out) override;
-  void copy(const Tensor& in, const Tensor& out) override;
-  void unary(const Unary& f, const Tensor& x, const Tensor& out) override;
-  void unary_vjp(const Unary& f, const Tensor& g, const Tensor& x, const Tensor& y,
-                 const Tensor& out) override;
-  void binary(BinaryOp f, const Tensor& a, const Tensor& b, const Tensor& out) override;
-  void sum(const Tensor& x, const Tensor& out) override;
-  void sum_squares(std::span<const Tensor> xs, const Tensor& out) override;
-  void instance_norm_stats(const Tensor& x, double eps, const Tensor& mean, const Tensor& rstd) override;
-  void instance_norm(const Tensor& x, const Tensor& mean, const Tensor& rstd, const Tensor& w,
-                     const Tensor& b, const Unary* activation, const Tensor& out) override;
-  void instance_norm_sums(const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd,
-                          const Tensor& sum_g, const Tensor& sum_gx) override;
-  void instance_norm_grad_x(const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd,
-                            const Tensor& w, const Tensor& sum_g, const Tensor& sum_gx,
-                            const Tensor& out) override;
-  void fourier_features(const Tensor& t, const Tensor& z, const Tensor& out) override;
-  void fourier_features_vjp(const Tensor& g, const Tensor& y, const Tensor& out) override;
-  void gated_sum(const Tensor& y, const Tensor& b, const Tensor& c, const Unary* activation,
-                 const Tensor& out) override;
-  void gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) override;
-  void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Epilogue& epilogue,
-              const Tensor& out) override;
-  void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Epilogue& epilogue,
-                     const Tensor& out) override;
-  void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, const Tensor& out) override;
-  void normal(const RandomSlice& slice, const Tensor& out) override;
-  void uniform(const RandomSlice& slice, const Tensor& out) override;
-  void advance(const Tensor& state, std::uint64_t blocks) override;
-  void noisy_update(const Tensor& z, const Tensor& g, const UpdateScales& scales,
-                    const RandomSlice* noise) override;
-  void adam(std::span<const AdamTensors> tensors, const AdamStep& step) override;
-  void adam_tick(const Tensor& schedule, double beta1, double beta2, const Tensor* watch) override;
-  void watch(const Tensor& value, std::int64_t code, const Tensor& state) override;
-  void lerp(std::span<const LerpTensors> tensors, double rate, const Tensor* watch) override;
-
  private:
-  using Operands = std::vector<const Tensor*>;
-
-  /// One kernel. Operands may be null: what a call does without.
-  void count(const Operands& reads, const Operands& writes, std::int64_t macs = 0);
+  void intercept(const KernelCall& call) override;
 
   KernelWork work_;
   std::uintptr_t next_ = 4096;  // address of the next block; never given out twice, so that operands that
