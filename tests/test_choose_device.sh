@@ -12,7 +12,7 @@ expect() {
   local wanted=$1 machine=$work/machine name got
   rm -rf "$machine"
   mkdir -p "$machine"
-  for name in bash sed; do ln -s "$(command -v "$name")" "$machine/$name"; done
+  for name in bash sed cat cksum nproc; do ln -s "$(command -v "$name")" "$machine/$name"; done
   for name in "${@:2}"; do cp "$work/$name" "$machine/${name%%.*}"; done
   got=$(PATH=$machine CUDA_HOME=$work/none bash -euo pipefail -c '
     . "$1/tools/choose_device.sh"
@@ -34,6 +34,31 @@ script cmake.no_cudnn '
 printf "%s\n" "-- Found OpenMP" "CMake Error at CMakeLists.txt:55 (message):" "  DAMC_CUDA is on and cuDNN 9 was not found" "" >&2
 exit 1'
 
+# built PROGRAM WANTED..: which of these words are printed where the GPU is chosen and `damc` does as PROGRAM says.
+built() {
+  local machine=$work/machine got wanted
+  rm -rf "$machine"
+  mkdir -p "$machine/build-cuda/bin" "$machine/build"
+  for name in bash sed cat cksum nproc; do ln -s "$(command -v "$name")" "$machine/$name"; done
+  for name in nvidia-smi nvcc; do cp "$work/$name" "$machine/$name"; done
+  script cmake.build 'echo "cmake $*"'
+  cp "$work/cmake.build" "$machine/cmake"
+  script damc "$1"
+  cp "$work/damc" "$machine/build-cuda/bin/damc"
+  for run in first second; do
+    got=$(cd "$machine" && PATH=$machine bash -euo pipefail -c '
+      . "$1/tools/choose_device.sh"
+      choose_device
+      built_device damc_tool
+      echo "$preset $build $device"' - "$root" 2>&1) || got+=" (exit $?)"
+    wanted=$2
+    [ "$run" = first ] || wanted=${3:-$2}
+    [ "$(grep -vE '^(device:|$)' <<<"$got")" = "$wanted" ] && continue
+    printf '%s with damc %s\n  wanted: %s\n  got:    %s\n' "$run" "$1" "$wanted" "$got"
+    failures=1
+  done
+}
+
 cpu=$'release build cpu'
 expect "device: cpu (nvidia-smi finds no GPU)"$'\n'"$cpu" cmake
 expect "device: cpu (nvidia-smi finds no GPU)"$'\n'"$cpu" nvidia-smi.none nvcc cmake
@@ -44,4 +69,19 @@ expect "device: cpu (there is a GPU, but 'cmake --preset cuda' fails: DAMC_CUDA 
   nvidia-smi nvcc cmake.no_cudnn
 expect "device: cuda (GPU 0: NVIDIA H100 80GB HBM3, nvcc and cuDNN are there)"$'\n'"cuda build-cuda cuda" nvidia-smi nvcc cmake
 DAMC_DEVICE=cpu expect "device: cpu (DAMC_DEVICE=cpu)"$'\n'"$cpu" nvidia-smi nvcc cmake
+
+jobs=$(nproc)
+made="cmake --build build-cuda -j $jobs --target damc_tool"
+good="$made
+testing the GPU
+info --check cuda
+cuda build-cuda cuda"
+built 'echo "$*"' "$good" "$made
+cuda build-cuda cuda"
+built 'echo "$*"; exit 1' "$made
+testing the GPU
+info --check cuda
+The GPU does not compute as it should here; please report the lines above. The CPU is used in its place.
+cmake --build build -j $jobs --target damc_tool
+release build cpu"
 exit $failures

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Everything that only a machine with a GPU can show, in at most ten minutes: build, parity of every operation with the
-# CPU, the same losses as the CPU, resuming across devices, training on real images, memory checks, benchmarks beside
-# PyTorch in every precision. Each part has a time limit; when one fails it is recorded and the rest still runs.
+# Everything that only a machine with a GPU can show, in at most ten minutes, what matters most first: build, self-test,
+# parity of every operation with the CPU, the same losses as the CPU, resuming across devices, training on real images,
+# benchmarks beside PyTorch in every precision, memory checks. Each part has a time limit; when one fails it is recorded
+# and the rest still runs. The report is written anew after each part that takes time; its last line sums it up for an issue.
 #   tools/gpu_check.sh                 builds in build-cuda/
 #   tools/gpu_check.sh --build DIR     uses what is built in DIR
 #   tools/gpu_check.sh --seconds N     takes up to N seconds instead of 600, if compiled PyTorch is left without time
@@ -57,6 +58,8 @@ part() {
     echo " $status, $((SECONDS - start)) s"
   fi
   printf '%s\t%s\t%s\n' "$name" "$status" "$((SECONDS - start))" >>"$work/parts.tsv"
+  # What there is stays, whatever ends this.
+  [ "$SECONDS" = "$start" ] || python3 $report write "$work" "$results" "$gpu" >/dev/null
   [ "$status" = passed ]
 }
 
@@ -68,7 +71,7 @@ if [ "$built" = no ]; then
     cmake --build "$build" -j "$(nproc)"' && built=yes
 fi
 
-part host_tests 60 'ctest --test-dir "$build" --no-tests=error --output-on-failure -R "^(cuda_host|cuda_grids|cudnn|curand|guarded)$"'
+part self_test 60 '"$damc" info --check cuda | tee "$work/self_test.txt"'
 
 part device_tests 180 '
   "$build/tests/test_device_parity" -d | tee "$work/device.txt"
@@ -138,7 +141,9 @@ beside='
     python3 tools/bench/pytorch_bench.py --device cuda --preset $preset --precision $precision --suite ${suite%:*} \
       --batch ${suite#*:} $how --json "$work/$program-$preset-$precision-${suite%:*}.json"
   done'
-[ "$pytorch" = no ] || timed eager 45 "how= suites=\"iteration:128 sampling:64\"; $beside"
+[ "$pytorch" = no ] || timed eager 60 "how= suites=\"iteration:128 sampling:64\"; $beside"
+
+part host_tests 60 'ctest --test-dir "$build" --no-tests=error --output-on-failure -R "^(cuda_host|cuda_grids|cudnn|curand|guarded)$"'
 
 part memcheck 90 '
   tool=$(command -v compute-sanitizer || echo /usr/local/cuda/bin/compute-sanitizer)
@@ -150,6 +155,7 @@ part memcheck 90 '
 # Iterations only: sampling would be compiled anew, and no goal compares it.
 [ "$pytorch" = no ] || timed compiled 90 "how=--compile suites=iteration:128; $beside"
 
-python3 $report write "$work" "$results" "$gpu" || exit 1
+python3 $report write "$work" "$results" "$gpu" >"$work/summary.txt" || exit 1
 echo "gpu_check: $results.md"
+cat "$work/summary.txt"
 ! grep -v '^eager-\|^compiled-' "$work/parts.tsv" | cut -f2 | grep -qv '^passed$\|^skipped$'

@@ -10,6 +10,7 @@
 #include "tensor/safetensors.h"
 #include "tensor/text.h"
 #include "tools/commands.h"
+#include "tools/device_check.h"
 #include "tools/shared_options.h"
 
 namespace damc {
@@ -22,6 +23,38 @@ void print_build() {
   fmt::print("build  {}; compiler {}\n", DAMC_BUILD, __VERSION__);
   fmt::print("cpu    {}\n", cpu_summary());
   fmt::print("cuda   {}\n", cuda_summary());
+}
+
+/// Every device that there is: the CPU and, where it can be opened, the first GPU.
+std::vector<std::string> present_devices() {
+  std::vector<std::string> devices{"cpu"};
+  try {
+    backend({DeviceType::cuda, 0});
+    devices.push_back("cuda");
+  } catch (const UserError&) {
+  }
+  return devices;
+}
+
+void check_devices(const std::vector<std::string>& names) {
+  bool passed = true;
+  for (const std::string& name : names) {
+    const Device device = parse_device(name);
+    backend(device);  // one that is not there is the user's mistake
+    passed &= check_device(device, [&](const CheckedPart& part) {
+      fmt::print("{:<8} {:<16} {:<7} {}\n", device.str(), part.name, part.passed ? "passed" : "FAILED",
+                 part.found);
+      std::fflush(stdout);
+    });
+  }
+  if (!passed) {
+    try {
+      print_build();
+    } catch (const std::exception& error) {  // of a driver that is broken altogether
+      fmt::print("{}\n", error.what());
+    }
+    throw Error("a device does not compute as it should; please report the lines above");
+  }
 }
 
 /// The network that a tensor belongs to by its prefix; the sampler's parts are told apart.
@@ -76,8 +109,17 @@ void add_info_command(CLI::App& program) {
   auto place = std::make_shared<std::string>();
   command->add_option("what", *place, "a run folder or a .safetensors file (default: this build)")
       ->type_name("PATH");
-  command->callback([place] {
-    if (place->empty()) {
+  auto checked = std::make_shared<std::vector<std::string>>();
+  CLI::Option* check = command->add_option(
+      "--check", *checked, "test that these devices compute as they should (all: every one there is)");
+  check->type_name("all,cpu,cuda,cuda:N")->delimiter(',')->expected(0, 1);
+  command->callback([place, checked, check] {
+    if (check->count() > 0) {
+      if (!place->empty()) user_error("info --check with a file or run", "it tests devices");
+      // Without a value CLI11 gives an empty one.
+      const bool all = checked->empty() || checked->front().empty() || checked->front() == "all";
+      check_devices(all ? present_devices() : *checked);
+    } else if (place->empty()) {
       print_build();
     } else if (fs::is_directory(*place)) {
       print_run(*place);

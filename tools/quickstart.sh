@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 runs=${1:-runs}
 tools/setup.sh
 choose_device
-cmake --build "$build" --target damc_tool -j "$(nproc)"
+built_device damc_tool
 "$build/bin/damc" train --preset mnist-quick --data data/mnist --device "$device" --out "$runs"
 run=$(ls -d "$runs"/*-mnist-quick | sort | tail -n 1)
 "$build/bin/damc" eval "$run" --metric mse

@@ -10,8 +10,9 @@ tools/setup.sh
 if [ "${1:-}" = --sanitize ]; then
   build=build-dev
   cmake --preset dev -G Ninja >/dev/null
+  cmake --build "$build" -j "$(nproc)"
 else
   choose_device
+  built_device
 fi
-cmake --build "$build" -j "$(nproc)"
 ctest --test-dir "$build" --output-on-failure

@@ -7,7 +7,9 @@
 
 Two devices round differently, and training amplifies that. What is allowed is what rounding alone
 does: on one CPU, two kernels of the same BLAS differ over 50 iterations of mnist-quick by up to
-3e-7 (loss_g) and 3e-3 (loss_q) in the first ten iterations and by up to 7 % and 3 % later.
+3e-7 (loss_g) and 3e-3 (loss_q) in the first ten iterations and by up to 7 % and 3 % later. Networks
+that have learned amplify sooner: resumed at iteration 25 by the other kernel, a run differs by less than
+1e-6 for two iterations, by 5e-4 and 1e-3 in the sixth, and by up to 3 % from the twelfth on.
 """
 
 import json
@@ -19,8 +21,8 @@ from pathlib import Path
 
 from compare import floor
 
-# Largest relative difference, over the first FIRST iterations compared and over all.
-FIRST = 10
+# Largest relative difference, over the first iterations compared (of fresh and of resumed runs) and over all.
+FIRST, FIRST_RESUMED = 10, 2
 TOLERANCE = {"loss_g": (1e-3, 0.25), "loss_q": (2e-2, 0.25)}
 REPORTED = ("loss_g", "loss_q", "grad_norm_g", "grad_norm_q", "z_norm", "chain_displacement")
 
@@ -48,16 +50,17 @@ def compare_losses(run_a, run_b, done=0):
     shared = sorted(k for k in a.keys() & b.keys() if k > done)
     if not shared or a.keys() != b.keys():
         sys.exit(f"the runs logged different iterations: {len(a)} and {len(b)}, {len(shared)} shared")
-    print(f"{'relative difference':20} {'first 10':>10} {'median':>10} {'largest':>10}")
+    count = FIRST_RESUMED if done else FIRST
+    print(f"{'relative difference':20} {f'first {count}':>10} {'median':>10} {'largest':>10}")
     fine = True
     for key in REPORTED:
         all_ = [abs(a[k][key] - b[k][key]) / max(abs(a[k][key]), abs(b[k][key]), 1e-12)
                 for k in shared]
-        first = max(all_[:FIRST])
+        first = max(all_[:count])
         print(f"{key:20} {first:10.1e} {statistics.median(all_):10.1e} {max(all_):10.1e}")
         if key in TOLERANCE:
             fine &= first <= TOLERANCE[key][0] and max(all_) <= TOLERANCE[key][1]
-    print("within rounding" if fine else f"beyond rounding: {TOLERANCE} (first {FIRST}, all) are allowed")
+    print("within rounding" if fine else f"beyond rounding: {TOLERANCE} (first {count}, all) are allowed")
     return fine
 
 
@@ -203,6 +206,7 @@ def write(work, out, gpu):
     verdict = ", ".join(p["name"] + " " + p["status"] for p in bad) or "all passed"
     lines = [f"# GPU check: {gpu}", "", f"{verdict}.", "", "| part | result | seconds |", "| --- | --- | ---: |"]
     lines += [f"| {p['name']} | {p['status']} | {p['seconds']} |" for p in checked]
+    lines += code("Self-test", text(work / "self_test.txt"))
     lines += code("Device tests", "\n".join(figures))
     lines += benchmark_lines(timed, goals)
     lines += code("Losses, CPU and GPU", text(work / "losses.txt"))
@@ -211,6 +215,14 @@ def write(work, out, gpu):
     lines += code("This build and machine", info)
     for p in bad:
         lines += code(f"{p['name']}: {p['status']}", "\n".join(p["log"]))
+    passed = sum(p["status"] == "passed" for p in checked)
+    total = [f"{precision} {1e3 * row['seconds']:.1f}" for precision in PRECISIONS
+             for key, row in rows(timed, "damc", "svhn", precision).items() if key[:2] == ("iteration", "total")]
+    summary = (f"{gpu}: {passed} of {len(checked)} parts passed"
+               + (f", not so: {verdict}" if bad else "")
+               + (f"; svhn iteration, ms: {', '.join(total)}" if total else ""))
+    lines += ["", summary]
+    print(summary)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.with_name(out.name + ".json").write_text(json.dumps(report, indent=1) + "\n")
     out.with_name(out.name + ".md").write_text("\n".join(lines) + "\n")

@@ -1,0 +1,23 @@
+/// The self-test of a device: does it compute what it should, with the drivers and libraries of this machine?
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "tensor/device.h"
+
+namespace damc {
+
+/// One part of the test: what was found, and whether that is right.
+struct CheckedPart {
+  std::string name, found;
+  bool passed;
+};
+
+/// Runs every part on a device, in seconds, and reports each as it is done: memory; every kernel of a training iteration
+/// against the CPU's in f64, in every precision (a CPU's in fp32: the others are emulated by the same code); recorded
+/// steps against the same kernels one by one; whole iterations against the CPU's; a state written and read again. A part
+/// that throws has failed, and so have those that it leaves no device for. Whether all passed.
+bool check_device(Device device, const std::function<void(const CheckedPart&)>& report);
+
+}  // namespace damc
