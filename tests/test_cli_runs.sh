@@ -82,4 +82,77 @@ rm -r "$run/grids" && mkdir -p "$run/grids/samples-lebm-$(printf %06d $((last + 
 refuses 1 'cannot .*samples-lebm' train --resume "$run" --iterations $((last + 3))
 [ "$(newest)" = $((last + 2)) ] || fail "a picture that cannot be written costs the iterations since the last state"
 
+echo "-- signals that a caller ignores, Ctrl-C again and again, a reader that goes away"
+(trap '' INT HUP; exec "$damc" train "${start[@]}" --out ignoring --iterations 40 >screen.txt 2>&1) &
+pid=$!
+while ! ls ignoring/*/state-* && kill -0 $pid; do sleep 0.01; done >kill.txt 2>&1
+kill -s INT $pid
+kill -s HUP $pid
+wait $pid || fail "ignored signals end a run: $(cat screen.txt)"
+press() { # press TIMES: that many Ctrl-C within an iteration of seconds
+  rm -rf pressed
+  env --default-signal=INT "$damc" train "${start[@]}" --set posterior_steps=500 --out pressed --iterations 9 >screen.txt 2>&1 &
+  local pid=$! i
+  while ! ls pressed/*/grids/reals-* && kill -0 $pid; do sleep 0.01; done >kill.txt 2>&1
+  for ((i = 1; i <= $1; ++i)); do
+    kill -s INT $pid
+    while [ "$(grep -c 'a third Ctrl-C kills' screen.txt)" -lt $i ] && kill -0 $pid; do sleep 0.01; done 2>kill.txt
+  done
+  wait $pid 2>kill.txt
+  [ $? = 130 ] || fail "$1 times Ctrl-C: $(cat screen.txt)"
+}
+press 2
+exists pressed/*/state-000001.safetensors
+press 3
+ls pressed/*/state-* 2>kill.txt && fail "a third Ctrl-C does not kill"
+"$damc" train "${start[@]}" --out piped --iterations 1000000 --set grid_every=0 2>screen.txt | head -1 >kill.txt
+[ "${PIPESTATUS[0]}" = 141 ] || fail "a reader that goes away does not end a run: $(cat screen.txt)"
+tail -1 piped/*/log.txt | grep -q 'Z stopped by SIGPIPE after iteration' || fail "log.txt: $(tail -1 piped/*/log.txt)"
+exists piped/*/state-*
+
+echo "-- starts"
+for ((i = 0; i < 6; ++i)); do "$damc" train "${start[@]}" --out race --iterations 1 >"race-$i.txt" 2>&1 & done
+wait
+[ "$(echo race/*)" = "$(echo race/0000{0..5}-mnist-quick)" ] || fail "six starts at once: $(ls -A race; cat race-*)"
+exists race/*/state-000001.safetensors
+mkdir -p crowded/{2147483647-x,99999999999999999999-x,00003-x,9x}
+echo taken >crowded/00004-mnist-quick
+succeeds 'done: crowded/00005-mnist-quick' train "${start[@]}" --out crowded --iterations 1
+(
+  trap '' XFSZ
+  ulimit -f 0
+  refuses 1 'cannot write' train "${start[@]}" --out full --iterations 1
+  exit "$failed"
+) || failed=1
+[ -z "$(ls -A full)" ] || fail "a start on a full disk leaves $(ls -A full)"
+refuses 2 'small' train --preset svhn --data small --out wrong --iterations 1
+[ -e wrong ] && fail "a refused start leaves a folder"
+
+echo "-- numbers before files, and output that is lost"
+run=$(echo race/00000-*)
+mv "$run/metrics.jsonl" "$run/metrics.old" 2>kill.txt
+mkdir "$run/metrics.jsonl"
+succeeds_not() { # succeeds_not PATTERN ARGUMENTS: exit code 1, but PATTERN on the screen
+  local pattern=$1
+  shift
+  refuses 1 'cannot' "$@"
+  grep -qE -- "$pattern" stdout || fail "damc $*: no '$pattern' in: $(cat stdout)"
+}
+succeeds_not '^mse +[0-9.]+ +over 24' eval "$run"
+rmdir "$run/metrics.jsonl"
+mkdir -p blocked/{chain-3.png,reconstructions.png}
+succeeds_not 'mean E\(z\)' chain "$run" --steps 3 --out blocked
+succeeds_not 'mse posterior +[0-9.]+ +over 16' reconstruct "$run" --images small --out blocked
+for command in "eval $run" "sample $run --count 2 --out out" "chain $run --steps 3 --out out" "info $run" info --help \
+  "data info small" "reconstruct $run --images small --count 2 --out out" "bench --floors --preset mnist-quick" \
+  "train --resume $run --iterations 2" "train --preset svhn --dry-run"; do
+  # shellcheck disable=SC2086
+  message=$("$damc" $command 2>&1 >/dev/full)
+  [ $? = 1 ] || fail "damc $command: output that is lost is no error: $message"
+  grep -q '^damc: error: cannot write to' <<<"$message" || fail "damc $command >/dev/full: $message"
+done
+exists "$run/state-000002.safetensors"
+"$damc" train --resume "$run" --iterations 3 <&- >&- 2>&- || fail "a run without any stream fails"
+cmp "$run/config.toml" <(sed 's/^iterations = 1 /iterations = 3 /' race/00001-*/config.toml) || fail "a run without streams harms files"
+
 finish

@@ -283,6 +283,30 @@ TEST_CASE("what TOML cannot hold is refused before a run keeps it") {
   CHECK(says(to_toml(c), {"caf\xc3\xa9"}));
 }
 
+TEST_CASE("what differs between two configurations, and what may not differ in a run") {
+  const Config before = built("svhn", {});
+  const Config after = built("svhn", {{"nz", "64"}, {"lr_g", "1e-3"}, {"uncond", "null"}});
+  const std::vector<ConfigChange> found = changes(before, after);
+  REQUIRE(found.size() == 3);
+  CHECK(std::string(found[0].key->name) == "nz");
+  CHECK(found[0].before == "100");
+  CHECK(found[0].after == "64");
+  CHECK(is_fixed(*found[0].key));
+  CHECK(is_fixed(*found[1].key));  // uncond: a null token is a parameter
+  CHECK_FALSE(is_fixed(*found[2].key));
+  CHECK(changes(after, after).empty());
+}
+
+TEST_CASE("a configuration file: a folder, or one that is endless, is refused") {
+  const std::filesystem::path folder = std::filesystem::temp_directory_path();
+  CHECK(says(complaint([&] { ConfigBuilder("svhn").overlay(folder); }), {folder.string(), "is a folder"}));
+  CHECK(says(complaint([] { ConfigBuilder("svhn").overlay("/dev/zero"); }), {"/dev/zero", "1 MiB"}));
+  const TempFile file("preset = \"svhn\"\nnz = 32\n");
+  ConfigBuilder builder("svhn");
+  builder.overlay(file.path());  // its own preset
+  CHECK(builder.finish().nz == 32);
+}
+
 TEST_CASE("a damaged config.toml of a run is refused") {
   const auto refused = [](const std::string& text) {
     const TempFile file(text);

@@ -196,6 +196,22 @@ TEST_CASE("memory stays flat") {
   omp_set_num_threads(threads);
 }
 
+TEST_CASE("every rollback halves the rates, below lr_min too, and draws other noise") {
+  Config c = tiny();
+  c.lr_q = c.lr_min = 1e-3;
+  c.grad_clip = 0.0;
+  const auto first_iteration = [&](std::int64_t rollbacks) {
+    Model model(c);
+    return Trainer(model, rollbacks).iterate(0, images(c, 0));
+  };
+  const IterationStats none = first_iteration(0), two = first_iteration(2);
+  CHECK(two.lr_q == none.lr_q / 4);
+  CHECK(two.lr_g == none.lr_g / 4);
+  CHECK(two.lr_e == none.lr_e / 4);
+  CHECK(two.displacement.item() != none.displacement.item());
+  CHECK(first_iteration(2).displacement.item() == two.displacement.item());
+}
+
 TEST_CASE("images with a NaN stop the run and leave all networks as they were") {
   Session session(tiny());
   session.run(0, 2);
