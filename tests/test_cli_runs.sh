@@ -152,6 +152,8 @@ for command in "eval $run" "sample $run --count 2 --out out" "chain $run --steps
   grep -q '^damc: error: cannot write to' <<<"$message" || fail "damc $command >/dev/full: $message"
 done
 exists "$run/state-000002.safetensors"
+"$damc" frobnicate 2>/dev/full
+[ $? = 2 ] || fail "a message that is lost changes the exit code"
 "$damc" train --resume "$run" --iterations 3 <&- >&- 2>&- || fail "a run without any stream fails"
 cmp "$run/config.toml" <(sed 's/^iterations = 1 /iterations = 3 /' race/00001-*/config.toml) || fail "a run without streams harms files"
 

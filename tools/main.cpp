@@ -11,6 +11,7 @@
 #include "tensor/error.h"
 #include "tensor/text.h"
 #include "tools/commands.h"
+#include "tools/screen.h"
 
 namespace {
 
@@ -20,9 +21,9 @@ constexpr const char* kHelp = "'damc --help' and 'damc COMMAND --help' list what
 int report(std::string_view message, int code) {
   constexpr std::string_view mark = "\nhint: ";
   const std::size_t hint = message.rfind(mark);
-  fmt::print(stderr, "damc: error: {}\n", damc::escaped(message.substr(0, hint)));
+  damc::show_aside(fmt::format("damc: error: {}\n", damc::escaped(message.substr(0, hint))));
   if (hint != message.npos)
-    fmt::print(stderr, "hint: {}\n", damc::escaped(message.substr(hint + mark.size())));
+    damc::show_aside(fmt::format("hint: {}\n", damc::escaped(message.substr(hint + mark.size()))));
   return code;
 }
 

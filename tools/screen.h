@@ -1,4 +1,4 @@
-/// Standard output, for commands whose work must not end with it.
+/// Standard output and stderr, for what must not end when they cannot be written.
 #pragma once
 
 #include <cstdio>
@@ -11,5 +11,8 @@ inline void show(std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
   std::fflush(stdout);
 }
+
+/// Shows a text on stderr, if that can be written.
+inline void show_aside(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
 
 }  // namespace damc

@@ -9,6 +9,7 @@
 #include "tensor/file.h"
 #include "tensor/npy.h"
 #include "tensor/text.h"
+#include "tools/screen.h"
 
 namespace damc {
 namespace fs = std::filesystem;
@@ -107,9 +108,9 @@ LoadedRun RunOptions::load() const {
 
 void note_emulation(const Config& config) {
   if (config.precision == "fp32" || parse_device(config.device).type != DeviceType::cpu) return;
-  fmt::print(stderr,
-             "note: the CPU emulates the arithmetic of {}, for its numerics; it is slower than fp32\n",
-             config.precision);
+  show_aside(
+      fmt::format("note: the CPU emulates the arithmetic of {}, for its numerics; it is slower than fp32\n",
+                  config.precision));
 }
 
 std::pair<std::string, std::string> split_assignment(const std::string& option, const std::string& text) {

@@ -11,6 +11,7 @@
 #include "tools/bench/floors.h"
 #include "tools/bench/suites.h"
 #include "tools/commands.h"
+#include "tools/screen.h"
 #include "tools/shared_options.h"
 
 namespace damc {
@@ -82,7 +83,7 @@ void write_json(const BenchOptions& options, const nlohmann::json& report) {
 
 void run_suite(BenchReport& report, const std::string& suite, const Config& config, std::int64_t batch) {
   if (suite == "precision") return print_precision(config, batch);
-  fmt::print(stderr, "timing {} of {}\n", suite, config.preset);
+  show_aside(fmt::format("timing {} of {}\n", suite, config.preset));
   report.sample_gemm();
   if (suite == "kernels") bench_network_kernels(report, config, batch);
   if (suite == "iteration") bench_iteration(report, config, batch);
