@@ -2,6 +2,7 @@
 
 #include "damc/run_folder.h"
 #include "tensor/error.h"
+#include "tools/screen.h"
 
 namespace damc {
 namespace {
@@ -42,7 +43,7 @@ std::vector<std::string> noted_changes(const Config& before, const Config& after
       user_error(fmt::format("{} = {}: this run has {} = {}, which cannot change any more", key->name, is,
                              key->name, was),
                  fmt::format("start a new run like it: damc train --config {} --set {}={}",
-                             (folder / "config.toml").string(), key->name, is));
+                             shell_word((folder / "config.toml").string()), key->name, shell_word(is)));
     }
     notes.push_back(fmt::format("changed: {} = {}, was {}", key->name, is, was));
   }

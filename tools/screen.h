@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdio>
+#include <string>
 #include <string_view>
 
 namespace damc {
@@ -14,5 +15,15 @@ inline void show(std::string_view text) {
 
 /// Shows a text on stderr, if that can be written.
 inline void show_aside(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
+
+/// A word of a command that a reader may copy into a shell.
+inline std::string shell_word(const std::string& text) {
+  constexpr std::string_view plain =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./+-=,:@%";
+  if (!text.empty() && text.find_first_not_of(plain) == std::string::npos) return text;
+  std::string word = "'";
+  for (const char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return word + "'";
+}
 
 }  // namespace damc

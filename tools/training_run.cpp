@@ -123,7 +123,7 @@ void TrainingRun::train() {
     if (signal) {
       const std::string line =
           fmt::format("stopped by {} after iteration {}; continue with: damc train --resume {}",
-                      signal_name(signal), done, folder_.string());
+                      signal_name(signal), done, shell_word(folder_.string()));
       status_->print(line);
       log_end(line);
       throw Exit{128 + signal};
@@ -189,10 +189,11 @@ std::string TrainingRun::advice() const {
   const Config& c = model_->config;
   const auto states = checkpoints(folder_, "state");
   return fmt::format(
-      "hint: 'damc train --resume {} --set lr_g={} --set lr_e={} --set lr_q={}' goes on from iteration {} "
-      "with half the "
+      "hint: damc train --resume {} --set lr_g={} --set lr_e={} --set lr_q={} goes on from iteration {} with "
+      "half the "
       "rates; step sizes, grad_clip, seed or --set on_nan=rollback may help, too",
-      folder_.string(), c.lr_g / 2, c.lr_e / 2, c.lr_q / 2, states.empty() ? 0 : states.rbegin()->first);
+      shell_word(folder_.string()), c.lr_g / 2, c.lr_e / 2, c.lr_q / 2,
+      states.empty() ? 0 : states.rbegin()->first);
 }
 
 std::vector<double> TrainingRun::time_iterations(int count) {
