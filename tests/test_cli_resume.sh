@@ -18,6 +18,7 @@ unchanged() { # unchanged COMMAND: that leaves the run as it is
 }
 
 echo "-- options are obeyed or refused"
+: >folder.txt
 begin plain --iterations 4 --set state_every=2 --set grid_every=2
 for names in config.toml log.txt stats.jsonl state-00000{2,4}.safetensors model-00000{2,4}.safetensors \
   grids/{reals-000000,samples-damc-000000,samples-lebm-000004,reconstructions-000002}.png; do exists "$run/$names"; done
@@ -27,6 +28,7 @@ unchanged succeeds '5 take about|two iterations took .* so 5 take' train --resum
 succeeds 'so 7 take about' train "${start[@]}" --data small --iterations 7 --dry-run --out dry
 succeeds 'not measured; with --data' train --preset svhn --dry-run
 refuses 2 'nowhere' train "${start[@]}" --data nowhere --dry-run
+refuses 2 "folder.txt' of --out" train "${start[@]}" --data small --dry-run --out folder.txt
 [ -e dry ] && fail "--dry-run leaves a folder"
 unchanged refuses 2 '--out with --resume' train --resume "$run" --out elsewhere
 unchanged refuses 2 "--preset svhn for a run of preset mnist-quick" train --resume "$run" --preset svhn

@@ -37,7 +37,9 @@ ConfigOptions::ConfigOptions(CLI::App& command) : command_(command) {
       .add_option("--config", file_,
                   "TOML file of keys to change in the preset, such as the config.toml of a run")
       ->type_name("FILE");
-  command.add_option("--set", settings_, "change one key; may be repeated, and wins over --config")
+  command
+      .add_option("--set", settings_,
+                  "change one key, whatever --config says; may be repeated: the last value of a key counts")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   command.footer(key_reference);

@@ -71,6 +71,7 @@ void train(const TrainOptions& options) {
   if (options.resume && options.out) {
     user_error("--out with --resume: a run goes on in its own folder", "leave out one of the two");
   }
+  if (options.out) check_output_folder("--out", *options.out);
   if (options.dry_run) return dry_run(options);
   const std::string out = options.out.value_or("runs");
   if (!options.resume) check_output_folder("--out", out);
