@@ -60,9 +60,9 @@ void dry_run(const TrainOptions& options) {
   }
   RunStart start = config ? new_run(*config) : resumed_run(*options.resume, options.config);
   for (const std::string& note : start.notes) fmt::print("{}\n", note);
-  fmt::print("data: {}\n", start.data);
   TrainingRun run(std::move(start));
   print_plan(run.model());
+  fmt::print("data: {}\n", run.progress().data);
   std::fflush(stdout);
   print_time(run);
 }
