@@ -149,8 +149,8 @@ void save_state(const fs::path& folder, const Model& model, const Trainer& train
   state.merge(trainer.state_dict());
   write_safetensors(numbered(folder, "state", progress.iterations), state, metadata(model, progress));
   auto states = checkpoints(folder, "state");
-  states.erase(rollback_state(folder, model.config.state_every));
   for (int kept = 0; kept < 2 && !states.empty(); ++kept) states.erase(std::prev(states.end()));
+  states.erase(rollback_state(folder, model.config.state_every));
   for (const auto& [iterations, file] : states) fs::remove(file);
 }
 
