@@ -3,6 +3,7 @@
 #include <toml++/toml.h>
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <fstream>
 #include <sstream>
 
@@ -25,18 +26,26 @@ const ConfigKey& find_key(const std::string& name) {
              did_you_mean(name, names) + "'damc train --help' lists all keys");
 }
 
+/// A bound as people write it: 1000000000 rather than 1e+09.
+std::string plain(double bound) {
+  return bound == std::floor(bound) ? fmt::format("{:.0f}", bound) : fmt::format("{}", bound);
+}
+
 template <class T>
 T parse_number(const ConfigKey& key, const std::string& text) {
   T value{};
   const char* end = text.data() + text.size();
   const auto [stop, failure] = std::from_chars(text.data(), end, value);
-  if (failure != std::errc{} || stop != end || text.empty()) {
+  const bool beyond = failure == std::errc::result_out_of_range;  // a number, but of no type that there is
+  if ((failure != std::errc{} && !beyond) || stop != end) {
     user_error(fmt::format("'{}' is not a value for {} ({})", text, key.name, key.help),
                std::is_integral_v<T> ? "a whole number is needed" : "a number is needed");
   }
-  if (!(static_cast<double>(value) >= key.least && static_cast<double>(value) <= key.most)) {
+  if (beyond || !(static_cast<double>(value) >= key.least && static_cast<double>(value) <= key.most)) {
+    const bool below = beyond ? text[0] == '-' : static_cast<double>(value) < key.least;
     user_error(fmt::format("{} = {} is out of range", key.name, text),
-               fmt::format("it may be {} to {}", key.least, key.most));
+               below ? fmt::format("it must be at least {}", plain(key.least))
+                     : fmt::format("it must be at most {}", plain(key.most)));
   }
   return value;
 }

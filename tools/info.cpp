@@ -12,6 +12,7 @@
 #include "tools/commands.h"
 #include "tools/device_check.h"
 #include "tools/shared_options.h"
+#include "tools/version.h"
 
 namespace damc {
 namespace {
@@ -19,10 +20,9 @@ namespace {
 namespace fs = std::filesystem;
 
 void print_build() {
-  fmt::print("damc {}\n", DAMC_VERSION);
-  fmt::print("build  {}; compiler {}\n", DAMC_BUILD, __VERSION__);
-  fmt::print("cpu    {}\n", cpu_summary());
-  fmt::print("cuda   {}\n", cuda_summary());
+  fmt::print("{}\n", version_text());
+  fmt::print("cpu      {}\n", cpu_summary());
+  fmt::print("cuda     {}\n", cuda_summary());
 }
 
 /// Every device that there is: the CPU and, where it can be opened, the first GPU.

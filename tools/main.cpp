@@ -10,12 +10,11 @@
 
 #include "tensor/error.h"
 #include "tensor/text.h"
+#include "tools/command_line.h"
 #include "tools/commands.h"
 #include "tools/screen.h"
 
 namespace {
-
-constexpr const char* kHelp = "'damc --help' and 'damc COMMAND --help' list what there is";
 
 /// An error is one line on stderr, and a hint where there is one, whatever the names in them hold.
 int report(std::string_view message, int code) {
@@ -77,13 +76,20 @@ int main(int argc, char** argv) {
   damc::add_data_command(program);
   damc::add_info_command(program);
   damc::add_bench_command(program);
+  damc::add_help_and_version(program);
   refuse_empty_values(program);
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
   try {
+    damc::check_command_names(program, arguments);
     program.parse(argc, argv);
-    if (program.get_subcommands().empty()) damc::user_error("no command given", kHelp);
+    if (program.get_subcommands().empty())
+      damc::user_error("no command given", "'damc --help' lists what there is");
+  } catch (const CLI::CallForHelp&) {
+    fmt::print("{}", damc::help_text(program));
+  } catch (const CLI::CallForVersion& version) {
+    fmt::print("{}\n", version.what());
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return program.exit(error), finish();  // --help
-    return report(fmt::format("{}\nhint: {}", error.what(), kHelp), 2);
+    return report(damc::explain(program, error, arguments), 2);
   } catch (const damc::Exit& exit) {
     return exit.code;
   } catch (const damc::UserError& error) {

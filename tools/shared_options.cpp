@@ -9,6 +9,7 @@
 #include "tensor/file.h"
 #include "tensor/npy.h"
 #include "tensor/text.h"
+#include "tools/command_line.h"
 #include "tools/screen.h"
 
 namespace damc {
@@ -93,10 +94,10 @@ RunOptions::RunOptions(CLI::App& command) {
   command.add_option("run", folder_, "folder of a training run")->type_name("RUN")->required();
   command.add_option("--device", device_, "cpu, cuda or cuda:N (default: the run's own)")->type_name("D");
   command.add_option("--precision", precision_, "fp32, tf32 or bf16 (default: the run's own)")
-      ->check(CLI::IsMember({"fp32", "tf32", "bf16"}));
+      ->check(one_of({"fp32", "tf32", "bf16"}));
   command.add_option("--seed", seed_, "of the noise (default: the run's own)")
       ->type_name("S")
-      ->check(CLI::NonNegativeNumber);
+      ->check(whole_number(0, kMostSeed));
 }
 
 LoadedRun RunOptions::load() const {

@@ -21,6 +21,9 @@
 
 namespace damc {
 
+/// The largest seed: a double, as some readers of JSON and TOML take numbers for, holds all up to it.
+inline constexpr std::int64_t kMostSeed = 9'000'000'000'000'000;
+
 /// A configuration: --preset, overlaid by --config FILE, by every --set KEY=VALUE, and by flags for single
 /// keys.
 class ConfigOptions {

@@ -1,11 +1,13 @@
 #include "tools/status_line.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <cmath>
+#include <utility>
 
+#include "tensor/text.h"
 #include "tools/screen.h"
+#include "tools/terminal.h"
 
 namespace damc {
 
@@ -15,38 +17,64 @@ std::string duration_text(double seconds) {
                    : fmt::format("{}:{:02}", s / 60, s % 60);
 }
 
-StatusLine::StatusLine(std::int64_t done, std::int64_t total)
+StatusLine::StatusLine(std::int64_t done, std::int64_t total, std::string what)
     : total_(total),
-      terminal_(isatty(STDOUT_FILENO) != 0),
+      what_(std::move(what)),
+      terminal_(rewritable_terminal()),
       last_(Clock::now()),
       last_plain_(last_),
-      last_done_(done) {}
+      drawn_(last_ - std::chrono::hours(1)),
+      done_(done) {}
 
 StatusLine::~StatusLine() {
-  if (shown_) show("\n");
+  if (shown_ > 0) show("\n");
+}
+
+std::string StatusLine::text() const {
+  return fmt::format("{} {}/{}  {:.3g} s/{}  {} left{}{}", what_, done_, total_, seconds_,
+                     what_ == "iteration" ? "it" : what_,
+                     duration_text(seconds_ * static_cast<double>(total_ - done_)),
+                     details_.empty() ? "" : "  ", details_);
 }
 
 void StatusLine::update(std::int64_t done, const std::string& details, bool due) {
   const auto now = Clock::now();
-  const double took =
-      std::chrono::duration<double>(now - last_).count() / static_cast<double>(done - last_done_);
-  seconds_ = seconds_ == 0.0 ? took : 0.95 * seconds_ + 0.05 * took;
+  if (done > done_) {
+    const double took =
+        std::chrono::duration<double>(now - last_).count() / static_cast<double>(done - done_);
+    seconds_ = seconds_ == 0.0 ? took : 0.95 * seconds_ + 0.05 * took;
+  }
   last_ = now;
-  last_done_ = done;
-  const std::string line = fmt::format("iteration {}/{}  {:.3g} s/it  {} left  {}", done, total_, seconds_,
-                                       duration_text(seconds_ * static_cast<double>(total_ - done)), details);
+  done_ = done;
+  if (!details.empty()) details_ = details;
   if (terminal_) {
-    show(fmt::format("\r{}\x1b[K", line));
-    shown_ = true;
+    if (now - drawn_ < std::chrono::milliseconds(100) && done != total_) return;
+    drawn_ = now;
+    draw(text());
   } else if (due && (now - last_plain_ > std::chrono::seconds(5) || done == total_)) {
-    show(line + "\n");
+    show(text() + "\n");
     last_plain_ = now;
   }
 }
 
+/// In one write, without the last column: a line that fills it makes some terminals go to the next.
+void StatusLine::draw(const std::string& line) {
+  const std::string one_line = escaped(line);
+  const std::string_view cut = cut_to(one_line, terminal_columns() - 1);
+  show(fmt::format("{}{}", erasure(), cut));
+  shown_ = columns_of(cut);
+}
+
+/// What removes the line that stands there. A terminal that has become narrower has broken it into several.
+std::string StatusLine::erasure() const {
+  const int rows_above = shown_ > 0 ? (shown_ - 1) / terminal_columns() : 0;
+  return (rows_above > 0 ? fmt::format("\x1b[{}A", rows_above) : std::string()) + "\r\x1b[J";
+}
+
 void StatusLine::print(const std::string& line) {
-  show(fmt::format("{}{}\n", shown_ ? "\r\x1b[K" : "", line));
-  shown_ = false;
+  show(fmt::format("{}{}\n", shown_ > 0 ? erasure() : std::string(), line));
+  shown_ = 0;
+  drawn_ -= std::chrono::hours(1);  // the status comes back with the next update
 }
 
 }  // namespace damc
