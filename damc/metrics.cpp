@@ -31,7 +31,8 @@ Tensor to_tensor(const Images& images, std::int64_t first, std::int64_t count, D
 
 Tensor row_squares(const Tensor& x) { return sum(square(x.reshape({x.size(0), -1})), 1); }
 
-Inference infer_all(const Model& model, const Images& images) {
+Inference infer_all(const Model& model, const Images& images,
+                    const std::function<void(std::int64_t)>& progress) {
   const Architecture& made = model.images;
   ENSURE(images.height == made.size && images.width == made.size && images.channels == made.channels,
          "the images are {}x{}x{}, the model makes {}x{}x{} (height, width, channels)", images.height,
@@ -55,6 +56,7 @@ Inference infer_all(const Model& model, const Images& images) {
       double& prior = found.prior[static_cast<std::size_t>(first) + i];
       prior = energies[i] + 0.5 * prior;
     }
+    if (progress) progress(first + x.size(0));
   }
   return found;
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -30,8 +31,10 @@ struct Inference {
   std::int64_t image_size;            ///< H*W*C
 };
 
-/// Infers z for all images. Throws Error unless they have the shape that the model makes.
-Inference infer_all(const Model& model, const Images& images);
+/// Infers z for all images, and tells `progress` after each batch how many are done. Throws Error unless they have the
+/// shape that the model makes.
+Inference infer_all(const Model& model, const Images& images,
+                    const std::function<void(std::int64_t)>& progress = {});
 
 /// Mean squared error per pixel value. Throws Error when there are no images.
 double mse(const Inference& inference);

@@ -12,6 +12,7 @@
 #include "tensor/ops.h"
 
 #include "tensor/text.h"
+#include "tools/command_line.h"
 #include "tools/commands.h"
 #include "tools/shared_options.h"
 
@@ -161,9 +162,10 @@ const Piece& find_piece(const std::string& name) {
   const auto found =
       std::find_if(pieces().begin(), pieces().end(), [&](const Piece& piece) { return piece.name == name; });
   if (found != pieces().end()) return *found;
-  std::string names;
-  for (const Piece& piece : pieces()) names += (names.empty() ? "" : ", ") + piece.name;
-  user_error(fmt::format("there is no piece '{}' to apply", name), "choose one of " + names);
+  std::vector<std::string> known;
+  for (const Piece& piece : pieces()) known.push_back(piece.name);
+  user_error(fmt::format("there is no piece '{}' to apply", name),
+             did_you_mean(name, known) + fmt::format("choose one of {}", fmt::join(known, ", ")));
 }
 
 /// The files of a piece's inputs, in the order of piece.inputs.
@@ -231,9 +233,9 @@ void add_apply_command(CLI::App& program) {
   command->add_option("--out", options->out, "where the result goes")->type_name("F.npy")->required();
   command->add_option("--steps", options->steps, "Langevin steps of a chain (default: the preset's)")
       ->type_name("N")
-      ->check(CLI::Range(0, 1000000000));
+      ->check(whole_number(0, 1'000'000'000));
   command->add_option("--dtype", options->dtype, "arithmetic")
-      ->check(CLI::IsMember({"f32", "f64"}))
+      ->check(one_of({"f32", "f64"}))
       ->capture_default_str();
   options->config.add_flag("device");
   options->config.add_flag("precision");

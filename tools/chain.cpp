@@ -13,14 +13,18 @@
 #include "tensor/npy.h"
 #include "tensor/ops.h"
 #include "tensor/record.h"
+#include "tensor/text.h"
+#include "tools/command_line.h"
 #include "tools/commands.h"
 #include "tools/shared_options.h"
+#include "tools/status_line.h"
 
 namespace damc {
 namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::int64_t kMostSteps = 100'000'000;
 constexpr std::int64_t kGap = 2;  // pixels between images
 
 struct ChainCommandOptions {
@@ -67,6 +71,7 @@ Trace run_chains(const Model& model, std::int64_t steps, std::int64_t chains, st
   });
   const Tensor energies = Tensor::empty({steps + 1, chains}, Dtype::f32, model.device);
   std::vector<Tensor> images;
+  StatusLine status(0, steps, "step");
   Tensor z = random.normal({chains, model.config.nz}), energy = model.E.forward(z).value();
   for (std::int64_t step = 0;; ++step) {
     energies.narrow(0, step, 1).copy_from(energy.reshape({1, chains}));
@@ -77,6 +82,7 @@ Trace run_chains(const Model& model, std::int64_t steps, std::int64_t chains, st
     const Tensors after = next({z});
     z = after[0];
     energy = after[1];
+    status.update(step + 1, "", false);
   }
   trace.energies = read_energies(energies);
   const std::int64_t size = model.images.size, channels = model.images.channels;
@@ -172,6 +178,10 @@ void chain(const ChainCommandOptions& options) {
   const LoadedRun loaded = options.run.load();
   const fs::path out = make_output_folder(options.out);
   for (const std::int64_t steps : options.steps) {
+    for (const char* name : {"chain-{}.png", "energy-{}.npy"})
+      check_output_file("--out", out / fmt::format(fmt::runtime(name), steps));
+  }
+  for (const std::int64_t steps : options.steps) {
     const Trace trace = run_chains(*loaded.model, steps, options.chains, options.frames);
     const auto mean_energy = [&](std::int64_t step) {
       return sum(trace.energies.narrow(0, step, 1)).item() / static_cast<double>(options.chains);
@@ -182,8 +192,8 @@ void chain(const ChainCommandOptions& options) {
     fmt::print(
         "{}: {} chains of {} steps of size {}; mean E(z) {:.4g} at the start, {:.4g} at the end; all of them "
         "in {:.4g} .. {:.4g}\n",
-        picture.string(), options.chains, steps, loaded.model->config.prior_step_size, mean_energy(0),
-        mean_energy(steps), *low, *high);
+        escaped(picture.native()), options.chains, steps, loaded.model->config.prior_step_size,
+        mean_energy(0), mean_energy(steps), *low, *high);
     std::fflush(stdout);  // the files after the numbers, which a full disk must not cost
     write_picture(picture, trace);
     write_npy(out / fmt::format("energy-{}.npy", steps), trace.energies);
@@ -198,13 +208,16 @@ void add_chain_command(CLI::App& program) {
   command->add_option("--steps", options->steps, "lengths of the chains, with commas")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(CLI::NonNegativeNumber)
+      ->type_name("N")
+      ->check(whole_number(0, kMostSteps))
       ->capture_default_str();
   command->add_option("--chains", options->chains, "chains, one row of images each")
-      ->check(CLI::Range(1, 32))
+      ->type_name("N")
+      ->check(whole_number(1, 32))
       ->capture_default_str();
   command->add_option("--frames", options->frames, "images along each chain")
-      ->check(CLI::Range(1, 32))
+      ->type_name("N")
+      ->check(whole_number(1, 32))
       ->capture_default_str();
   command
       ->add_option("--out", options->out,

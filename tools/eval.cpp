@@ -6,8 +6,11 @@
 
 #include "damc/metrics.h"
 #include "tensor/error.h"
+#include "tensor/text.h"
+#include "tools/command_line.h"
 #include "tools/commands.h"
 #include "tools/shared_options.h"
+#include "tools/status_line.h"
 
 namespace damc {
 namespace {
@@ -65,6 +68,11 @@ std::string record(const Run& run, const Config& config, const std::string& metr
   return line.dump();
 }
 
+Inference infer_shown(const Model& model, const Images& images) {
+  StatusLine status(0, images.n, "image");
+  return infer_all(model, images, [&](std::int64_t done) { status.update(done, "", false); });
+}
+
 void evaluate(const EvalOptions& options) {
   const LoadedRun loaded = options.run.load();
   const Config& config = loaded.model->config;
@@ -74,8 +82,8 @@ void evaluate(const EvalOptions& options) {
     split_off(split.test, options.samples);
     if (config.holdout >= 0) split.test_is_anomaly.resize(static_cast<std::size_t>(options.samples));
   }
-  const Inference inference = infer_all(*loaded.model, split.test);
-  fmt::print("{} after {} iterations\n", loaded.run.folder.string(), loaded.run.iteration);
+  const Inference inference = infer_shown(*loaded.model, split.test);
+  fmt::print("{} after {} iterations\n", escaped(loaded.run.folder.native()), loaded.run.iteration);
   std::vector<std::string>
       records;  // written when all is shown: the folder may be read-only, or the disk full
   for (const std::string& metric : options.metrics) {
@@ -99,14 +107,14 @@ void add_eval_command(CLI::App& program) {
           "commas")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(CLI::IsMember({"mse", "auprc", "fid", "kid"}))
+      ->check(one_of({"mse", "auprc", "fid", "kid"}))
       ->capture_default_str();
   command
       ->add_option("--data", options->data, "folder of the data set (default: the one the run learned from)")
       ->type_name("DIR");
   command->add_option("--samples", options->samples, "only the first N test images (default: all)")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(whole_number(1, 1'000'000'000));
   command->callback([options] { evaluate(*options); });
 }
 

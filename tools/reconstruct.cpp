@@ -7,11 +7,14 @@
 #include "data/dataset.h"
 #include "data/layout.h"
 #include "tensor/error.h"
+#include "tensor/npy.h"
 #include "tensor/ops.h"
 #include "tensor/record.h"
 #include "tensor/text.h"
+#include "tools/command_line.h"
 #include "tools/commands.h"
 #include "tools/shared_options.h"
+#include "tools/status_line.h"
 
 namespace damc {
 namespace {
@@ -28,6 +31,7 @@ struct ReconstructOptions {
   RunOptions run;
   std::string images, out;
   std::int64_t count = 16;
+  bool npy = false;
 };
 
 /// Images of files: as the model's data set crops them, or the largest square.
@@ -48,9 +52,9 @@ Images load_images(const Config& config, const Architecture& images, const fs::p
   return load_data(config, place.string()).test;
 }
 
-/// Images [N, H, W, C] of the first ones, and errors over all.
+/// Images [N, H, W, C] and latent vectors [N, nz] of the first ones, and errors over all.
 struct Reconstructions {
-  Tensor observed, posterior, sampler;
+  Tensor observed, posterior, sampler, z;
   double mse_posterior, mse_sampler;  ///< per pixel value in [-1, 1]
 };
 
@@ -60,42 +64,46 @@ double total(const Tensor& errors) {
   return std::accumulate(values.begin(), values.end(), 0.0);
 }
 
-Reconstructions reconstruct_all(const Model& model, const Images& images) {
+Reconstructions reconstruct_all(const Model& model, const Images& images, std::int64_t kept) {
   Generator random = make_generator(model.config, Stream::evaluation, model.device);
   const std::int64_t batch = evaluation_batch(model.images);
-  std::vector<Tensor> observed, posterior, sampler;
+  std::vector<Tensor> observed, posterior, sampler, latents;
   double posterior_error = 0.0, sampler_error = 0.0;
   Captured make("reconstruction", {"x"}, model.device, [&](const Tensors& in) {
     const Tensor& x = in[0];
     const Tensor z0 = model.Q.sample(x, random);
-    const Tensor by_posterior = model.G.forward(model.refine(z0, x)).value();
+    const Tensor z = model.refine(z0, x);
+    const Tensor by_posterior = model.G.forward(z).value();
     const Tensor by_sampler = model.G.forward(z0).value();
     return Tensors{by_posterior, by_sampler, row_squares(sub(by_posterior, x)),
-                   row_squares(sub(by_sampler, x))};
+                   row_squares(sub(by_sampler, x)), z};
   });
+  StatusLine status(0, images.n, "image");
   for (std::int64_t first = 0; first < images.n; first += batch) {
     const Tensor x = to_tensor(images, first, std::min(batch, images.n - first), model.device);
     const Tensors made = x.size(0) == batch ? make({x}) : make.unrecorded({x});
     posterior_error += total(made[2]);
     sampler_error += total(made[3]);
-    if (const std::int64_t shown = std::min(kShown - first, x.size(0)); shown > 0) {
+    if (const std::int64_t shown = std::min(kept - first, x.size(0)); shown > 0) {
       const auto shown_of = [&](const Tensor& t) { return t.narrow(0, 0, shown).to(Device{}); };
       observed.push_back(shown_of(x));
       posterior.push_back(shown_of(made[0]));
       sampler.push_back(shown_of(made[1]));
+      latents.push_back(shown_of(made[4]));
     }
+    status.update(first + x.size(0), "", false);
   }
   const auto values = static_cast<double>(images.n * images.image_size());
-  return {cat(observed, 0), cat(posterior, 0), cat(sampler, 0), posterior_error / values,
-          sampler_error / values};
+  return {cat(observed, 0), cat(posterior, 0),        cat(sampler, 0),
+          cat(latents, 0),  posterior_error / values, sampler_error / values};
 }
 
 /// Three rows of up to kColumns images under each other: observed, posterior, sampler; then the next images.
 /// The last three rows are filled up with black.
-Tensor interleave(const Reconstructions& all, std::int64_t columns) {
+Tensor interleave(const Reconstructions& all, std::int64_t shown, std::int64_t columns) {
   std::vector<Tensor> rows;
-  for (std::int64_t first = 0; first < all.observed.size(0); first += columns) {
-    const std::int64_t n = std::min(columns, all.observed.size(0) - first);
+  for (std::int64_t first = 0; first < shown; first += columns) {
+    const std::int64_t n = std::min(columns, shown - first);
     for (const Tensor* images : {&all.observed, &all.posterior, &all.sampler}) {
       rows.push_back(images->narrow(0, first, n));
       Shape gap = images->shape();
@@ -109,20 +117,30 @@ Tensor interleave(const Reconstructions& all, std::int64_t columns) {
 void reconstruct(const ReconstructOptions& options) {
   const LoadedRun loaded = options.run.load();
   const Model& model = *loaded.model;
+  check_output_folder("--out", options.out);
   Images images = load_images(model.config, model.images, options.images);
   if (options.count < images.n) split_off(images, options.count);
-  const Reconstructions all = reconstruct_all(model, images);
+  const fs::path out = make_output_folder(options.out), file = out / "reconstructions.png";
+  check_output_file("--out", file);
+  const fs::path arrays[] = {out / "reconstructions.npy", out / "z.npy"};
+  for (const fs::path& array : arrays) {
+    if (options.npy) check_output_file("--out", array);
+  }
+  const Reconstructions all = reconstruct_all(model, images, options.npy ? images.n : kShown);
 
   fmt::print("mse posterior  {:.6f}  over {} images (per pixel value in [-1, 1])\n", all.mse_posterior,
              images.n);
   fmt::print("mse sampler    {:.6f}  over {} images (per pixel value in [-1, 1])\n", all.mse_sampler,
              images.n);
 
-  const fs::path file = make_output_folder(options.out) / "reconstructions.png";
-  const std::int64_t shown = all.observed.size(0), columns = std::min(shown, kColumns);
-  write_grid(file, interleave(all, columns), columns);
+  const std::int64_t shown = std::min(images.n, kShown), columns = std::min(shown, kColumns);
+  write_grid(file, interleave(all, shown, columns), columns);
+  if (options.npy) {
+    write_npy(arrays[0], all.posterior);
+    write_npy(arrays[1], all.z);
+  }
   fmt::print("{}: rows are observed, posterior ({} steps), sampler alone; {} of {} images shown\n",
-             file.string(), model.config.test_posterior_steps, shown, images.n);
+             escaped(file.native()), model.config.test_posterior_steps, shown, images.n);
 }
 
 }  // namespace
@@ -141,8 +159,13 @@ void add_reconstruct_command(CLI::App& program) {
       ->type_name("DIR")
       ->required();
   command->add_option("--count", options->count, "at most this many images, the first ones")
-      ->check(CLI::PositiveNumber)
+      ->type_name("N")
+      ->check(whole_number(1, 1'000'000'000))
       ->capture_default_str();
+  command->add_flag(
+      "--npy", options->npy,
+      "also the posterior's images as f32 [N,H,W,C] in [-1, 1] and their latent vectors [N, nz], "
+      "in reconstructions.npy and z.npy");
   command->callback([options] { reconstruct(*options); });
 }
 

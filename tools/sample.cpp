@@ -1,5 +1,7 @@
 /// `damc sample`: images from a trained model, as a grid, as single files and as an array.
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -9,8 +11,11 @@
 #include "tensor/npy.h"
 #include "tensor/ops.h"
 #include "tensor/record.h"
+#include "tensor/text.h"
+#include "tools/command_line.h"
 #include "tools/commands.h"
 #include "tools/shared_options.h"
+#include "tools/status_line.h"
 
 namespace damc {
 namespace {
@@ -27,10 +32,81 @@ struct SampleOptions {
 
   RunOptions run;
   std::vector<std::string> sources = {"damc"};
-  std::int64_t count = 64;
+  std::optional<std::int64_t> count;
   std::string out;
   bool separate = false, npy = false;
 };
+
+constexpr std::int64_t kCount = 64, kMostImages = 10'000'000;
+constexpr std::string_view kFile = "file:";
+
+/// Where the latent vectors come from, and what the files with the images are called after.
+struct Source {
+  std::string name;
+  Tensor given;  ///< [N, nz] of a file; undefined where they are drawn
+  std::int64_t count;
+};
+
+Source read_source(const std::string& file, const Model& model, std::optional<std::int64_t> count) {
+  const Tensor z = read_array(file);
+  if (z.ndim() != 2 || z.size(1) != model.config.nz || z.size(0) == 0) {
+    user_error(fmt::format("'{}' has shape {}, expected [N, {}]", file, z.shape().str(), model.config.nz),
+               "latent vectors of this model, as --npy writes them");
+  }
+  const std::vector<float> values = z.to_vector<float>();
+  if (!std::ranges::all_of(values, [](float v) { return std::isfinite(v); }))
+    user_error(fmt::format("'{}' holds numbers that are not finite", file));
+  if (count.value_or(0) > z.size(0))
+    user_error(fmt::format("--count {}: '{}' holds {} latent vectors", *count, file, z.size(0)));
+  return {fs::path(file).stem().string(), z, count.value_or(z.size(0))};
+}
+
+/// What --from lists. Throws UserError where two would write the same files, or an option has no effect.
+std::vector<Source> read_sources(const SampleOptions& options, const Model& model) {
+  std::vector<Source> sources;
+  for (const std::string& text : options.sources) {
+    Source source = text.starts_with(kFile) ? read_source(text.substr(kFile.size()), model, options.count)
+                                            : Source{text, {}, options.count.value_or(kCount)};
+    if (std::ranges::find(sources, source.name, &Source::name) != sources.end())
+      user_error(fmt::format("--from: samples-{} would be written twice", source.name),
+                 "leave out one of the two");
+    sources.push_back(std::move(source));
+  }
+  if (options.run.seed_given() &&
+      std::ranges::all_of(sources, [](const Source& s) { return s.given.defined(); }))
+    user_error("--seed with latent vectors of a file: nothing is drawn", "leave it out");
+  return sources;
+}
+
+/// The files of one source in the folder `out`.
+struct Outputs {
+  Outputs(const fs::path& out, const std::string& source)
+      : picture(out / fmt::format("samples-{}.png", source)),
+        array(out / fmt::format("samples-{}.npy", source)),
+        latents(out / fmt::format("z-{}.npy", source)),
+        singles(out / ("samples-" + source)) {}
+
+  fs::path picture, array, latents, singles;
+};
+
+/// Throws UserError for what could not be written, or kept until then, when all has been computed.
+void check_outputs(const SampleOptions& options, const Outputs& files, const Source& source,
+                   const Model& model) {
+  check_output_file("--out", files.picture);
+  if (options.separate) make_output_folder(files.singles.string());
+  if (!options.npy) return;
+  for (const fs::path& file : {files.array, files.latents}) check_output_file("--out", file);
+  const double needed = 8.0 * static_cast<double>(source.count * model.images.size * model.images.size *
+                                                  model.images.channels);  // as floats, twice
+  const double memory =
+      static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
+  if (needed > memory) {
+    user_error(
+        fmt::format("--npy with {} images takes {:.0f} GiB of memory, of which this machine has {:.0f}",
+                    source.count, std::ceil(needed / 0x1p30), memory / 0x1p30),
+        "draw fewer at a time, with another --seed each, or leave out --npy");
+  }
+}
 
 /// Writes every image of a batch as folder/NUMBER.png, counting from `first`.
 void write_separately(const fs::path& folder, const Tensor& images, std::int64_t first) {
@@ -41,42 +117,57 @@ void write_separately(const fs::path& folder, const Tensor& images, std::int64_t
 }
 
 /// All images of one source, a batch at a time; kept are only those that a file needs as a whole.
-void sample_from(const Model& model, const std::string& source, const SampleOptions& options,
-                 const fs::path& out) {
+void sample_from(const Model& model, const Source& source, const SampleOptions& options,
+                 const Outputs& files) {
   Generator random = make_generator(model.config, Stream::sampling, model.device);
-  const fs::path singles = out / ("samples-" + source);
-  if (options.separate) make_output_folder(singles.string());
   const std::int64_t in_grid =
-      std::min(options.count, most_columns(model.images) * most_columns(model.images));
-  const std::int64_t wanted = options.npy ? options.count : in_grid;
-  std::vector<Tensor> kept;
+      std::min(source.count, most_columns(model.images) * most_columns(model.images));
+  const std::int64_t wanted = options.npy ? source.count : in_grid;
+  std::vector<Tensor> kept, latents;
   const std::int64_t batch = evaluation_batch(model.images);
   std::int64_t n = batch;  // less in the last batch only, which is not recorded
-  Captured draw("sampling", {}, model.device, [&](const Tensors&) {
-    return Tensors{model.G.forward(draw_latents(model, source, n, random)).value()};
-  });
-  for (std::int64_t done = 0; done < options.count;) {
-    n = std::min(batch, options.count - done);
-    const Tensor images = (n == batch ? draw({}) : draw.unrecorded({}))[0].to(Device{});
-    if (options.separate) write_separately(singles, images, done);
+  Captured draw("sampling", {}, model.device,
+                [&](const Tensors&) { return Tensors{draw_latents(model, source.name, n, random)}; });
+  Captured decode("decoding", {"z"}, model.device,
+                  [&](const Tensors& in) { return Tensors{model.G.forward(in[0]).value()}; });
+  StatusLine status(0, source.count, "image");
+  for (std::int64_t done = 0; done < source.count;) {
+    n = std::min(batch, source.count - done);
+    const Tensor z = source.given.defined() ? source.given.narrow(0, done, n).to(model.device)
+                                            : (n == batch ? draw({}) : draw.unrecorded({}))[0];
+    const Tensor images = (n == batch ? decode({z}) : decode.unrecorded({z}))[0].to(Device{});
+    if (options.separate) write_separately(files.singles, images, done);
     if (done < wanted) kept.push_back(images);
+    if (options.npy) latents.push_back(z.to(Device{}));
     done += n;
+    status.update(done, "", false);
   }
   const Tensor images = cat(kept, 0);
-  const fs::path picture = out / fmt::format("samples-{}.png", source);
-  write_grid(picture, images.narrow(0, 0, in_grid),
+  write_grid(files.picture, images.narrow(0, 0, in_grid),
              static_cast<std::int64_t>(std::ceil(std::sqrt(static_cast<double>(in_grid)))));
-  fmt::print("{}: {} images{}\n", picture.string(), options.count,
-             in_grid < options.count ? fmt::format(", the first {} shown", in_grid) : "");
-  if (options.npy) write_npy(out / fmt::format("samples-{}.npy", source), images);
+  status.print(fmt::format("{}: {} images{}", escaped(files.picture.native()), source.count,
+                           in_grid < source.count ? fmt::format(", the first {} shown", in_grid) : ""));
+  if (!options.npy) return;
+  write_npy(files.array, images);
+  write_npy(files.latents, cat(latents, 0));
 }
 
 void sample(const SampleOptions& options) {
   const LoadedRun loaded = options.run.load();
+  const Model& model = *loaded.model;
+  const std::vector<Source> sources = read_sources(options, model);
   const fs::path out = make_output_folder(options.out);
-  fmt::print("{} after {} iterations, seed {}\n", loaded.run.folder.string(), loaded.run.iteration,
-             loaded.model->config.seed);
-  for (const std::string& source : options.sources) sample_from(*loaded.model, source, options, out);
+  for (const Source& source : sources) check_outputs(options, Outputs(out, source.name), source, model);
+  fmt::print("{} after {} iterations, seed {}\n", escaped(loaded.run.folder.native()), loaded.run.iteration,
+             model.config.seed);
+  for (const Source& source : sources) sample_from(model, source, options, Outputs(out, source.name));
+}
+
+/// Sources of latent_sources(), and files of latent vectors.
+CLI::Validator known_source() {
+  const CLI::Validator drawn = one_of(latent_sources());
+  return CLI::Validator([drawn](std::string& text) { return text.starts_with(kFile) ? "" : drawn(text); },
+                        "");
 }
 
 }  // namespace
@@ -88,20 +179,25 @@ void add_sample_command(CLI::App& program) {
       ->add_option(
           "--from", options->sources,
           "where z comes from: damc (the sampler's q(z)), lebm (Langevin chains on the energy prior from "
-          "N(0, I)), gaussian (N(0, I) itself); several with commas")
+          "N(0, I)), gaussian (N(0, I) itself), file:Z.npy (given vectors [N, nz]); several with commas")
+      ->type_name("SOURCE")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(CLI::IsMember(latent_sources()))
+      ->check(known_source())
       ->capture_default_str();
-  command->add_option("--count", options->count, "images per source")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+  command
+      ->add_option("--count", options->count,
+                   fmt::format("images per source (default: {}, or all vectors of a file)", kCount))
+      ->type_name("N")
+      ->check(whole_number(1, kMostImages));
   command->add_option("--out", options->out, "folder for samples-SOURCE.png, made if need be")
       ->type_name("DIR")
       ->required();
   command->add_flag("--separate", options->separate, "also one PNG per image, in samples-SOURCE/");
-  command->add_flag("--npy", options->npy,
-                    "also all images as f32 [N,H,W,C] in [-1, 1], in samples-SOURCE.npy");
+  command->add_flag(
+      "--npy", options->npy,
+      "also all images as f32 [N,H,W,C] in [-1, 1], in samples-SOURCE.npy, and their latent vectors "
+      "[N, nz] in z-SOURCE.npy");
   command->callback([options] { sample(*options); });
 }
 

@@ -65,6 +65,7 @@ class RunOptions {
   /// Opens the run and loads its model; the model's configuration has what was asked for. Throws UserError as
   /// open_run and load_model do.
   LoadedRun load() const;
+  bool seed_given() const { return seed_.has_value(); }
 
  private:
   std::string folder_, device_, precision_;

@@ -27,7 +27,7 @@ StatusLine::StatusLine(std::int64_t done, std::int64_t total, std::string what)
       done_(done) {}
 
 StatusLine::~StatusLine() {
-  if (shown_ > 0) show("\n");
+  if (shown_ > 0) show(done_ == total_ ? erasure() : "\n");
 }
 
 std::string StatusLine::text() const {

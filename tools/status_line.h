@@ -11,6 +11,7 @@ class StatusLine {
  public:
   /// `total` pieces of work, called `what`, of which `done` are behind us.
   StatusLine(std::int64_t done, std::int64_t total, std::string what = "iteration");
+  /// Takes the line away when all is done, and else leaves it.
   ~StatusLine();
   StatusLine(const StatusLine&) = delete;
   StatusLine& operator=(const StatusLine&) = delete;

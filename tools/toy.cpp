@@ -9,6 +9,8 @@
 #include "damc/two_sample.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
+#include "tensor/text.h"
+#include "tools/command_line.h"
 #include "tools/commands.h"
 #include "tools/shared_options.h"
 #include "tools/status_line.h"
@@ -96,6 +98,7 @@ void run_toy(const ToyCommandOptions& options) {
   // First, so that a device that is not there is an error before a folder is made.
   Toy toy({.seed = options.seed, .width = options.width, .device = parse_device(options.device)});
   const fs::path out = make_toy_folder(options.out);
+  for (const char* file : {"stats.jsonl", "evolution.png"}) check_output_file("--out", out / file);
   StatusLine status(0, options.iterations);
   Comparison comparison(toy, out);
   status.print(comparison.summary());
@@ -109,8 +112,8 @@ void run_toy(const ToyCommandOptions& options) {
     seconds += seconds_since(start);
     status.update(k + 1, fmt::format("loss {:.4f}", loss), false);
   }
-  status.print(
-      fmt::format("sampler over time, long chains, exact posterior: {}", (out / "evolution.png").string()));
+  status.print(fmt::format("sampler over time, long chains, exact posterior: {}",
+                           escaped((out / "evolution.png").native())));
 }
 
 }  // namespace
@@ -120,15 +123,19 @@ void add_toy_command(CLI::App& program) {
       "toy", "Learn posteriors of a pinwheel and compare them with long Langevin chains");
   auto options = std::make_shared<ToyCommandOptions>();
   command->add_option("--seed", options->seed, "decides the likelihood, the observation and all noise")
+      ->type_name("S")
+      ->check(whole_number(0, kMostSeed))
       ->capture_default_str();
   command->add_option("--iterations", options->iterations, "of learning, 500 observations each")
-      ->check(CLI::NonNegativeNumber)
+      ->type_name("N")
+      ->check(whole_number(0, 1'000'000'000))
       ->capture_default_str();
   command->add_option("--width", options->width, "factor on the denoiser's widths (Table S6's f)")
       ->capture_default_str()
       ->check(CLI::Range(0.05, 4.0));
   command->add_option("--every", options->every, "iterations between comparisons")
-      ->check(CLI::PositiveNumber)
+      ->type_name("N")
+      ->check(whole_number(1, 1'000'000'000))
       ->capture_default_str();
   command->add_option("--device", options->device, "cpu, cuda or cuda:N")
       ->type_name("D")
