@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# Where results go, and what arrays and weights are read from.   test_cli_files.sh DAMC
+# shellcheck source=cli_functions.sh
+. "$(dirname "$0")/cli_functions.sh"
+golden=$root/tests/golden/apply
+narrow=(--preset svhn --weights "$golden/weights.safetensors")
+for setting in nz=10 ngf=4 nif=4 nemb=16 ndf=16 width=0.0625; do narrow+=(--set "$setting"); done
+energy=(apply energy "${narrow[@]}" --in "z=$golden/z.npy" --out)
+mkdir -p runs/made
+printf 'preset = "svhn"\nnz = 10\nngf = 4\nnif = 4\nnemb = 16\nndf = 16\nwidth = 0.0625\nsample_prior_steps = 2\ntest_posterior_steps = 2\n' >runs/made/config.toml
+cp "$golden/weights.safetensors" runs/made/model-000005.safetensors
+
+echo "-- outputs through links, onto devices, into pipes"
+succeeds 'plain.npy: f32' "${energy[@]}" plain.npy
+mkdir far
+ln -s ../far/energy.npy runs/link.npy
+succeeds 'link.npy: f32' "${energy[@]}" runs/link.npy
+[ -L runs/link.npy ] || fail "a link was replaced"
+cmp plain.npy far/energy.npy || fail "what was written through a link"
+chmod 640 far/energy.npy
+succeeds 'link.npy: f32' "${energy[@]}" runs/link.npy
+[ "$(stat -c %a far/energy.npy)" = 640 ] || fail "the mode of a file that was written again: $(stat -c %a far/energy.npy)"
+succeeds 'null: f32' "${energy[@]}" /dev/null
+[ -c /dev/null ] || fail "/dev/null was replaced"
+refuses 1 "cannot write '/dev/full': No space left" "${energy[@]}" /dev/full
+"$damc" "${energy[@]}" /dev/stdout >redirected.npy 2>message || fail "apply to /dev/stdout: $(cat message)"
+cmp plain.npy redirected.npy || fail "what apply writes to a redirected /dev/stdout"
+"$damc" "${energy[@]}" /dev/stdout 2>message | cmp plain.npy - || fail "what apply writes to a pipe"
+mkfifo pipe
+cat pipe >piped.npy &
+succeeds 'pipe: f32' "${energy[@]}" pipe
+wait $!
+cmp plain.npy piped.npy || fail "what apply writes to a named pipe"
+mkdir linked
+ln -s ../far/picture.png linked/samples-gaussian.png
+succeeds '3 images' sample runs/made --from gaussian --count 3 --out linked
+[ -L linked/samples-gaussian.png ] || fail "sample replaced a link"
+exists far/picture.png
+ln -s far/floors.json floors.json
+succeeds 'total' bench --floors --preset mnist-quick --json floors.json
+[ -L floors.json ] || fail "bench replaced a link"
+"$damc" bench --floors --preset mnist-quick --json /dev/stdout 2>table | cmp far/floors.json - || fail "bench to /dev/stdout"
+grep -q total table || fail "the table of bench beside JSON on standard output"
+
+echo "-- places that cannot be are told before any work"
+: >file
+for command in 'train --preset mnist-quick --data nowhere' 'sample runs/made' 'chain runs/made' toy \
+  'reconstruct runs/made --images nowhere'; do
+  # shellcheck disable=SC2086
+  refuses 2 'file is not a folder' $command --out file
+  # shellcheck disable=SC2086
+  refuses 2 'file is not a folder' $command --out file/below
+  # shellcheck disable=SC2086
+  refuses 2 'cannot be written to' $command --out /proc/damc
+done
+refuses 2 'file is not a folder' data pack nowhere file --preset celeba64
+mkdir -p taken/samples-damc.png taken/chain-5.png taken/reconstructions.png taken/samples-lebm.npy
+refuses 2 'samples-damc.png. names no file' sample runs/made --out taken
+refuses 2 'samples-lebm.npy. names no file' sample runs/made --from lebm --npy --out taken
+refuses 2 'chain-5.png. names no file' chain runs/made --steps 5 --out taken
+for place in . file/x.npy nowhere/x.npy /proc/x.npy; do refuses 2 'out' "${energy[@]}" "$place"; done
+
+echo "-- arrays as numpy writes them"
+ten() { # ten FILE DESCR ORDER CODES: (2, 10) elements, all zero but the first
+  { printf '\x93NUMPY\x01\x00\x76\x00%-117s\n' "{'descr': '$2', 'fortran_order': $3, 'shape': $4, }"
+    printf "$5"; } >"$1"
+}
+nineteen=$(printf '\\x00\\x00%.0s' {1..19})
+ten i2.npy '<i2' False '(2, 10)' "\x03\x00$nineteen"
+ten big.npy '>i2' True '(2, 10)' "\x00\x03$nineteen"
+ten half.npy '<f2' False '(2L, 10L)' "\x00\x42$nineteen"
+for file in i2 big half; do
+  succeeds 'f32 \[2\]' apply energy "${narrow[@]}" --in "z=$file.npy" --out "energy-$file.npy"
+  cmp energy-i2.npy "energy-$file.npy" || fail "3 as $file is another number"
+done
+ten bool.npy '|b1' False '(2, 10)' '\x01'
+refuses 2 "'bool.npy': dtype '|b1' is not supported" apply energy "${narrow[@]}" --in z=bool.npy --out none.npy
+
+echo "-- weights with more than is asked for"
+entry='"extra":{"dtype":"BOOL","shape":[1,1,1,1,1,1,1,1,3],"data_offsets":[LAST,END],"note":{"a":[1]}}'
+length=$(od -An -tu8 -N8 "$golden/weights.safetensors" | tr -d ' ')
+data=$(($(stat -c %s "$golden/weights.safetensors") - 8 - length))
+header=$(head -c $((8 + length)) "$golden/weights.safetensors" | tail -c +9)
+header="{\"__metadata__\":null,${entry/LAST,END/$data,$((data + 3))},${header#\{}"
+[[ $header == *__metadata__*__metadata__* ]] && header=${header/\"__metadata__\":null,/}
+number=${#header} bytes=
+for _ in 1 2 3 4 5 6 7 8; do bytes+=$(printf '\\x%02x' $((number % 256))) number=$((number / 256)); done
+{ printf "$bytes"; printf %s "$header"; tail -c +$((9 + length)) "$golden/weights.safetensors"; printf abc; } >more.safetensors
+succeeds 'extra +BOOL +\[1, 1, 1, 1, 1, 1, 1, 1, 3\]' info more.safetensors
+succeeds 'f32' apply energy --preset svhn --weights more.safetensors "${narrow[@]:4}" --in "z=$golden/z.npy" --out more.npy
+cmp plain.npy more.npy || fail "an extra tensor changes what is computed"
+
+echo "-- latent vectors out and in"
+succeeds '5 images' sample runs/made --from damc,gaussian --count 5 --out out --npy
+succeeds 'samples-z-damc.png: 5 images' sample runs/made --from file:out/z-damc.npy --out out --npy
+cmp out/samples-damc.npy out/samples-z-damc.npy || fail "latent vectors that were written decode to other images"
+cmp out/z-damc.npy out/z-z-damc.npy || fail "latent vectors change on their way"
+succeeds ': 2 images' sample runs/made --from file:out/z-gaussian.npy --count 2 --out out
+succeeds 'over 3 images' reconstruct runs/made --images "$root/tests/golden/pictures" --count 3 --out out --npy
+exists out/reconstructions.npy out/z.npy
+succeeds ': 3 images' sample runs/made --from file:out/z.npy --out decoded --npy
+cmp out/reconstructions.npy decoded/samples-z.npy || fail "reconstructions are not their latent vectors decoded"
+refuses 2 "shape \[2\], expected \[N, 10\]" sample runs/made --from file:plain.npy --out out
+refuses 2 "holds 5 latent vectors" sample runs/made --from file:out/z-damc.npy --count 6 --out out
+refuses 2 "'nowhere.npy' does not exist" sample runs/made --from file:nowhere.npy --out out
+refuses 2 'written twice' sample runs/made --from damc,damc --out out
+refuses 2 'nothing is drawn' sample runs/made --from file:out/z-damc.npy --seed 2 --out out
+exit $failed
