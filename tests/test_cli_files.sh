@@ -91,12 +91,12 @@ succeeds 'f32' apply energy --preset svhn --weights more.safetensors "${narrow[@
 cmp plain.npy more.npy || fail "an extra tensor changes what is computed"
 
 echo "-- latent vectors out and in"
-succeeds '5 images' sample runs/made --from damc,gaussian --count 5 --out out --npy
+succeeds '5 images' sample runs/made --from damc,gaussian --count 5 --out out --npy --separate
 succeeds 'samples-z-damc.png: 5 images' sample runs/made --from file:out/z-damc.npy --out out --npy
 cmp out/samples-damc.npy out/samples-z-damc.npy || fail "latent vectors that were written decode to other images"
 cmp out/z-damc.npy out/z-z-damc.npy || fail "latent vectors change on their way"
 succeeds ': 2 images' sample runs/made --from file:out/z-gaussian.npy --count 2 --out out
-succeeds 'over 3 images' reconstruct runs/made --images "$root/tests/golden/pictures" --count 3 --out out --npy
+succeeds 'over 3 images' reconstruct runs/made --images out/samples-damc --count 3 --out out --npy
 exists out/reconstructions.npy out/z.npy
 succeeds ': 3 images' sample runs/made --from file:out/z.npy --out decoded --npy
 cmp out/reconstructions.npy decoded/samples-z.npy || fail "reconstructions are not their latent vectors decoded"
@@ -105,4 +105,4 @@ refuses 2 "holds 5 latent vectors" sample runs/made --from file:out/z-damc.npy -
 refuses 2 "'nowhere.npy' does not exist" sample runs/made --from file:nowhere.npy --out out
 refuses 2 'written twice' sample runs/made --from damc,damc --out out
 refuses 2 'nothing is drawn' sample runs/made --from file:out/z-damc.npy --seed 2 --out out
-exit $failed
+finish

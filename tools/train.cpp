@@ -75,7 +75,6 @@ void train(const TrainOptions& options) {
   if (options.dry_run) return dry_run(options);
   const std::string out = options.out.value_or("runs");
   if (!options.resume) check_output_folder("--out", out);
-  if (!options.resume) check_output_folder("--out", options.out.value_or("runs"));
   TrainingRun run(options.resume ? resumed_run(*options.resume, options.config)
                                  : new_run(options.config.build()));
   run.run(out);

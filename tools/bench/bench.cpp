@@ -10,6 +10,7 @@
 #include "tensor/file.h"
 #include "tools/bench/floors.h"
 #include "tools/bench/suites.h"
+#include "tools/command_line.h"
 #include "tools/commands.h"
 #include "tools/screen.h"
 #include "tools/shared_options.h"
@@ -75,6 +76,11 @@ BenchOptions checked(BenchOptions options) {
   return options;
 }
 
+/// Where tables go: not into the JSON of --json /dev/stdout.
+std::FILE* table_of(const BenchOptions& options) {
+  return options.json && is_standard_output(*options.json) ? stderr : stdout;
+}
+
 void write_json(const BenchOptions& options, const nlohmann::json& report) {
   if (!options.json) return;
   const std::string text = report.dump(1) + "\n";
@@ -133,7 +139,7 @@ void run_floors(const BenchOptions& options) {
     add("iteration", config, options.batch ? options.batch : config.batch, bench_iteration, count_iteration);
     add("sampling", config, options.batch ? options.batch : 64, bench_sampling, count_sampling);
   }
-  report.print_table();
+  report.print_table(table_of(options));
   write_json(options, report.to_json());
 }
 
@@ -149,7 +155,7 @@ void run(const BenchOptions& options) {
     for (const Config& config : configs) run_suite(report, suite, config, options.batch);
   }
   if (report.rows().empty()) return;
-  report.print_table();
+  report.print_table(table_of(options));
   write_json(options, report.to_json());
 }
 
@@ -163,7 +169,7 @@ void add_bench_command(CLI::App& program) {
                   "what to time: kernels, iteration, sampling (default: all; floors: of the last two); or "
                   "precision, the errors against f64")
       ->delimiter(',')
-      ->check(CLI::IsMember({"kernels", "iteration", "sampling", "precision"}));
+      ->check(one_of({"kernels", "iteration", "sampling", "precision"}));
   command.add_option("--preset", options->presets, "networks to time, by preset")
       ->delimiter(',')
       ->capture_default_str();
@@ -172,18 +178,19 @@ void add_bench_command(CLI::App& program) {
           "--batch", options->batch,
           "images; 0: 32 for kernels and iteration (the preset's own for floors), 64 for sampling, 4 for "
           "precision")
-      ->check(CLI::Range(0, 65536))
+      ->type_name("N")
+      ->check(whole_number(0, 65536))
       ->capture_default_str();
   command
       .add_option("--repeat", options->repeat,
                   fmt::format("measurements of which the median is reported (default: {})", kRepeat))
       ->type_name("N")
-      ->check(CLI::Range(1, 10000));
+      ->check(whole_number(1, 10000));
   command.add_option("--json", options->json, "write the results to this file as well");
   command.add_option("--device", options->device, "cpu, cuda or cuda:N")->capture_default_str();
   command.add_option("--threads", options->threads, "CPU threads (default: OMP_NUM_THREADS, or all cores)")
       ->type_name("N")
-      ->check(CLI::Range(0, 4096));
+      ->check(whole_number(0, 4096));
   CLI::Option* floors = command.add_flag(
       "--floors", options->floors,
       "count operations, bytes and launches of iteration and sampling and print what a GPU cannot "
@@ -194,7 +201,7 @@ void add_bench_command(CLI::App& program) {
   command
       .add_option("--precision", options->precision,
                   "arithmetic: fp32 (default), tf32, bf16 (kernels take f32 operands in all three)")
-      ->check(CLI::IsMember({"fp32", "tf32", "bf16"}));
+      ->check(one_of({"fp32", "tf32", "bf16"}));
   command.callback([options] { run(checked(*options)); });
 }
 

@@ -92,21 +92,21 @@ double BenchReport::gemm_gflops() const {
   return 2e-9 * n * n * n / median(gemm_seconds_);
 }
 
-void BenchReport::print_table() const {
-  fmt::print("{:<10} {:<29} {:<20} {:>5} {:>12} {:>10} {:>9} {:>8} {:>7}\n", "suite", "name", "part", "batch",
-             "seconds", "GFLOP", "GFLOP/s", "of gemm", "GB/s");
+void BenchReport::print_table(std::FILE* to) const {
+  fmt::print(to, "{:<10} {:<29} {:<20} {:>5} {:>12} {:>10} {:>9} {:>8} {:>7}\n", "suite", "name", "part",
+             "batch", "seconds", "GFLOP", "GFLOP/s", "of gemm", "GB/s");
   const double gemm = gemm_gflops();
   const auto cell = [](double value, int precision) {
     return value > 0.0 ? fmt::format("{:.{}f}", value, precision) : "-";
   };
   for (const BenchRow& row : rows_) {
     const double rate = row.gflop / row.seconds;
-    fmt::print("{:<10} {:<29} {:<20} {:>5} {:>12.6f} {:>10} {:>9} {:>8} {:>7}\n", row.suite, row.name,
+    fmt::print(to, "{:<10} {:<29} {:<20} {:>5} {:>12.6f} {:>10} {:>9} {:>8} {:>7}\n", row.suite, row.name,
                row.part, row.batch, row.seconds, cell(row.gflop, 4), cell(rate, 1), cell(rate / gemm, 2),
                cell(row.gbytes / row.seconds, 1));
   }
-  fmt::print("gemm {0}x{0}x{0} in {1}: {2:.1f} GFLOP/s (median of {3} measurements throughout)\n", gemm_size_,
-             name(precision_), gemm, gemm_seconds_.size());
+  fmt::print(to, "gemm {0}x{0}x{0} in {1}: {2:.1f} GFLOP/s (median of {3} measurements throughout)\n",
+             gemm_size_, name(precision_), gemm, gemm_seconds_.size());
 }
 
 nlohmann::json BenchReport::to_json() const {

@@ -6,6 +6,7 @@
 /// share have seen the same load.
 #pragma once
 
+#include <cstdio>
 #include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -46,7 +47,7 @@ class BenchReport {
   void sample_gemm();
 
   const std::vector<BenchRow>& rows() const { return rows_; }
-  void print_table() const;
+  void print_table(std::FILE* to = stdout) const;
   nlohmann::json to_json() const;
 
  private:

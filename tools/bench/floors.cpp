@@ -81,19 +81,20 @@ std::vector<CountedPart> count_sampling(const Config& config, std::int64_t batch
   return parts;
 }
 
-void FloorsReport::print_table() const {
-  fmt::print(
-      "{} in {}: {:g} TFLOP/s, {:g} GB/s (data sheet, dense);\n"
-      "a launch takes {:g} us, a graph's node {:g} us (assumed); times in ms\n",
-      gpu_.title, precision_, gpu_.rate(precision_), gpu_.bandwidth, 1e6 * kLaunchSeconds,
-      1e6 * kNodeSeconds);
-  fmt::print("{:<13} {:<18} {:>5} {:>10} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}  {:<11} {}\n", "name",
+void FloorsReport::print_table(std::FILE* to) const {
+  fmt::print(to,
+             "{} in {}: {:g} TFLOP/s, {:g} GB/s (data sheet, dense);\n"
+             "a launch takes {:g} us, a graph's node {:g} us (assumed); times in ms\n",
+             gpu_.title, precision_, gpu_.rate(precision_), gpu_.bandwidth, 1e6 * kLaunchSeconds,
+             1e6 * kNodeSeconds);
+  fmt::print(to, "{:<13} {:<18} {:>5} {:>10} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}  {:<11} {}\n", "name",
              "part", "batch", "GFLOP", "GB", "launches", "compute", "memory", "eager", "graph", "measured",
              "limit eager", "limit graph");
   for (const Row& row : rows_) {
     const KernelWork& work = row.counted.work;
     const Floors f = floors(work, gpu_, precision_);
     fmt::print(
+        to,
         "{:<13} {:<18} {:>5} {:>10.2f} {:>8.3f} {:>8} {:>8.3f} {:>8.3f} {:>8.3f} {:>8.3f} {:>8}  {:<11} {}\n",
         row.name, row.counted.part, row.batch, 1e-9 * work.flop, 1e-9 * work.bytes, work.launches,
         1e3 * f.compute, 1e3 * f.memory, 1e3 * f.eager, 1e3 * f.graph,

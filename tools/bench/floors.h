@@ -8,6 +8,7 @@
 /// second-level cache from one kernel to the next may move faster than the memory's floor says.
 #pragma once
 
+#include <cstdio>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -72,7 +73,7 @@ class FloorsReport {
   };
   void add(Row row) { rows_.push_back(std::move(row)); }
 
-  void print_table() const;
+  void print_table(std::FILE* to = stdout) const;
   nlohmann::json to_json() const;
 
  private:
