@@ -85,9 +85,9 @@ int main(int argc, char** argv) {
     if (program.get_subcommands().empty())
       damc::user_error("no command given", "'damc --help' lists what there is");
   } catch (const CLI::CallForHelp&) {
-    fmt::print("{}", damc::help_text(program));
+    damc::show(damc::help_text(program));
   } catch (const CLI::CallForVersion& version) {
-    fmt::print("{}\n", version.what());
+    damc::show(fmt::format("{}\n", version.what()));
   } catch (const CLI::ParseError& error) {
     return report(damc::explain(program, error, arguments), 2);
   } catch (const damc::Exit& exit) {

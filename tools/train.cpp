@@ -10,12 +10,10 @@
 namespace damc {
 namespace {
 
-constexpr const char* kDescription =
-    "learn generator, energy prior and sampler from images. Ctrl-C, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 and a "
-    "closed "
-    "output pipe end the run after its iteration, with a state saved, and exit code 128 + the signal; only a "
-    "third "
-    "Ctrl-C kills at once";
+constexpr const char* kEndings =
+    "Ctrl-C, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 and a closed output pipe end a run after its iteration, with "
+    "a "
+    "state saved and exit code 128 + the signal; only a third Ctrl-C kills at once.";
 
 struct TrainOptions {
   explicit TrainOptions(CLI::App& command) : config(command) {}
@@ -83,7 +81,8 @@ void train(const TrainOptions& options) {
 }  // namespace
 
 void add_train_command(CLI::App& program) {
-  CLI::App& command = *program.add_subcommand("train", kDescription);
+  CLI::App& command =
+      *program.add_subcommand("train", "learn generator, energy prior and sampler from images");
   const auto options = std::make_shared<TrainOptions>(command);
   for (const char* key : {"data", "iterations", "batch", "seed", "device", "precision", "holdout"}) {
     options->config.add_flag(key);
@@ -100,6 +99,7 @@ void add_train_command(CLI::App& program) {
       "--dry-run", options->dry_run,
       "print the effective configuration, sizes and device, read the data, time two iterations, and "
       "stop; nothing is written");
+  command.footer(kEndings);  // after the keys
   command.callback([options] { train(*options); });
 }
 
