@@ -170,9 +170,9 @@ TEST_CASE("set: mistakes are named with the nearest key, the value and what it m
   CHECK(says(complaint("nz", "12 "), {"'12 '"}));
   CHECK(says(complaint("nz", ""), {"''"}));
   CHECK(says(complaint("nz", "99999999999999999999"), {"99999999999999999999"}));
-  CHECK(says(complaint("nz", "0"), {"nz = 0", "2 to"}));
-  CHECK(says(complaint("batch", "-1"), {"batch = -1", "1 to"}));
-  CHECK(says(complaint("p_uncond", "1.5"), {"p_uncond = 1.5", "0 to 1"}));
+  CHECK(says(complaint("nz", "0"), {"nz = 0", "at least 2"}));
+  CHECK(says(complaint("batch", "-1"), {"batch = -1", "at least 1"}));
+  CHECK(says(complaint("p_uncond", "1.5"), {"p_uncond = 1.5", "at most 1"}));
   CHECK(says(complaint("sigma", "0"), {"sigma = 0"}));
   CHECK(says(complaint("sigma", "nan"), {"sigma = nan"}));
   CHECK(says(complaint("lr_g", "inf"), {"lr_g = inf"}));
