@@ -46,45 +46,56 @@ Tensor initial_gradient(const Variable& y, const Tensor& seed) {
   return seed;
 }
 
+/// Runs the edges between y and the xs and consumes the graph; found[i] is left undefined where y does not depend on
+/// xs[i].
+void walk(const Variable& y, const std::vector<Variable>& xs, const Tensor& seed,
+          std::vector<Tensor>& found) {
+  std::vector<Visit> visits = collect(y.node());
+  std::unordered_map<const Node*, Visit*> visit_of;
+  for (Visit& visit : visits) visit_of[visit.node.get()] = &visit;
+  for (const Variable& x : xs) {
+    if (const auto it = visit_of.find(x.node().get()); it != visit_of.end()) it->second->wanted = true;
+  }
+  for (auto visit = visits.rbegin(); visit != visits.rend(); ++visit) {
+    for (const Node::Edge& edge : visit->node->edges) visit->wanted |= visit_of[edge.input.get()]->wanted;
+  }
+  visits.front().gradient = initial_gradient(y, seed);
+  for (Visit& visit : visits) {
+    Node& node = *visit.node;
+    if (visit.wanted && visit.gradient.defined()) {
+      for (Node::Edge& edge : node.edges) {
+        Visit& input = *visit_of[edge.input.get()];
+        if (!input.wanted) continue;
+        Tensor g = edge.vjp(visit.gradient);
+        input.gradient = input.gradient.defined() ? add(input.gradient, g) : std::move(g);
+      }
+    }
+    node.consumed = !node.edges.empty();
+    node.edges.clear();
+    for (std::size_t i = 0; i < xs.size(); ++i) {
+      if (xs[i].node() == visit.node) found[i] = visit.gradient;
+    }
+    visit.gradient = {};
+  }
+}
+
 }  // namespace
 
 std::vector<Tensor> grad(const Variable& y, const std::vector<Variable>& xs, const Tensor& seed) {
   for (const Variable& x : xs)
     ENSURE(x.requires_grad(), "grad: an x of shape {} takes no gradient", x.shape().str());
+  ENSURE(y.requires_grad(),
+         "grad: y of shape {} has no graph: it is a constant, detached, or computed from such only",
+         y.shape().str());
   std::vector<Tensor> found(xs.size());
-  if (y.requires_grad()) {
-    std::vector<Visit> visits = collect(y.node());
-    std::unordered_map<const Node*, Visit*> visit_of;
-    for (Visit& visit : visits) visit_of[visit.node.get()] = &visit;
-    for (const Variable& x : xs) {
-      if (const auto it = visit_of.find(x.node().get()); it != visit_of.end()) it->second->wanted = true;
-    }
-    for (auto visit = visits.rbegin(); visit != visits.rend(); ++visit) {
-      for (const Node::Edge& edge : visit->node->edges) visit->wanted |= visit_of[edge.input.get()]->wanted;
-    }
-    visits.front().gradient = initial_gradient(y, seed);
-    for (Visit& visit : visits) {
-      Node& node = *visit.node;
-      if (visit.wanted && visit.gradient.defined()) {
-        for (Node::Edge& edge : node.edges) {
-          Visit& input = *visit_of[edge.input.get()];
-          if (!input.wanted) continue;
-          Tensor g = edge.vjp(visit.gradient);
-          input.gradient = input.gradient.defined() ? add(input.gradient, g) : std::move(g);
-        }
-      }
-      node.consumed = !node.edges.empty();
-      node.edges.clear();
-      for (std::size_t i = 0; i < xs.size(); ++i) {
-        if (xs[i].node() == visit.node) found[i] = visit.gradient;
-      }
-      visit.gradient = {};
-    }
-  }
+  walk(y, xs, seed, found);
   for (std::size_t i = 0; i < xs.size(); ++i) {
-    if (!found[i].defined()) found[i] = Tensor::zeros(xs[i].shape(), xs[i].dtype(), xs[i].device());
-    ENSURE(found[i].shape() == xs[i].shape(), "grad: a vjp gave a gradient of shape {} for an x of shape {}",
-           found[i].shape().str(), xs[i].shape().str());
+    Tensor& g = found[i];
+    if (!g.defined()) g = Tensor::zeros(xs[i].shape(), xs[i].dtype(), xs[i].device());
+    ENSURE(g.shape() == xs[i].shape(), "grad: a vjp gave a gradient of shape {} for x number {}, of shape {}",
+           g.shape().str(), i, xs[i].shape().str());
+    // It may be a view with stride 0, the seed, or another x's gradient.
+    if (!g.is_contiguous() || g.is_shared()) g = g.clone();
   }
   return found;
 }

@@ -8,9 +8,10 @@
 namespace damc {
 
 /// d sum(y * seed) / dx for every x of xs, in their order; a scalar y needs no seed. An x that y does not
-/// depend on gets zeros. Only edges on a path from y to some x are walked. The graph is consumed: what an
-/// edge saved is freed as soon as its vjp has run. Throws Error for a non-scalar y without seed, a leaf that
-/// takes no gradient, or a graph that was consumed before.
+/// depend on gets zeros. Each gradient is contiguous and has memory of its own. Only edges on a path from y to some x
+/// are walked. The graph is consumed: what an edge saved is freed as soon as its vjp has run. Throws Error for a y
+/// that was not computed from any variable that takes a gradient, a non-scalar y without seed, an x that takes no
+/// gradient, or a graph that was consumed before.
 std::vector<Tensor> grad(const Variable& y, const std::vector<Variable>& xs, const Tensor& seed = {});
 
 }  // namespace damc

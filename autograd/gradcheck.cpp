@@ -26,20 +26,37 @@ double difference(const Function& f, const std::vector<Tensor>& inputs, std::siz
   return (8.0 * (loss(h) - loss(-h)) - (loss(2.0 * h) - loss(-2.0 * h))) / (12.0 * h);
 }
 
-/// Unit vectors along which the derivative is tried.
-std::vector<Tensor> directions(const Tensor& x, const GradcheckOptions& options, Generator& random) {
-  std::vector<Tensor> out;
+/// A unit vector along which the derivative is tried, and its words in a message.
+struct Direction {
+  Tensor unit;
+  std::string words;
+};
+
+/// "[1, 0, 3]": where element number i of a tensor of this shape is.
+std::string index_of(std::int64_t i, const Shape& shape) {
+  Shape index = shape.contiguous_strides();
+  for (int d = 0; d < shape.ndim(); ++d) {
+    const std::int64_t stride = index[d];
+    index[d] = i / stride;
+    i %= stride;
+  }
+  return index.str();
+}
+
+std::vector<Direction> directions(const Tensor& x, const GradcheckOptions& options, Generator& random) {
+  std::vector<Direction> out;
   if (x.numel() <= options.elementwise) {
     for (std::int64_t i = 0; i < x.numel(); ++i) {
       std::vector<double> unit(static_cast<std::size_t>(x.numel()), 0.0);
       unit[static_cast<std::size_t>(i)] = 1.0;
-      out.push_back(Tensor::from(unit, x.shape(), x.device()));
+      out.push_back({Tensor::from(unit, x.shape(), x.device()), "element " + index_of(i, x.shape())});
     }
     return out;
   }
   for (int i = 0; i < options.directions; ++i) {
     const Tensor d = random.normal(x.shape(), Dtype::f64);
-    out.push_back(mul(d, 1.0 / std::sqrt(sum_squares(d).item())));
+    out.push_back({mul(d, 1.0 / std::sqrt(sum_squares(d).item())),
+                   fmt::format("random direction {} of {}", i + 1, options.directions)});
   }
   return out;
 }
@@ -57,23 +74,28 @@ GradcheckResult gradcheck(const Function& f, const std::vector<Tensor>& inputs,
   Generator random(options.seed, 0, inputs[0].device());
   const Variable y = f(leaves);
   const Tensor projection = random.normal(y.shape(), Dtype::f64);
-  const std::vector<Tensor> gradients = grad(y, leaves, projection);
+  std::vector<Tensor> gradients;
+  if (y.requires_grad()) {
+    gradients = grad(y, leaves, projection);
+  } else {  // a constant, which may be right
+    for (const Tensor& x : inputs) gradients.push_back(Tensor::zeros(x.shape(), Dtype::f64, x.device()));
+  }
 
   GradcheckResult result;
   for (std::size_t k = 0; k < inputs.size(); ++k) {
     const double scale = std::sqrt(sum_squares(gradients[k]).item() / static_cast<double>(inputs[k].numel()));
-    for (const Tensor& direction : directions(inputs[k], options, random)) {
-      const double analytic = dot(gradients[k], direction);
-      const double numeric = difference(f, inputs, k, direction, projection, options.step);
+    for (const auto& [unit, words] : directions(inputs[k], options, random)) {
+      const double analytic = dot(gradients[k], unit);
+      const double numeric = difference(f, inputs, k, unit, projection, options.step);
       const double size = std::max({std::abs(analytic), std::abs(numeric), scale, 1e-12});
       const double error = std::abs(analytic - numeric) / size;
-      if (!(error <= result.worst)) result.worst = error;
-      if (!(error <= options.tolerance) && result.ok) {
-        result.ok = false;
-        result.message =
-            fmt::format("input {} of shape {}: analytic {:.12g}, numeric {:.12g}, relative error {:.3g}", k,
-                        inputs[k].shape().str(), analytic, numeric, error);
-      }
+      if (error <= result.worst || std::isnan(result.worst)) continue;  // no number is worst of all
+      result.worst = error;
+      if (error <= options.tolerance) continue;
+      result.ok = false;
+      result.message =
+          fmt::format("input {} of shape {}, {}: analytic {:.12g}, numeric {:.12g}, relative error {:.3g}", k,
+                      inputs[k].shape().str(), words, analytic, numeric, error);
     }
   }
   return result;

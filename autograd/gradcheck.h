@@ -21,7 +21,7 @@ struct GradcheckOptions {
 struct GradcheckResult {
   bool ok = true;
   double worst = 0.0;   ///< largest relative error seen
-  std::string message;  ///< the first error above the tolerance: where, with both values; empty when ok
+  std::string message;  ///< where the worst is, with both values; empty when ok
 };
 
 /// Compares grad() of L = sum(f(inputs) * c), c random, with a four-point central difference of L (error

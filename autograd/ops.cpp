@@ -35,7 +35,7 @@ Shared before_activation(const Unary* activation, const Tensor& y) {
 
 Variable unary(const Unary& f, const Variable& x) {
   const Tensor y = unary(f, x.value());
-  return record("unary", y, {{x, [f, x = x.value(), y](const Tensor& g) { return unary_vjp(f, g, x, y); }}});
+  return record(name(f), y, {{x, [f, x = x.value(), y](const Tensor& g) { return unary_vjp(f, g, x, y); }}});
 }
 
 Variable cast(const Variable& x, Dtype dtype) {
@@ -73,8 +73,8 @@ Variable sum(const Variable& x) {
   return record("sum", sum(x.value()), {{x, [s = x.shape()](const Tensor& g) { return g.expand(s); }}});
 }
 
-Variable sum(const Variable& x, int dim) {
-  if (dim < 0) dim += x.value().ndim();
+Variable sum(const Variable& x, int along) {
+  const int dim = wrap_dim("sum", along, x.shape());
   return record("sum", sum(x.value(), dim), {{x, [s = x.shape(), dim](const Tensor& g) {
                                                 Shape kept = s;
                                                 kept[dim] = 1;
@@ -99,6 +99,7 @@ Variable narrow(const Variable& x, int dim, std::int64_t start, std::int64_t len
 Variable cat(const std::vector<Variable>& parts, int dim) {
   std::vector<Tensor> values;
   for (const Variable& part : parts) values.push_back(part.value());
+  const Tensor y = cat(values, dim);
   std::vector<Input> inputs;
   std::int64_t start = 0;
   for (const Variable& part : parts) {
@@ -106,7 +107,7 @@ Variable cat(const std::vector<Variable>& parts, int dim) {
     inputs.push_back({part, [dim, start, length](const Tensor& g) { return g.narrow(dim, start, length); }});
     start += length;
   }
-  return record("cat", cat(values, dim), inputs);
+  return record("cat", y, inputs);
 }
 
 // y = a b: ga = g b^T, gb = a^T g
@@ -153,7 +154,7 @@ Variable conv2d(const Variable& x, const Variable& filter, const Variable& bias,
 Variable conv_transpose2d(const Variable& x, const Variable& filter, const Variable& bias,
                           std::int64_t stride, std::int64_t padding, const Unary* activation) {
   const ConvGeometry s = conv_transpose_geometry(x.shape(), filter.shape(), stride, padding);
-  const Tensor y = conv2d_grad_x(s, x.value(), filter.value(), bias.value(), activation);
+  const Tensor y = conv_transpose2d(x.value(), filter.value(), bias.value(), stride, padding, activation);
   const Shared gs = before_activation(activation, y);
   return record("conv_transpose2d", y,
                 {{x, [gs, s, w = filter.value()](const Tensor& g) { return conv2d_forward(s, gs(g), w); }},

@@ -30,7 +30,8 @@ inline Variable relu(const Variable& x) { return leaky_relu(x, 0.0); }
 inline Variable clamp(const Variable& x, double low, double high) {
   return unary({UnaryOp::clamp, low, high}, x);
 }
-inline Variable greater(const Variable& x, double bound) { return unary({UnaryOp::greater, bound}, x); }
+/// A step has no gradient: the result is a constant.
+inline Variable greater(const Variable& x, double bound) { return greater(x.value(), bound); }
 
 /// x in another type; the gradient is cast back.
 Variable cast(const Variable& x, Dtype dtype);
@@ -52,7 +53,7 @@ inline Variable operator-(const Variable& x) { return mul(x, -1.0); }
 /// Sum of all elements, a scalar.
 Variable sum(const Variable& x);
 /// Sum over one dimension, which disappears.
-Variable sum(const Variable& x, int dim);
+Variable sum(const Variable& x, int along);
 /// Mean of all elements, a scalar.
 inline Variable mean(const Variable& x) { return mul(sum(x), 1.0 / static_cast<double>(x.value().numel())); }
 

@@ -3,7 +3,8 @@
 /// Every operation records one edge per differentiable input; an edge's vjp (vector-Jacobian product) maps
 /// dL/d(output) to dL/d(input). Because each input has its own closure, a gradient that is not asked for is
 /// never computed, and nothing has to be switched off. Closures capture Tensors, never Variables, so a graph
-/// cannot keep itself alive.
+/// cannot keep itself alive. They capture handles, not copies, and nothing watches the elements: change a value in place
+/// (fill, copy_from, an optimiser's step) before an operation uses it or after grad(), not in between.
 #pragma once
 
 #include <functional>

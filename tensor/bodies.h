@@ -150,7 +150,7 @@ struct BinaryBody {
   }
 };
 
-/// out = g f'(x, y); g may repeat.
+/// out = g f'(x) where y = f(x); g may repeat.
 template <class T, class F, int SG>
 struct UnaryVjpBody {
   StridedRows<2> walk;
@@ -168,7 +168,7 @@ struct UnaryVjpBody {
     std::int64_t sg;
     F f;
     DAMC_HD void operator()(std::int64_t c) const {
-      out[c] = static_cast<T>(at<SG>(g, sg, c) * f.df(x[c], y[c]));
+      out[c] = static_cast<T>(functor::vjp<F, Computed<T>>(f, at<SG>(g, sg, c), x[c], y[c]));
     }
     static constexpr int kPack = SG == 1 ? kPackElements<T> : 1;
     template <class Visit>

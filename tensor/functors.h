@@ -1,7 +1,9 @@
 /// Pointwise functions, each beside its derivative, written once for every device.
 ///
-/// A unary functor has f(x) and df(x, y) = dy/dx at x with y = f(x). To add one: write it here, add its name
-/// to DAMC_UNARY_OPS, one line in tensor/ops.h, one in autograd/ops.h, one row in tests/op_cases.h.
+/// A unary functor has f(x) and df(x, y) = dy/dx at x with y = f(x). One that selects instead of multiplying has
+/// vjp(g, x, y) in place of df: what is not selected gives 0 whatever g is, infinities and NaN included. To add one:
+/// write it here, add its name to DAMC_UNARY_OPS, one line in tensor/ops.h, one in autograd/ops.h, one row in
+/// tests/op_cases.h.
 #pragma once
 
 #include <cmath>
@@ -31,6 +33,25 @@ enum class BinaryOp {
   DAMC_BINARY_OPS(X)
 #undef X
 };
+
+/// Their names in messages.
+constexpr const char* name(UnaryOp op) {
+  constexpr const char* names[] = {
+#define X(op) #op,
+      DAMC_UNARY_OPS(X)
+#undef X
+  };
+  return names[static_cast<int>(op)];
+}
+
+constexpr const char* name(BinaryOp op) {
+  constexpr const char* names[] = {
+#define X(op) #op,
+      DAMC_BINARY_OPS(X)
+#undef X
+  };
+  return names[static_cast<int>(op)];
+}
 
 /// A unary function with its constants; which constants mean what stands at the functor.
 struct Unary {
@@ -144,12 +165,13 @@ struct silu {
   }
 };
 
-/// x for x > 0, p0 x otherwise. The sign of y is the sign of x, so the derivative needs y only (p0 >= 0).
+/// x for x > 0, p0 x otherwise; with p0 = 0, relu, it selects: 0 for -inf. The sign of y is the sign of x, so the
+/// derivative needs y only (p0 >= 0).
 template <class T>
 struct leaky_relu {
   T p0, p1;
-  DAMC_HD T f(T x) const { return x > T(0) ? x : p0 * x; }
-  DAMC_HD T df(T, T y) const { return y > T(0) ? T(1) : p0; }
+  DAMC_HD T f(T x) const { return x > T(0) ? x : p0 == T(0) && x <= T(0) ? T(0) : p0 * x; }
+  DAMC_HD T vjp(T g, T, T y) const { return y > T(0) ? g : p0 == T(0) && y <= T(0) ? T(0) : p0 * g; }
 };
 
 /// min(max(x, p0), p1)
@@ -157,7 +179,7 @@ template <class T>
 struct clamp {
   T p0, p1;
   DAMC_HD T f(T x) const { return x < p0 ? p0 : x > p1 ? p1 : x; }
-  DAMC_HD T df(T x, T) const { return x < p0 || x > p1 ? T(0) : T(1); }
+  DAMC_HD T vjp(T g, T x, T) const { return x < p0 || x > p1 ? T(0) : g; }
 };
 
 /// 1 for x > p0, 0 otherwise
@@ -165,7 +187,7 @@ template <class T>
 struct greater {
   T p0, p1;
   DAMC_HD T f(T x) const { return x > p0 ? T(1) : T(0); }
-  DAMC_HD T df(T, T) const { return T(0); }
+  DAMC_HD T vjp(T, T, T) const { return T(0); }
 };
 
 template <class T>
@@ -187,6 +209,16 @@ template <class T>
 struct div {
   DAMC_HD T f(T a, T b) const { return a / b; }
 };
+
+/// g dy/dx of the function f at x with y = f(x).
+template <class F, class T>
+DAMC_HD T vjp(const F& f, T g, T x, T y) {
+  if constexpr (requires { f.vjp(g, x, y); }) {
+    return f.vjp(g, x, y);
+  } else {
+    return g * f.df(x, y);
+  }
+}
 
 }  // namespace functor
 

@@ -36,14 +36,14 @@ void check_parameter(const char* op, const Tensor& x, const Tensor& parameter) {
 
 Tensor like(const Tensor& t, const Shape& shape) { return Tensor::empty(shape, t.dtype(), t.device()); }
 
+/// What follows on a product; `bias` is contiguous and outlives it.
 Epilogue epilogue(const char* op, const Tensor& x, const Tensor& bias, std::int64_t channels,
                   const Unary* activation) {
   ENSURE(!activation || activation->op == UnaryOp::leaky_relu || activation->op == UnaryOp::tanh,
          "{}: only leaky_relu and tanh ride on a product", op);
   if (!bias.defined()) return {nullptr, activation};
   check_parameter(op, x, bias);
-  ENSURE(bias.shape() == Shape{channels} && bias.is_contiguous(), "{}: bias {} for {} channels", op,
-         bias.shape().str(), channels);
+  ENSURE(bias.shape() == Shape{channels}, "{}: bias {} for {} channels", op, bias.shape().str(), channels);
   return {&bias, activation};
 }
 
@@ -70,10 +70,26 @@ Tensor blas_operand(const Tensor& t) {
   return rows_ok || columns_ok ? t : t.clone();
 }
 
+/// The input gradient of a convolution with geometry s, under the name `op`; the transposed convolution is one.
+Tensor spread(const char* op, const ConvGeometry& s, const Tensor& g, const Tensor& filter,
+              const Tensor& bias, const Unary* activation) {
+  check_parameter(op, g, filter);
+  ENSURE(g.shape() == s.out_shape() && filter.shape() == s.filter_shape(),
+         "{}: input {}, filter {}, expected {}, {}", op, g.shape().str(), filter.shape().str(),
+         s.out_shape().str(), s.filter_shape().str());
+  const Tensor out = like(g, s.in_shape()), dense = bias.contiguous();
+  backend(g.device())
+      .conv2d_grad_x(s, g.contiguous(), filter.contiguous(), epilogue(op, g, dense, s.in_c, activation), out);
+  return out;
+}
+
 }  // namespace
 
+const char* name(const Unary& f) { return f.op == UnaryOp::leaky_relu && f.p0 == 0.0 ? "relu" : name(f.op); }
+
 Tensor unary(const Unary& f, const Tensor& x) {
-  ENSURE(x.defined() && x.dtype() != Dtype::i64, "unary: needs a float tensor");
+  ENSURE(x.defined(), "{}: undefined tensor", name(f));
+  ENSURE(x.dtype() != Dtype::i64, "{}: not for {}", name(f), name(x.dtype()));
   const Tensor out = like(x, x.shape());
   backend(x.device()).unary(f, x, out);
   return out;
@@ -90,8 +106,8 @@ Tensor unary_vjp(const Unary& f, const Tensor& g, const Tensor& x, const Tensor&
 }
 
 Tensor binary(BinaryOp f, const Tensor& a, const Tensor& b) {
-  check_wide_pair("binary", a, b);
-  const Shape shape = broadcast_shapes("binary", a.shape(), b.shape());
+  check_wide_pair(name(f), a, b);
+  const Shape shape = broadcast_shapes(name(f), a.shape(), b.shape());
   const Tensor out = like(a, shape);
   backend(a.device()).binary(f, a.expand(shape), b.expand(shape), out);
   return out;
@@ -99,9 +115,8 @@ Tensor binary(BinaryOp f, const Tensor& a, const Tensor& b) {
 
 Tensor sum(const Tensor& x) { return sum_range(x, 0, x.ndim(), {}); }
 
-Tensor sum(const Tensor& x, int dim) {
-  if (dim < 0) dim += x.ndim();
-  ENSURE(dim >= 0 && dim < x.ndim(), "sum: dimension {} of shape {}", dim, x.shape().str());
+Tensor sum(const Tensor& x, int along) {
+  const int dim = wrap_dim("sum", along, x.shape());
   Shape shape;
   for (int d = 0; d < x.ndim(); ++d) {
     if (d != dim) shape.push_back(x.shape()[d]);
@@ -152,11 +167,10 @@ Tensor sum_to(const Tensor& x, const Shape& shape) {
   return out.reshape(shape);
 }
 
-Tensor cat(const std::vector<Tensor>& parts, int dim) {
+Tensor cat(const std::vector<Tensor>& parts, int along) {
   ENSURE(!parts.empty(), "cat: no tensors");
   Shape shape = parts[0].shape();
-  if (dim < 0) dim += shape.ndim();
-  ENSURE(dim >= 0 && dim < shape.ndim(), "cat: dimension {} of shape {}", dim, shape.str());
+  const int dim = wrap_dim("cat", along, shape);
   shape[dim] = 0;
   for (const Tensor& part : parts) {
     check_pair("cat", parts[0], part);
@@ -196,14 +210,17 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, const Unary*
   ENSURE(x.ndim() == 2 && w.ndim() == 2 && x.size(1) == w.size(1), "linear: input is {}, weight is {}",
          x.shape().str(), w.shape().str());
   const Tensor out = like(x, {x.size(0), w.size(0)});
-  const Epilogue after = epilogue("linear", x, bias, w.size(0), activation);
+  const Tensor dense = bias.contiguous();
+  const Epilogue after = epilogue("linear", x, dense, w.size(0), activation);
   if (out.numel() > 0) backend(x.device()).gemm(blas_operand(x), blas_operand(w).transpose(0, 1), after, out);
   return out;
 }
 
 Tensor fourier_features(const Tensor& z, const Tensor& projection) {
+  check_wide_pair("fourier_features", z, projection);
+  ENSURE(z.ndim() == 2 && projection.ndim() == 2 && z.size(1) == projection.size(0),
+         "fourier_features: z is {}, projection is {}", z.shape().str(), projection.shape().str());
   const Tensor t = matmul(z, projection);
-  ENSURE(z.ndim() == 2, "fourier_features: z is {}", z.shape().str());
   const Tensor out = like(z, {z.size(0), 2 * t.size(1) + z.size(1)});
   backend(z.device()).fourier_features(t, z.contiguous(), out);
   return out;
@@ -221,8 +238,10 @@ Tensor fourier_features_vjp(const Tensor& g, const Tensor& y, std::int64_t n) {
 void gated_linear_out(const Tensor& out, const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& c,
                       const Unary* activation) {
   for (const Tensor* operand : {&out, &w, &b, &c}) check_wide_pair("gated_linear_out", x, *operand);
+  ENSURE(x.ndim() == 2 && w.ndim() == 2, "gated_linear_out: input is {}, weight is {}", x.shape().str(),
+         w.shape().str());
   const Shape each{x.size(0), w.size(0)}, same{1, w.size(0)}, weight{2 * b.numel(), x.size(-1)};
-  ENSURE(x.ndim() == 2 && b.ndim() == 1 && w.shape() == weight && (c.shape() == each || c.shape() == same) &&
+  ENSURE(b.ndim() == 1 && w.shape() == weight && (c.shape() == each || c.shape() == same) &&
              out.ndim() == 2 && out.size(0) == x.size(0) && out.size(1) == b.size(0) &&
              (out.strides()[1] == 1 || out.size(1) == 1),
          "gated_linear_out: out is {}, input {}, weight {}, bias {}, context {}", out.shape().str(),
@@ -230,9 +249,9 @@ void gated_linear_out(const Tensor& out, const Tensor& x, const Tensor& w, const
   epilogue("gated_linear_out", x, b, b.size(0), activation);
   if (out.numel() == 0) return;
   Backend& on = backend(x.device());
-  const Tensor x1 = blas_operand(x), w1 = blas_operand(w), c1 = c.contiguous();
-  if (on.gated_linear(x1, w1, b, c1, activation, out)) return;
-  on.gated_sum(linear(x1, w1, {}), b, c1, activation, out);
+  const Tensor x1 = blas_operand(x), w1 = blas_operand(w), b1 = b.contiguous(), c1 = c.contiguous();
+  if (on.gated_linear(x1, w1, b1, c1, activation, out)) return;
+  on.gated_sum(linear(x1, w1, {}), b1, c1, activation, out);
 }
 
 Tensor conv2d(const Tensor& x, const Tensor& filter, const Tensor& bias, std::int64_t stride,
@@ -243,8 +262,8 @@ Tensor conv2d(const Tensor& x, const Tensor& filter, const Tensor& bias, std::in
 
 Tensor conv_transpose2d(const Tensor& x, const Tensor& filter, const Tensor& bias, std::int64_t stride,
                         std::int64_t padding, const Unary* activation) {
-  return conv2d_grad_x(conv_transpose_geometry(x.shape(), filter.shape(), stride, padding), x, filter, bias,
-                       activation);
+  return spread("conv_transpose2d", conv_transpose_geometry(x.shape(), filter.shape(), stride, padding), x,
+                filter, bias, activation);
 }
 
 Tensor conv2d_forward(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Tensor& bias,
@@ -253,23 +272,15 @@ Tensor conv2d_forward(const ConvGeometry& s, const Tensor& x, const Tensor& filt
   ENSURE(x.shape() == s.in_shape() && filter.shape() == s.filter_shape(),
          "conv2d: image {}, filter {}, expected {}, {}", x.shape().str(), filter.shape().str(),
          s.in_shape().str(), s.filter_shape().str());
-  const Tensor out = like(x, s.out_shape());
+  const Tensor out = like(x, s.out_shape()), dense = bias.contiguous();
   backend(x.device())
-      .conv2d(s, x.contiguous(), filter.contiguous(), epilogue("conv2d", x, bias, s.out_c, activation), out);
+      .conv2d(s, x.contiguous(), filter.contiguous(), epilogue("conv2d", x, dense, s.out_c, activation), out);
   return out;
 }
 
 Tensor conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Tensor& bias,
                      const Unary* activation) {
-  check_parameter("conv2d_grad_x", g, filter);
-  ENSURE(g.shape() == s.out_shape() && filter.shape() == s.filter_shape(),
-         "conv2d_grad_x: gradient {}, filter {}, expected {}, {}", g.shape().str(), filter.shape().str(),
-         s.out_shape().str(), s.filter_shape().str());
-  const Tensor out = like(g, s.in_shape());
-  backend(g.device())
-      .conv2d_grad_x(s, g.contiguous(), filter.contiguous(),
-                     epilogue("conv2d_grad_x", g, bias, s.in_c, activation), out);
-  return out;
+  return spread("conv2d_grad_x", s, g, filter, bias, activation);
 }
 
 Tensor conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x) {

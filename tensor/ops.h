@@ -12,6 +12,8 @@
 namespace damc {
 
 // Pointwise.
+/// The function's name in messages.
+const char* name(const Unary& f);
 Tensor unary(const Unary& f, const Tensor& x);
 /// g f'(x) where y = f(x)
 Tensor unary_vjp(const Unary& f, const Tensor& g, const Tensor& x, const Tensor& y);
@@ -50,7 +52,7 @@ inline Tensor add(const Tensor& x, double term) { return affine(x, 1.0, term); }
 /// Sum of all elements, a scalar.
 Tensor sum(const Tensor& x);
 /// Sum over one dimension, which disappears.
-Tensor sum(const Tensor& x, int dim);
+Tensor sum(const Tensor& x, int along);
 /// Sum of squares of all elements, a scalar.
 Tensor sum_squares(const Tensor& x);
 /// The sum of all their squares, in few passes however many tensors there are.
@@ -59,8 +61,8 @@ Tensor sum_squares(const std::vector<Tensor>& xs);
 /// memory when there is nothing to sum.
 Tensor sum_to(const Tensor& x, const Shape& shape);
 
-/// Concatenates along `dim`.
-Tensor cat(const std::vector<Tensor>& parts, int dim);
+/// Concatenates along a dimension.
+Tensor cat(const std::vector<Tensor>& parts, int along);
 
 // Products. `bias` may be undefined; `activation` may be null, else leaky_relu or tanh.
 /// a [M, K] b [K, N], or batched [B, M, K] [B, K, N]; transposed views cost nothing.

@@ -14,6 +14,10 @@ inline constexpr int kMostSegments = 128;
 /// Elements of a piece: a block of threads takes one, so that what it works out per tensor is worth it.
 inline constexpr std::int64_t kPieceElements = 2048;
 
+/// Most terms that a sum adds up one by one in its own type; sums of such runs are f64, lest an f32 sum of many terms lose
+/// digits.
+inline constexpr std::int64_t kTermsInARow = 32;
+
 class Segments {
  public:
   /// Appends a tensor of n elements; at most kMostSegments.

@@ -10,6 +10,8 @@ Shape::Shape(std::initializer_list<std::int64_t> sizes) {
   for (const std::int64_t size : sizes) push_back(size);
 }
 
+void Shape::refuse(int i) const { throw Error(fmt::format("shape: no dimension {} in {}", i, str())); }
+
 void Shape::push_back(std::int64_t size) {
   ENSURE(ndim_ < kMaxDims, "shape: more than {} dimensions", kMaxDims);
   sizes_[ndim_++] = size;
@@ -49,6 +51,12 @@ Shape broadcast_shapes(const char* op, const Shape& a, const Shape& b) {
     out[out.ndim() - i] = sa == 1 ? sb : sa;
   }
   return out;
+}
+
+int wrap_dim(const char* op, int dim, const Shape& shape) {
+  const int wrapped = dim < 0 ? dim + shape.ndim() : dim;
+  ENSURE(wrapped >= 0 && wrapped < shape.ndim(), "{}: dimension {} of shape {}", op, dim, shape.str());
+  return wrapped;
 }
 
 }  // namespace damc

@@ -19,10 +19,11 @@ class Shape {
   /// Product of the sizes; 1 for a scalar.
   std::int64_t numel() const;
 
-  std::int64_t& operator[](int i) { return sizes_[i]; }
-  std::int64_t operator[](int i) const { return sizes_[i]; }
-  /// The last size; the shape must not be a scalar's.
-  std::int64_t back() const { return sizes_[ndim_ - 1]; }
+  /// Size i, 0 <= i < ndim(). Throws Error beyond.
+  std::int64_t& operator[](int i) { return sizes_[checked(i)]; }
+  std::int64_t operator[](int i) const { return sizes_[checked(i)]; }
+  /// The last size. Throws Error for a scalar's shape.
+  std::int64_t back() const { return (*this)[ndim_ - 1]; }
   /// Appends a dimension. Throws Error beyond six.
   void push_back(std::int64_t size);
 
@@ -36,11 +37,20 @@ class Shape {
   std::string str() const;
 
  private:
+  int checked(int i) const {
+    if (i < 0 || i >= ndim_) refuse(i);
+    return i;
+  }
+  [[noreturn]] void refuse(int i) const;
+
   std::int64_t sizes_[kMaxDims] = {};
   int ndim_ = 0;
 };
 
 /// The shape that a and b broadcast to (numpy's rules). Throws Error naming `op` and both shapes.
 Shape broadcast_shapes(const char* op, const Shape& a, const Shape& b);
+
+/// Dimension `dim` of `shape`, where -1 is the last. Throws Error naming `op`, the number given and the shape.
+int wrap_dim(const char* op, int dim, const Shape& shape);
 
 }  // namespace damc

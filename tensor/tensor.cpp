@@ -6,6 +6,13 @@
 
 namespace damc {
 
+void Tensor::refuse_undefined() { throw Error("tensor: an undefined tensor has no device and no elements"); }
+
+void Tensor::refuse_type(Dtype asked) const {
+  throw Error(
+      fmt::format("tensor: the elements of a tensor of {} were asked for as {}", name(dtype_), name(asked)));
+}
+
 Tensor Tensor::empty(const Shape& shape, Dtype dtype, Device device) {
   for (const std::int64_t size : shape) ENSURE(size >= 0, "tensor: negative size in {}", shape.str());
   Tensor out;
@@ -81,6 +88,7 @@ template std::vector<bf16> Tensor::to_vector() const;
 template std::vector<std::int64_t> Tensor::to_vector() const;
 
 double Tensor::item() const {
+  ENSURE(defined(), "item: undefined tensor");
   ENSURE(numel() == 1, "item: tensor of shape {} has {} elements, not one", shape_.str(), numel());
   return to_vector<double>()[0];
 }
@@ -122,21 +130,19 @@ Tensor Tensor::permute(const Shape& order) const {
   return out;
 }
 
-Tensor Tensor::transpose(int a, int b) const {
-  if (a < 0) a += ndim();
-  if (b < 0) b += ndim();
-  ENSURE(a >= 0 && b >= 0 && a < ndim() && b < ndim(), "transpose: dimensions {}, {} of shape {}", a, b,
-         shape_.str());
+Tensor Tensor::transpose(int first, int second) const {
+  const int a = wrap_dim("transpose", first, shape_), b = wrap_dim("transpose", second, shape_);
   Tensor out = *this;
   std::swap(out.shape_[a], out.shape_[b]);
   std::swap(out.strides_[a], out.strides_[b]);
   return out;
 }
 
-Tensor Tensor::narrow(int dim, std::int64_t start, std::int64_t length) const {
-  if (dim < 0) dim += ndim();
-  ENSURE(dim >= 0 && dim < ndim() && start >= 0 && length >= 0 && start + length <= shape_[dim],
-         "narrow: [{}, {}) of dimension {} of shape {}", start, start + length, dim, shape_.str());
+Tensor Tensor::narrow(int along, std::int64_t start, std::int64_t length) const {
+  const int dim = wrap_dim("narrow", along, shape_);
+  const std::int64_t size = shape_[dim];
+  ENSURE(start >= 0 && start <= size && length >= 0 && length <= size - start,
+         "narrow: {} elements from {} of dimension {} of shape {}", length, start, dim, shape_.str());
   Tensor out = *this;
   out.shape_[dim] = length;
   out.offset_ += start * strides_[dim];

@@ -1,5 +1,6 @@
 /// Tensor: a typed, strided view of a storage. Copying a Tensor copies the handle, never the elements.
-/// Tensors know nothing of gradients (see autograd/variable.h). Images are N,H,W,C.
+/// Tensors know nothing of gradients (see autograd/variable.h). Images are N,H,W,C. Asking an undefined tensor for
+/// its device or its elements throws Error.
 #pragma once
 
 #include <memory>
@@ -37,20 +38,25 @@ class Tensor {
   const Shape& shape() const { return shape_; }
   const Shape& strides() const { return strides_; }
   int ndim() const { return shape_.ndim(); }
-  /// Size of dimension i; negative i counts from the end.
-  std::int64_t size(int i) const { return shape_[i < 0 ? i + ndim() : i]; }
-  std::int64_t numel() const { return shape_.numel(); }
+  /// Size of dimension i; negative i counts from the end. Throws Error beyond both ends.
+  std::int64_t size(int i) const { return shape_[wrap_dim("size", i, shape_)]; }
+  /// Elements; of an undefined tensor 0.
+  std::int64_t numel() const { return storage_ ? shape_.numel() : 0; }
   Dtype dtype() const { return dtype_; }
-  Device device() const { return storage_->device(); }
+  Device device() const { return storage().device(); }
   bool is_contiguous() const;
+  /// Whether another tensor uses the same memory.
+  bool is_shared() const { return storage_.use_count() > 1; }
 
-  /// First element, in the device's memory. T must be the tensor's type (unchecked here, checked by the ops).
+  /// First element, in the device's memory; where the others are, strides() say. Throws Error unless T is the
+  /// tensor's type.
   template <class T>
   T* data() const {
+    if (dtype_ != dtype_of<T>()) refuse_type(dtype_of<T>());
     return static_cast<T*>(raw());
   }
   void* raw() const {
-    return static_cast<std::byte*>(storage_->data()) + offset_ * static_cast<std::int64_t>(size_of(dtype_));
+    return static_cast<std::byte*>(storage().data()) + offset_ * static_cast<std::int64_t>(size_of(dtype_));
   }
   /// Host values in row-major order, converted to T; waits for the device.
   template <class T>
@@ -63,9 +69,9 @@ class Tensor {
   Tensor reshape(const Shape& shape) const;
   /// Dimension i of the result is dimension order[i] of this.
   Tensor permute(const Shape& order) const;
-  Tensor transpose(int a, int b) const;
-  /// Elements [start, start + length) of dimension `dim`.
-  Tensor narrow(int dim, std::int64_t start, std::int64_t length) const;
+  Tensor transpose(int first, int second) const;
+  /// Elements [start, start + length) of dimension `along`.
+  Tensor narrow(int along, std::int64_t start, std::int64_t length) const;
   /// Broadcasts to `shape` with stride 0.
   Tensor expand(const Shape& shape) const;
 
@@ -75,11 +81,19 @@ class Tensor {
   Tensor clone() const;
   Tensor to(Dtype dtype) const;
   Tensor to(Device device) const;
+  // In place: seen by all tensors that share the memory, recorded computations among them (autograd/variable.h).
   /// Overwrites these elements with those of `source` (broadcast, converted, from any device).
   void copy_from(const Tensor& source) const;
   void fill(double value) const;
 
  private:
+  const Storage& storage() const {
+    if (!storage_) refuse_undefined();
+    return *storage_;
+  }
+  [[noreturn]] static void refuse_undefined();
+  [[noreturn]] void refuse_type(Dtype asked) const;
+
   std::shared_ptr<Storage> storage_;
   Shape shape_;
   Shape strides_;

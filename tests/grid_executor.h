@@ -129,7 +129,7 @@ class GridExecutor {
     const auto sum_of = [&](const ReduceShare& thread) -> double& {
       return sums[static_cast<std::size_t>(thread.slot)];
     };
-    each([&](const ReduceShare& thread) { sum_of(thread) = static_cast<double>(thread.sum<T>(body, o)); });
+    each([&](const ReduceShare& thread) { sum_of(thread) = thread.sum<T>(body, o); });
     for (int left = threads[0].half; left >= threads[0].least; left /= 2) {
       each([&](const ReduceShare& thread) { fold(sums.data(), thread.slot, left); });
     }

@@ -77,7 +77,7 @@ inline std::vector<OpCase> unary_cases() {
       {"leaky_relu", "relu", {off_zero}, [](const Variables& x) { return relu(x[0]); }},
       {"clamp", "from below", {off_zero}, [](const Variables& x) { return clamp(x[0], -0.3, 3.0); }},
       {"clamp", "from above", {off_zero}, [](const Variables& x) { return clamp(x[0], -3.0, 0.3); }},
-      {"greater", "", {off_zero}, [](const Variables& x) { return greater(x[0], 0.2); }},
+      {"greater", "times x", {off_zero}, [](const Variables& x) { return x[0] * greater(x[0], 0.2); }},
   };
 }
 

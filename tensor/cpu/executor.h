@@ -154,12 +154,17 @@ class CpuExecutor {
   template <class T, class Body>
   static void sum_rows(const Body& body, std::int64_t o, std::int64_t first, std::int64_t last,
                        std::int64_t i0, std::int64_t width, T* sums) {
-    T lanes[kLanes] = {};
-    for (std::int64_t r = first; r < last; ++r) {
+    double totals[kLanes] = {};
+    for (std::int64_t r0 = first; r0 < last; r0 += kTermsInARow) {
+      const std::int64_t r1 = std::min(last, r0 + kTermsInARow);
+      T lanes[kLanes] = {};
+      for (std::int64_t r = r0; r < r1; ++r) {
 #pragma omp simd
-      for (std::int64_t i = 0; i < width; ++i) lanes[i] += body.load(o, r, i0 + i);
+        for (std::int64_t i = 0; i < width; ++i) lanes[i] += body.load(o, r, i0 + i);
+      }
+      for (std::int64_t i = 0; i < width; ++i) totals[i] += static_cast<double>(lanes[i]);
     }
-    std::copy_n(lanes, width, sums);
+    for (std::int64_t i = 0; i < width; ++i) sums[i] = static_cast<T>(totals[i]);
   }
 };
 

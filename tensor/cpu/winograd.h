@@ -12,6 +12,8 @@
 ///   y = output M
 /// The other passes are the adjoints:
 ///   S [P^2, tiles, Cout] = output^T gy;   V = S U, gx = input^T V;   U = S^T V, gw = filter^T U
+/// A tile's outputs are sums and differences of all its products, so an infinity or a NaN at one input pixel makes all
+/// outputs of its tiles NaN, where the direct form keeps it to the outputs that see the pixel.
 #pragma once
 
 #include <omp.h>

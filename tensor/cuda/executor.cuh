@@ -40,7 +40,7 @@ __global__ void reduce_kernel(std::int64_t outer, std::int64_t reduced, std::int
   __shared__ double sums[kMostSummands];
   const ReduceShare share(this_thread(), reduced, inner, chunk);
   for (std::int64_t o = blockIdx.z; o < outer; o += gridDim.z) {
-    sums[share.slot] = static_cast<double>(share.sum<T>(body, o));
+    sums[share.slot] = share.sum<T>(body, o);
     for (int left = share.half; left >= share.least; left /= 2) {
       __syncthreads();
       fold(sums, share.slot, left);

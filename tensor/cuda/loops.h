@@ -135,9 +135,14 @@ struct ReduceShare {
   }
 
   template <class T, class Body>
-  DAMC_HD T sum(const Body& body, std::int64_t o) const {
-    T total = T(0);
-    for (std::int64_t r = first; r < last; r += step) total += body.load(o, r, i);
+  DAMC_HD double sum(const Body& body, std::int64_t o) const {
+    double total = 0.0;
+    for (std::int64_t r = first; r < last;) {
+      const std::int64_t run = r + kTermsInARow * step, end = run < last ? run : last;
+      T part = T(0);
+      for (; r < end; r += step) part += body.load(o, r, i);
+      total += static_cast<double>(part);
+    }
     return total;
   }
   /// After the last fold: whether this thread's slot is a partial sum, and where that belongs.

@@ -1,0 +1,276 @@
+/// What lies at the edges of every operation: dimensions that do not exist, undefined tensors, infinities that are not
+/// selected, long f32 sums, operands of any layout, whose memory a gradient is, and the names in messages.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "autograd/grad.h"
+#include "autograd/ops.h"
+#include "tensor/bodies.h"
+#include "tensor/error.h"
+#include "tensor/random.h"
+#include "tests/grid_executor.h"
+#include "tests/naive.h"
+
+using namespace damc;
+
+namespace {
+
+constexpr double inf = std::numeric_limits<double>::infinity();
+const double no_number = std::nan("");
+
+/// The message of the Error that `action` throws.
+std::string message(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  FAIL_CHECK("no error");
+  return "";
+}
+
+bool same(double a, double b) { return a == b || (std::isnan(a) && std::isnan(b)); }
+
+}  // namespace
+
+TEST_CASE("a dimension that does not exist is an error that names operation, dimension and shape") {
+  const Tensor t = normal({2, 3});
+  const Variable x(t, true);
+  for (const int dim : {-3, 2, 7, -100}) {
+    const std::string words = fmt::format("dimension {} of shape [2, 3]", dim);
+    CHECK(message([&] { sum(t, dim); }) == "sum: " + words);
+    CHECK(message([&] { sum(x, dim); }) == "sum: " + words);
+    CHECK(message([&] { cat(std::vector<Tensor>{t, t}, dim); }) == "cat: " + words);
+    CHECK(message([&] { cat(std::vector<Variable>{x, x}, dim); }) == "cat: " + words);
+    CHECK(message([&] { t.narrow(dim, 0, 1); }) == "narrow: " + words);
+    CHECK(message([&] { narrow(x, dim, 0, 1); }) == "narrow: " + words);
+    CHECK(message([&] { t.transpose(0, dim); }) == "transpose: " + words);
+    CHECK(message([&] { t.transpose(dim, 0); }) == "transpose: " + words);
+    CHECK(message([&] { static_cast<void>(t.size(dim)); }) == "size: " + words);
+    CHECK(message([&] { static_cast<void>(x.size(dim)); }) == "size: " + words);
+  }
+  for (const int i : {-1, 2, 6, 9})
+    CHECK(message([&] { static_cast<void>(t.shape()[i]); }) ==
+          fmt::format("shape: no dimension {} in [2, 3]", i));
+  CHECK_THROWS_AS(static_cast<void>(Shape{}.back()), Error);
+  CHECK_THROWS_AS(sum(Tensor::full({}, 1.0), 0), Error);
+  CHECK_THROWS_AS(t.permute({-1, 0}), Error);
+  CHECK_THROWS_AS(t.narrow(0, 1, std::numeric_limits<std::int64_t>::max()), Error);
+
+  const Tensor c = normal({2, 3});
+  for (const int dim : {0, 1}) {
+    const auto of = [&](int d) {
+      const Variable y = sum(narrow(cat({x, x * x}, d), d, 1, 2), d);
+      return grad(sum(y * y), {x})[0].to_vector<double>();
+    };
+    CHECK(of(dim) == of(dim - 2));
+  }
+}
+
+TEST_CASE("an undefined tensor is an error, not a crash") {
+  const Tensor none, t = normal({2, 2});
+  CHECK(none.numel() == 0);
+  CHECK(message([&] { none.item(); }) == "item: undefined tensor");
+  const std::vector<std::function<void()>> uses{
+      [&] { none.device(); },
+      [&] { none.raw(); },
+      [&] { none.data<float>(); },
+      [&] { none.to_vector<float>(); },
+      [&] { none.clone(); },
+      [&] { none.fill(1.0); },
+      [&] { none.copy_from(t); },
+      [&] { t.copy_from(none); },
+      [&] { none.to(Dtype::f64); },
+      [&] { none.to(Device{}); },
+      [&] { sum(none); },
+      [&] { sum_squares(none); },
+      [&] { exp(none); },
+      [&] { exp(Variable()); },
+      [&] { add(none, t); },
+      [&] {
+        cat(std::vector<Tensor>{none, none}, 0);
+      },
+      [&] {
+        cat(std::vector<Tensor>{t, none}, 0);
+      },
+      [&] { matmul(t, none); },
+      [&] { linear(none, t, {}); },
+      [&] { linear(t, none, {}); },
+      [&] { fourier_features(t, none); },
+      [&] { conv2d(none, none, {}, 1, 0); },
+      [&] {
+        conv_transpose2d(Variable(), normal({2, 2, 2, 2}), {}, 1, 0);
+      },
+      [&] {
+        instance_norm(normal({1, 2, 2, 2}), {}, {});
+      },
+      [&] { mean(Variable()); },
+      [&] { cast(Variable(), Dtype::f64); },
+      [&] { grad(sum(Variable(t, true)), {Variable()}); },
+      [&] { grad(sum(Variable(t, true)), {Variable(Tensor(), true)}); },
+  };
+  for (std::size_t i = 0; i < uses.size(); ++i) {
+    CAPTURE(i);
+    CHECK_FALSE(message(uses[i]).empty());
+  }
+}
+
+TEST_CASE("elements are given as the type that they are of, only") {
+  const Tensor t = normal({2});
+  CHECK(message([&] { t.data<double>(); }) ==
+        "tensor: the elements of a tensor of f32 were asked for as f64");
+  CHECK_THROWS_AS(t.to(Dtype::bf16).data<float>(), Error);
+}
+
+TEST_CASE("relu, leaky_relu, clamp and greater select, in value and gradient") {
+  const struct {
+    Unary f;
+    double x, y, g, gx;
+  } points[] = {
+      {{UnaryOp::leaky_relu, 0.0}, -inf, 0, 1, 0},
+      {{UnaryOp::leaky_relu, 0.0}, -1, 0, inf, 0},
+      {{UnaryOp::leaky_relu, 0.0}, -1, 0, no_number, 0},
+      {{UnaryOp::leaky_relu, 0.0}, 0, 0, -inf, 0},
+      {{UnaryOp::leaky_relu, 0.0}, inf, inf, 2, 2},
+      {{UnaryOp::leaky_relu, 0.0}, 1, 1, inf, inf},
+      {{UnaryOp::leaky_relu, 0.0}, no_number, no_number, 0, 0},
+      {{UnaryOp::leaky_relu, 0.25}, -inf, -inf, 4, 1},
+      {{UnaryOp::leaky_relu, 0.25}, -4, -1, inf, inf},
+      {{UnaryOp::leaky_relu, 0.25}, no_number, no_number, 0, 0},
+      {{UnaryOp::clamp, -1, 1}, -inf, -1, inf, 0},
+      {{UnaryOp::clamp, -1, 1}, 2, 1, no_number, 0},
+      {{UnaryOp::clamp, -1, 1}, inf, 1, -inf, 0},
+      {{UnaryOp::clamp, -1, 1}, 0.5, 0.5, inf, inf},
+      {{UnaryOp::clamp, 0, inf}, -inf, 0, inf, 0},
+      {{UnaryOp::clamp, 0, inf}, inf, inf, 1, 1},
+      {{UnaryOp::greater, 0.0}, inf, 1, inf, 0},
+      {{UnaryOp::greater, 0.0}, -inf, 0, no_number, 0},
+      {{UnaryOp::greater, 0.0}, no_number, 0, no_number, 0},
+  };
+  for (const Dtype dtype : {Dtype::f32, Dtype::f64}) {
+    for (const auto& p : points) {
+      CAPTURE(name(p.f));
+      CAPTURE(p.x);
+      CAPTURE(p.g);
+      // As long as it takes for a loop of whole vectors and one for the rest.
+      const Tensor x = Tensor::full({37}, p.x, dtype), y = unary(p.f, x);
+      const Tensor gx = unary_vjp(p.f, Tensor::full({37}, p.g, dtype), x, y);
+      for (const double value : y.to_vector<double>()) CHECK(same(value, p.y));
+      for (const double value : gx.to_vector<double>()) CHECK(same(value, p.gx));
+    }
+  }
+  CHECK_FALSE(std::signbit(relu(Tensor::full({}, -1.0)).value().item()));
+
+  const Variable x(Tensor::full({3}, -1.0, Dtype::f64), true);
+  CHECK(grad(sum(sqrt(relu(x))), {x})[0].to_vector<double>() == Values{0, 0, 0});
+  CHECK(grad(sum(sqrt(clamp(x, 0.0, inf))), {x})[0].to_vector<double>() == Values{0, 0, 0});
+  CHECK_FALSE(greater(x, 0.0).requires_grad());
+  // An infinite slope below the step: no zero times infinity.
+  const Variable zero(Tensor::zeros({}, Dtype::f64), true);
+  CHECK(grad(greater(sqrt(zero), 1.0) + 2.0 * zero, {zero})[0].item() == 2.0);
+}
+
+TEST_CASE("relu rides on products as a selection") {
+  const Unary rectify{UnaryOp::leaky_relu, 0.0};
+  const Tensor x = Tensor::full({2, 3}, 1.0), w = Tensor::full({4, 3}, -inf);
+  for (const double value : linear(x, w, {}, &rectify).to_vector<double>()) CHECK(value == 0.0);
+  for (const double value : linear(x, w, Tensor::zeros({4}), &rectify).to_vector<double>())
+    CHECK(value == 0.0);
+}
+
+TEST_CASE("f32 sums over the rows of few columns keep their digits") {
+  for (const Shape& shape : {Shape{10000, 2}, Shape{300000, 2}, Shape{300000, 3}, Shape{100000, 8},
+                             Shape{20000, 64}, Shape{3, 50000, 2}, Shape{777, 5}}) {
+    CAPTURE(shape.str());
+    const Tensor x = Tensor::full(shape, 0.1);
+    const int dim = shape.ndim() - 2;
+    const double exact = static_cast<double>(0.1f) * static_cast<double>(shape[dim]);
+    for (const double value : sum(x, dim).to_vector<double>()) CHECK(std::fabs(value / exact - 1.0) < 5e-7);
+    Shape kept;  // the gradient of a bias
+    kept.push_back(shape.back());
+    const double all = static_cast<double>(0.1f) * static_cast<double>(shape.numel() / shape.back());
+    for (const double value : sum_to(x, kept).to_vector<double>()) CHECK(std::fabs(value / all - 1.0) < 5e-7);
+  }
+}
+
+TEST_CASE("so do those of a GPU's threads, of which each adds up many terms") {
+  const std::int64_t outer = 1024, reduced = 4000, inner = 2;
+  const std::vector<float> x(static_cast<std::size_t>(outer * reduced * inner), 0.1f);
+  std::vector<float> sums(static_cast<std::size_t>(outer * inner));
+  GridExecutor().reduce<float>(outer, reduced, inner, SumBody<float>{x.data(), reduced, inner}, sums.data());
+  const double exact = static_cast<double>(0.1f) * static_cast<double>(reduced);
+  for (const float value : sums) CHECK(std::fabs(static_cast<double>(value) / exact - 1.0) < 5e-7);
+}
+
+TEST_CASE("a gradient is contiguous and nobody else's memory") {
+  const Variable x(normal({3, 4}), true), y(normal({3, 4}), true);
+  const auto dense = [](const std::vector<Tensor>& gradients) {
+    for (const Tensor& g : gradients) CHECK((g.is_contiguous() && !g.is_shared()));
+  };
+  dense(grad(sum(x), {x}));
+  dense(grad(x + y, {x, y}, normal({3, 4}).transpose(0, 1).reshape({3, 4})));
+  dense(grad(x + y, {x, y, x}, Tensor::full({}, 1.0).expand({3, 4})));
+  dense(grad(sum(sum(x + y, 0)), {x, y, x}));
+  dense(grad(sum(cat({x, y}, 1)), {x, y}));
+  dense(grad(reshape(x, {12}), {x}, normal({12})));
+
+  const Tensor seed = Tensor::full({3, 4}, 1.0);
+  const std::vector<Tensor> g = grad(x + y, {x, y}, seed);
+  g[0].fill(4.0);
+  CHECK(sum(seed).item() == 12.0);
+  CHECK(sum(g[1]).item() == 12.0);
+  const Tensor whole = grad(sum(x), {x})[0];
+  whole.narrow(0, 0, 1).narrow(1, 0, 1).fill(5.0);
+  CHECK(sum(whole).item() == 16.0);
+}
+
+TEST_CASE("a bias of any layout is taken") {
+  const Unary leaky{UnaryOp::leaky_relu, 0.2};
+  const Tensor x = normal({5, 6}), w = normal({4, 6}), image = normal({2, 6, 6, 3});
+  const Tensor filter = normal({4, 3, 3, 3}), up = normal({3, 2, 2, 4});
+  const Tensor memory = normal({8});
+  const Tensor spaced = Tensor::borrow(memory.raw(), {4}, {2}, Dtype::f32, {});
+  for (const Tensor& bias : {spaced, Tensor::full({1}, 0.5).expand({4})}) {
+    CHECK_FALSE(bias.is_contiguous());
+    const Tensor plain = bias.clone();
+    for (const Unary* f : {static_cast<const Unary*>(nullptr), &leaky}) {
+      CHECK(elements(linear(x, w, bias, f)) == elements(linear(x, w, plain, f)));
+      CHECK(elements(conv2d(image, filter, bias, 1, 1, f)) ==
+            elements(conv2d(image, filter, plain, 1, 1, f)));
+      CHECK(elements(conv_transpose2d(image, up, bias, 2, 0, f)) ==
+            elements(conv_transpose2d(image, up, plain, 2, 0, f)));
+    }
+  }
+}
+
+TEST_CASE("messages and graphs name the operation that was called") {
+  const Tensor a = normal({2, 3}), b = normal({4, 5});
+  CHECK(message([&] { add(a, b); }) == "add: shapes [2, 3] and [4, 5] do not broadcast");
+  CHECK(message([&] { sub(a, b); }).starts_with("sub: "));
+  CHECK(message([&] { mul(Variable(a), Variable(b)); }).starts_with("mul: "));
+  CHECK(message([&] { div(a, b.to(Dtype::f64)); }).starts_with("div: "));
+  CHECK(message([&] { relu(Variable()); }) == "relu: undefined tensor");
+  CHECK(message([&] { leaky_relu(Tensor(), 0.1); }) == "leaky_relu: undefined tensor");
+  CHECK(message([&] { fourier_features(a, b); }) == "fourier_features: z is [2, 3], projection is [4, 5]");
+  const Tensor image = normal({1, 4, 4, 2}), filter = normal({2, 3, 3, 4});
+  CHECK(message([&] { conv_transpose2d(image, filter, normal({3}), 1, 1); }) ==
+        "conv_transpose2d: bias [3] for 4 channels");
+  CHECK(message([&] {
+          conv_transpose2d(Variable(image), filter, normal({3}), 1, 1);
+        }).starts_with("conv_transpose2d: "));
+  CHECK(message([&] {
+          conv_transpose2d(Variable(image), filter.to(Dtype::f64), {}, 1, 1);
+        }).starts_with("conv_transpose2d: "));
+
+  const Variable x(a, true);
+  CHECK(std::string(sigmoid(x).node()->op) == "sigmoid");
+  CHECK(std::string(relu(x).node()->op) == "relu");
+  const Variable y = exp(x), total = sum(y);
+  grad(total, {x});
+  CHECK(message([&] { grad(sum(y), {x}); }).find("'exp'") != std::string::npos);
+}
