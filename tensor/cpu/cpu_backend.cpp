@@ -9,6 +9,7 @@
 #include "tensor/cpu/packed.h"
 #include "tensor/cpu/parallel.h"
 #include "tensor/cpu/pool.h"
+#include "tensor/cpu/threads.h"
 #include "tensor/cpu/winograd.h"
 #include "tensor/error.h"
 #include "tensor/shared_kernels.h"
@@ -192,17 +193,14 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
     }
   }
 
-  /// Cuts the batch into blocks of images, each thread taking whole blocks; with fewer blocks than threads
-  /// the threads work inside the blocks instead (OpenMP and OpenBLAS run a nested region on one thread), and
-  /// so they do where the convolution is one product, or every thread would read the whole filter.
+  /// Cuts the batch into blocks of images, the same for any number of threads; each thread takes whole blocks. With
+  /// fewer blocks than threads the threads work inside the blocks instead (OpenMP runs a nested region on one
+  /// thread), and so they do where the convolution is one product, or every thread would read the whole filter.
   template <class F>
   static void for_image_blocks(const ConvGeometry& s, F&& f) {
     const std::int64_t pixels = s.out_h * s.out_w;
     const std::int64_t threads = omp_in_parallel() ? 1 : omp_get_max_threads();
-    const std::int64_t most = (s.n + threads - 1) / threads;
-    const std::int64_t block =
-        s.is_gemm() ? std::max<std::int64_t>(1, s.n)
-                    : std::clamp<std::int64_t>(kBlockRows / pixels, 1, std::max<std::int64_t>(1, most));
+    const std::int64_t block = std::max<std::int64_t>(1, s.is_gemm() ? s.n : kBlockRows / pixels);
     const std::int64_t blocks = (s.n + block - 1) / block;
     const auto work = [&](std::int64_t i) { f(i * block, std::min(block, s.n - i * block)); };
     if (blocks < threads || threads == 1) {  // not by an if clause: in a region of one thread the threads
@@ -273,7 +271,10 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
 
 }  // namespace
 
-std::unique_ptr<Backend> make_cpu_backend() { return std::make_unique<EmulatedProducts<CpuBackend>>(); }
+std::unique_ptr<Backend> make_cpu_backend() {
+  start_threads();
+  return std::make_unique<EmulatedProducts<CpuBackend>>();
+}
 
 std::string cpu_summary() {
   return fmt::format("{} threads; {}, kernels for {}", omp_get_max_threads(), openblas_get_config(),

@@ -150,18 +150,17 @@ class WinogradConv {
     std::int64_t cols() const { return transposed ? planes.rows : planes.cols; }
   };
 
-  /// out = a b + beta out, plane by plane. Where there are few planes the columns are divided too, so that
-  /// every thread has work.
+  /// out = a b + beta out, plane by plane. Many columns are divided too, for many threads; into the same parts for any
+  /// number of them.
   static void multiply(const Factor& a, const Factor& b, T beta, const Planes& out) {
-    const std::int64_t threads = omp_in_parallel() ? 1 : omp_get_max_threads();
-    const std::int64_t parts = kPlanes >= 8 * threads ? 1 : threads;
-#pragma omp parallel for schedule(dynamic, 1) if (threads > 1)
+    const std::int64_t parts = std::max<std::int64_t>(1, out.cols / 512);
+#pragma omp parallel for schedule(dynamic, 1)
     for (std::int64_t task = 0; task < kPlanes * parts; ++task) {
       const std::int64_t plane = task / parts, part = task % parts;
       const std::int64_t begin = out.cols * part / parts, end = out.cols * (part + 1) / parts;
       const T* columns = b.transposed ? b.planes.at(plane, begin) : b.planes.at(plane, 0) + begin;
-      gemm<T>(out.rows, end - begin, a.cols(), {a.planes.at(plane, 0), a.planes.cols, a.transposed},
-              {columns, b.planes.cols, b.transposed}, beta, out.at(plane, 0) + begin, out.cols);
+      gemm_alone<T>(out.rows, end - begin, a.cols(), {a.planes.at(plane, 0), a.planes.cols, a.transposed},
+                    {columns, b.planes.cols, b.transposed}, beta, out.at(plane, 0) + begin, out.cols);
     }
   }
 

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# The program on a machine: little memory, OpenMP's settings.   test_cli_machine.sh DAMC SANITIZED
+# shellcheck source=tests/cli_functions.sh
+. "$(dirname "$0")/cli_functions.sh"
+
+# Too little address space is one line and a hint, for every command, and nothing hangs.
+limited() { # KIB COMMAND: exit code 1 or 0 in time
+  local message code
+  message=$(ulimit -v "$1" && shift && timeout 60 "$damc" "$@" 2>&1 >stdout)
+  code=$?
+  [ "$code" = 0 ] && return
+  [ "$code" = 1 ] || fail "ulimit -v $*: exit code $code: $message"
+  grep -q '^damc: error: out of memory' <<<"$message" || fail "ulimit -v $*: no clear line: $message"
+  [ "$(grep -c . <<<"$message")" -le 2 ] || fail "ulimit -v $*: more than a line and a hint: $message"
+}
+zeros z.npy '(1, 4)' 4
+train=(train --preset mnist-quick "${tiny[@]}" --data "$root/data/mnist" --set batch=4 --set test_posterior_steps=1
+  --set posterior_steps=1 --set prior_steps=1)
+succeeds 'done' "${train[@]}" --out runs --set iterations=1
+run=runs/00000-mnist-quick
+# A run's weights do not depend on the number of threads.
+for threads in 1 3; do OMP_NUM_THREADS=$threads succeeds 'done' "${train[@]}" --out "threads$threads" --set iterations=2; done
+cmp threads[13]/*/model-2.safetensors || fail "1 and 3 threads gave other weights"
+
+if [ "$2" != ON ]; then # AddressSanitizer takes terabytes of addresses
+  for kib in 100000 150000 200000 250000 300000; do
+    limited "$kib" "${train[@]}" --out refused --set iterations=1
+    limited "$kib" sample "$run" --count 4 --out pictures
+    limited "$kib" eval "$run" --metric mse
+    limited "$kib" apply generator --preset mnist-quick --weights "$run/model-1.safetensors" --in z=z.npy --out x.npy
+  done
+  [ -e refused ] && fail "a start that was refused left a folder"
+  for kib in 350000 450000 550000 650000; do limited "$kib" "${train[@]}" --out limited --set iterations=1; done
+  OMP_NUM_THREADS=1 limited 200000 info
+fi
+
+# The program starts over to tell OpenMP how long to wait: as the same process, under the same name and arguments; what
+# the user has set stays. One SIGTERM ends it.
+settings_with() { # ASSIGNMENTS
+  local tries=0 pid
+  env -u OMP_WAIT_POLICY -u GOMP_SPINCOUNT "$@" "$damc" "${train[@]}" --out spin --set iterations=1000000 >out 2>&1 &
+  pid=$!
+  until grep -q . spin/*/stats.jsonl 2>/dev/null || [ $((tries += 1)) -gt 200 ]; do sleep 0.1; done
+  tr '\0' '\n' <"/proc/$pid/environ" | grep -E '^(GOMP_SPINCOUNT|OMP_WAIT_POLICY|KMP_BLOCKTIME)=' | tr '\n' ' '
+  tr '\0' ' ' <"/proc/$pid/cmdline" | cut -d' ' -f1-2
+  cat "/proc/$pid/comm"
+  readlink "/proc/$pid/exe"
+  kill -TERM "$pid"
+  wait "$pid"
+  echo "$?"
+  rm -r spin
+}
+expect() { # SETTING ASSIGNMENTS
+  local seen wanted
+  seen=$(settings_with "${@:2}")
+  wanted=$(printf '%s\n' "$1 $damc train" "$(basename "$damc")" "$damc" 143)
+  [ "$seen" = "$wanted" ] || fail "with '${*:2}': $seen; expected: $wanted"
+}
+if [ -r /proc/self/environ ]; then
+  brief=$(grep -aoE '(GOMP_SPINCOUNT|KMP_BLOCKTIME)=[0-9]+' "$damc")
+  expect "$brief"
+  expect OMP_WAIT_POLICY=active OMP_WAIT_POLICY=active
+  expect "${brief%=*}=7" "${brief%=*}=7"
+fi
+[ "$(exec -a 'another name' "$damc" --help | head -1)" = "$("$damc" --help | head -1)" ] || fail "argv[0] matters"
+
+finish
