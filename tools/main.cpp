@@ -39,6 +39,7 @@ void open_standard_streams() {
 void refuse_empty_values(CLI::App& command) {
   command.parse_complete_callback([&command] {
     for (const CLI::Option* option : command.get_options()) {
+      if (option->get_items_expected_min() == 0) continue;  // it may stand alone, and has an empty value then
       for (const std::string& value : option->results()) {
         if (value.empty()) {
           damc::user_error(fmt::format("{} '' is empty", option->get_name()),
