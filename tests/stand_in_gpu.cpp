@@ -3,7 +3,7 @@
 /// GPU.
 ///
 /// Device memory is address space without any right of access: host code that touches it dies. What comes back from the
-/// device has all bits set. A rule that a call breaks is printed, and the last line counts them:
+/// device has all bits set (every float is NaN), or with STAND_IN_FINITE set is -1.5 in f32. A rule that a call breaks is printed, and the last line counts them:
 /// - streams, events, handles and blocks are used while their device is the thread's
 /// - memory is returned once, by the call that belongs to it; operands of library calls are live, and those of a
 ///   recorded call still are at every replay
@@ -42,6 +42,9 @@ const std::size_t kMemory = [] {
   const char* mebibytes = std::getenv("STAND_IN_MIB");
   return static_cast<std::size_t>(mebibytes ? std::atoll(mebibytes) : 80 * 1024) << 20;
 }();
+
+// Every byte that comes back. As an integer it is negative, as what says that no number was not finite is.
+const int kReadBack = std::getenv("STAND_IN_FINITE") ? 0xBF : 0xFF;
 
 enum class Source { pool, malloc };
 
@@ -204,6 +207,11 @@ extern "C" {
 
 // Device and memory.
 cudaError_t cudaGetDeviceCount(int* count) { return *count = kDevices, cudaSuccess; }
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
+  *properties = {};
+  std::strcpy(properties->name, "stand-in");
+  return cudaSuccess;
+}
 cudaError_t cudaSetDevice(int device) {
   if (device < 0 || device >= kDevices) return cudaErrorInvalidDevice;
   return gpu.device = device, cudaSuccess;
@@ -267,7 +275,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
                             cudaStream_t stream) {
   gpu.on_stream(__func__, stream);
   gpu.operand(__func__, kind == cudaMemcpyHostToDevice ? to : from);
-  if (kind == cudaMemcpyDeviceToHost) std::memset(to, 0xFF, bytes);
+  if (kind == cudaMemcpyDeviceToHost) std::memset(to, kReadBack, bytes);
   return cudaSuccess;
 }
 

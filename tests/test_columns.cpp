@@ -89,5 +89,7 @@ TEST_CASE("which passes go by columns: f32 images, and where columns do not hold
     CHECK(!conv_by_columns(pass, conv_geometry({128, 4, 4, 64}, {128, 4, 4, 64}, 1, 0), f32));
   }
   CHECK(images_at_once(huge) == 4);
+  CHECK(columns_at_once(ConvPass::forward, huge) == std::size_t{64} << 20);
+  CHECK(columns_at_once(ConvPass::grad_w, wide) == std::size_t{128 * 8 * 8 * 16 * 64 * 4});
   CHECK(images_at_once(conv_geometry({7, 4, 4, 8}, {8, 4, 4, 8}, 2, 1)) == 7);
 }

@@ -3,18 +3,26 @@
 #include <unistd.h>
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <map>
+#include <optional>
 
+#include "damc/run_folder.h"
 #include "damc/trainer.h"
+#include "tensor/cuda/cuda_backend.h"
 #include "tensor/error.h"
+
 #include "tensor/ops.h"
 #include "tensor/safetensors.h"
 #include "tensor/trace.h"
 
 namespace damc {
 namespace {
+
+namespace fs = std::filesystem;
 
 /// The largest error that rounding explains, of one kernel's result (L2, relative) in a precision.
 double allowed(const std::string& precision) {
@@ -143,6 +151,22 @@ struct SmallTraining {
   std::vector<double> numbers;
 };
 
+/// Where it is noted which GPUs were found good, if there is a place.
+std::optional<fs::path> checked_uses() {
+  const char *cache = std::getenv("XDG_CACHE_HOME"), *home = std::getenv("HOME");
+  if (cache && *cache) return fs::path(cache) / "damc" / "checked-devices";
+  if (home && *home) return fs::path(home) / ".cache" / "damc" / "checked-devices";
+  return {};
+}
+
+bool holds_line(const fs::path& file, const std::string& wanted) {
+  std::ifstream in(file);
+  for (std::string line; std::getline(in, line);) {
+    if (line == wanted) return true;
+  }
+  return false;
+}
+
 /// Observes nothing, so that no step is recorded.
 std::unique_ptr<Backend> one_by_one(Device device) {
   return std::make_unique<ObservedBackend>(
@@ -209,13 +233,12 @@ CheckedPart check_iterations(Device device) {
 CheckedPart check_state(Device device) {
   SmallTraining whole(small_training("mnist-quick", device, "fp32"));
   whole.iterate(0, 1);
-  const std::filesystem::path file =
-      std::filesystem::temp_directory_path() / fmt::format("damc-check-{}.safetensors", ::getpid());
+  const fs::path file = fs::temp_directory_path() / fmt::format("damc-check-{}.safetensors", ::getpid());
   const struct Removed {
-    std::filesystem::path file;
+    fs::path file;
     ~Removed() {
       std::error_code ignored;
-      std::filesystem::remove(file, ignored);
+      fs::remove(file, ignored);
     }
   } removed{file};
   write_safetensors(file, whole.state());
@@ -254,6 +277,31 @@ bool check_device(Device device, const std::function<void(const CheckedPart&)>& 
   if (device.type != DeviceType::cpu) run("iterations", [&] { return check_iterations(device); });
   run("state", [&] { return check_state(device); });
   return all;
+}
+
+void check_first_use(Device device) {
+  if (device.type == DeviceType::cpu) return;
+  std::error_code unknown;
+  const auto built = fs::last_write_time("/proc/self/exe", unknown).time_since_epoch().count();
+  const std::string use = fmt::format("{}, program of {}", cuda_identity(device.index), built);
+  const std::optional<fs::path> file = checked_uses();
+  if (file && holds_line(*file, use)) return;
+  fmt::print(stderr, "{} is used for the first time: testing it\n", device.str());
+  const bool passed = check_device(device, [&](const CheckedPart& part) {
+    if (!part.passed) fmt::print(stderr, "{} {} FAILED: {}\n", device.str(), part.name, part.found);
+  });
+  if (!passed) {
+    throw Error(fmt::format(
+        "{} does not compute as it should\nhint: 'damc info --check {}' shows all of it; use --device cpu, "
+        "or --no-check to train all the same",
+        device.str(), device.str()));
+  }
+  if (!file) return;
+  try {
+    fs::create_directories(file->parent_path());
+    append_line(*file, use);
+  } catch (const std::exception&) {  // then it is tested again
+  }
 }
 
 }  // namespace damc

@@ -20,4 +20,9 @@ struct CheckedPart {
 /// that throws has failed, and so have those that it leaves no device for. Whether all passed.
 bool check_device(Device device, const std::function<void(const CheckedPart&)>& report);
 
+/// The same of a GPU that was not yet used through these drivers and libraries by this program, once it is found good;
+/// which ones were is kept in the user's cache folder (XDG_CACHE_HOME or ~/.cache). Says that it takes a moment, and on
+/// stderr what failed. Throws Error unless all passed.
+void check_first_use(Device device);
+
 }  // namespace damc

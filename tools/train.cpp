@@ -2,6 +2,7 @@
 
 #include "tensor/error.h"
 #include "tools/commands.h"
+#include "tools/device_check.h"
 #include "tools/shared_options.h"
 #include "tools/status_line.h"
 #include "tools/training_memory.h"
@@ -20,7 +21,7 @@ struct TrainOptions {
 
   ConfigOptions config;
   std::optional<std::string> out, resume;
-  bool dry_run = false;
+  bool dry_run = false, no_check = false;
 };
 
 /// The effective configuration, what it costs in memory, and the device.
@@ -73,9 +74,10 @@ void train(const TrainOptions& options) {
   if (options.dry_run) return dry_run(options);
   const std::string out = options.out.value_or("runs");
   if (!options.resume) check_output_folder("--out", out);
-  TrainingRun run(options.resume ? resumed_run(*options.resume, options.config)
-                                 : new_run(options.config.build()));
-  run.run(out);
+  RunStart start =
+      options.resume ? resumed_run(*options.resume, options.config) : new_run(options.config.build());
+  if (!options.no_check) check_first_use(parse_device(start.config.device));
+  TrainingRun(std::move(start)).run(out);
 }
 
 }  // namespace
@@ -99,6 +101,8 @@ void add_train_command(CLI::App& program) {
       "--dry-run", options->dry_run,
       "print the effective configuration, sizes and device, read the data, time two iterations, and "
       "stop; nothing is written");
+  command.add_flag("--no-check", options->no_check,
+                   "do not test a GPU when it is first used with this driver and these libraries");
   command.footer(kEndings);  // after the keys
   command.callback([options] { train(*options); });
 }

@@ -243,11 +243,13 @@ std::int64_t TrainingRun::fitting_batch(const OutOfMemory& error) {
 /// Whether iterations of this batch end well, up to those that are recorded, and what is done beside them.
 bool TrainingRun::fits(std::int64_t batch) {
   try {
+    Pictures pictures(*model_, split_->test);
+    pictures.draw();  // as at the start
     Trainer trainer(*model_);
     const Tensor both = Tensor::zeros(batch_shape(*model_, 2 * batch), Dtype::f32, model_->device);
     const Tensor x = both.narrow(0, 0, batch);  // beside the next minibatch
     for (int k = 0; k < kCallsUntilRecorded; ++k) trainer.iterate(k, x);
-    Pictures(*model_, split_->test).draw();
+    pictures.draw();
     if (model_->config.eval_every > 0)
       infer_all(*model_, first(split_->test, evaluation_batch(model_->images)));
     backend(model_->device).synchronize();

@@ -11,6 +11,10 @@ namespace damc {
 /// Throws UserError when this build has no CUDA or the machine no such device.
 std::unique_ptr<Backend> make_cuda_backend(int index);
 
+/// A device's name with the versions of driver and libraries that it is used through: one line. Throws UserError as
+/// make_cuda_backend.
+std::string cuda_identity(int index);
+
 /// One line on this build's CUDA support, for `damc info`.
 std::string cuda_summary();
 

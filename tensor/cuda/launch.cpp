@@ -137,6 +137,11 @@ std::int64_t images_at_once(const ConvGeometry& s) {
   return std::clamp<std::int64_t>(bytes / column_bytes(s), 1, std::max<std::int64_t>(1, s.n));
 }
 
+std::size_t columns_at_once(ConvPass pass, const ConvGeometry& s) {
+  const std::int64_t images = pass == ConvPass::grad_w ? s.n : images_at_once(s);
+  return static_cast<std::size_t>(images * column_bytes(s));
+}
+
 std::vector<Channels> conv_layouts(Dtype dtype) {
   if (dtype == Dtype::f64) return {Channels::second};
   return {Channels::last, Channels::second};

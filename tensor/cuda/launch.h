@@ -110,6 +110,8 @@ struct ConvTypes {
 bool conv_by_columns(ConvPass pass, const ConvGeometry& s, const ConvTypes& types);
 /// Images whose columns fit into a second-level cache, or nearly; at least one.
 std::int64_t images_at_once(const ConvGeometry& s);
+/// Bytes of the columns that a pass holds at once.
+std::size_t columns_at_once(ConvPass pass, const ConvGeometry& s);
 
 /// The form in which cuDNN computes a convolution.
 struct ConvForm {

@@ -5,9 +5,17 @@
 
 namespace damc {
 
-std::unique_ptr<Backend> make_cuda_backend(int index) {
+namespace {
+
+[[noreturn]] void refuse(int index) {
   user_error(fmt::format("no device cuda:{}: this build has no CUDA backend", index), "use --device cpu");
 }
+
+}  // namespace
+
+std::unique_ptr<Backend> make_cuda_backend(int index) { refuse(index); }
+
+std::string cuda_identity(int index) { refuse(index); }
 
 std::string cuda_summary() { return "not built in"; }
 

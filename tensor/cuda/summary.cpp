@@ -12,6 +12,17 @@ namespace {
 /// CUDA numbers its versions 1000 major + 10 minor.
 std::string cuda_version(int number) { return fmt::format("{}.{}", number / 1000, number % 1000 / 10); }
 
+std::string library_versions() {
+  int runtime = 0, driver = 0;
+  check_cuda(cudaRuntimeGetVersion(&runtime), "cudaRuntimeGetVersion");
+  check_cuda(cudaDriverGetVersion(&driver), "cudaDriverGetVersion");
+  const std::size_t blas = cublasLtGetVersion(), dnn = cudnnGetVersion();
+  return fmt::format(
+      "runtime {}, {}, cuBLAS {}.{}.{}, cuDNN {}.{}.{}", cuda_version(runtime),
+      driver ? fmt::format("driver for up to {}", cuda_version(driver)) : std::string("no driver"),
+      blas / 10000, blas % 10000 / 100, blas % 100, dnn / 10000, dnn % 10000 / 100, dnn % 100);
+}
+
 std::string device_line(int index) {
   cudaDeviceProp properties{};
   check_cuda(cudaGetDeviceProperties(&properties, index), "cudaGetDeviceProperties");
@@ -27,15 +38,18 @@ std::string device_line(int index) {
 
 }  // namespace
 
+std::string cuda_identity(int index) {
+  cudaDeviceProp properties{};
+  const cudaError_t status = cudaGetDeviceProperties(&properties, index);
+  if (status != cudaSuccess) {
+    user_error(fmt::format("no device cuda:{}: {}", index, cudaGetErrorString(status)), "use --device cpu");
+  }
+  return fmt::format("{}, {}", properties.name, library_versions());
+}
+
 std::string cuda_summary() {
-  int runtime = 0, driver = 0, count = 0;
-  check_cuda(cudaRuntimeGetVersion(&runtime), "cudaRuntimeGetVersion");
-  check_cuda(cudaDriverGetVersion(&driver), "cudaDriverGetVersion");
-  const std::size_t blas = cublasLtGetVersion(), dnn = cudnnGetVersion();
-  std::string text = fmt::format(
-      "runtime {}, {}, cuBLAS {}.{}.{}, cuDNN {}.{}.{}", cuda_version(runtime),
-      driver ? fmt::format("driver for up to {}", cuda_version(driver)) : std::string("no driver"),
-      blas / 10000, blas % 10000 / 100, blas % 100, dnn / 10000, dnn % 10000 / 100, dnn % 100);
+  int count = 0;
+  std::string text = library_versions();
   const cudaError_t status = cudaGetDeviceCount(&count);
   if (status != cudaSuccess) return text + fmt::format("\n  no device: {}", cudaGetErrorString(status));
   for (int i = 0; i < count; ++i) text += device_line(i);
