@@ -24,6 +24,9 @@ refuses 2 "'fp16' is not a value for precision" train --preset svhn --precision 
 succeeds "^precision = 'bf16'" train --preset mnist-quick --precision bf16 --dry-run
 succeeds '^memory: [1-9][0-9]*\.[0-9] MiB on a GPU' train --preset svhn --dry-run
 succeeds '^damc [0-9]' info
+succeeds '^cpu +kernels, fp32 +passed ' info --check
+succeeds '^cpu +state +passed ' info --check cpu,cpu
+refuses 2 "unknown device 'gpu'" info --check gpu
 
 echo "-- bench"
 succeeds '^mnist-quick +posterior_chain +64 ' bench --floors --preset mnist-quick --json floors.json

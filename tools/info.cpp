@@ -112,7 +112,7 @@ void add_info_command(CLI::App& program) {
   auto checked = std::make_shared<std::vector<std::string>>();
   CLI::Option* check = command->add_option(
       "--check", *checked, "test that these devices compute as they should (all: every one there is)");
-  check->type_name("all,cpu,cuda,cuda:N")->delimiter(',')->expected(0, 1);
+  check->type_name("all,cpu,cuda,cuda:N")->delimiter(',')->expected(0, 64);
   command->callback([place, checked, check] {
     if (check->count() > 0) {
       if (!place->empty()) user_error("info --check with a file or run", "it tests devices");
