@@ -40,7 +40,7 @@ void pack(const DataOptions& options) {
   if (!files.left_out.empty()) fmt::print("left out: {}\n", escaped(files.left_out));
   const Images images = read_images(files.paths, fitting);
   write_packed(options.out, images);
-  fmt::print("{}: {} images of {}x{}x{}\n", options.out, images.n, images.height, images.width,
+  fmt::print("{}: {} images of {}x{}x{}\n", escaped(options.out), images.n, images.height, images.width,
              images.channels);
 }
 
