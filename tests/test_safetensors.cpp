@@ -35,7 +35,9 @@ TEST_CASE("safetensors: what is written is read") {
   const SafetensorsFile read = read_safetensors(file.path());
   CHECK(read.metadata == metadata);
   REQUIRE(read.tensors.size() == tensors.size());
-  for (const auto& [name, tensor] : tensors) {
+  for (const auto& item : tensors) {
+    const std::string& name = item.first;
+    const Tensor& tensor = item.second;
     CAPTURE(name);
     REQUIRE(read.tensors.contains(name));
     if (tensor.dtype() == Dtype::i64) {
