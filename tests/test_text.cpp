@@ -39,8 +39,8 @@ TEST_CASE("a mistyped word finds its neighbour, a foreign one none") {
                {"ev", ""},         {"evla", "eval"},   {"tyo", "toy"},
                {"frobnicate", ""}, {"mnist", ""},      {"mnist_quick", "mnist-quick"},
                {"", ""},           {"dat", "data"},    {"TOY", "toy"}};
-  for (const auto& [word, meant] : cases) {
-    CAPTURE(word);
-    CHECK(did_you_mean(word, names) == (meant.empty() ? "" : "did you mean '" + meant + "'? "));
+  for (const auto& one : cases) {
+    CAPTURE(one.word);
+    CHECK(did_you_mean(one.word, names) == (one.meant.empty() ? "" : "did you mean '" + one.meant + "'? "));
   }
 }

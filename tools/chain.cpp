@@ -131,15 +131,16 @@ class Canvas {
 Canvas plot_energies(const Trace& trace, std::int64_t height, std::int64_t width, double left, double right) {
   const std::int64_t steps = trace.energies.size(0) - 1, chains = trace.energies.size(1);
   const std::vector<double> values = trace.energies.to_vector<double>();
-  const auto [low, high] = std::minmax_element(values.begin(), values.end());
+  const auto extremes = std::minmax_element(values.begin(), values.end());
+  const double low = *extremes.first, high = *extremes.second;
   const double margin = 4.0, top = margin, bottom = static_cast<double>(height) - 1.0 - margin;
-  const double range = std::max(*high - *low, 1e-12);
+  const double range = std::max(high - low, 1e-12);
   const auto x_of = [&](std::int64_t step) {
     return left +
            (right - left) * static_cast<double>(step) / static_cast<double>(std::max<std::int64_t>(steps, 1));
   };
   const auto y_of = [&](std::int64_t step, std::int64_t chain) {
-    return bottom - (bottom - top) * (values[static_cast<std::size_t>(step * chains + chain)] - *low) / range;
+    return bottom - (bottom - top) * (values[static_cast<std::size_t>(step * chains + chain)] - low) / range;
   };
 
   Canvas canvas(height, width);
