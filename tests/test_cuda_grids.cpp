@@ -78,7 +78,8 @@ TEST_CASE("loops visit every element once, whatever their length and the chip") 
 
 TEST_CASE("row loops visit every element once") {
   const std::int64_t sizes[][2] = {{1, 1}, {1, 5000}, {5000, 1}, {7, 3}, {33, 257}, {257, 33}, {3, 70001}};
-  for (const auto& [rows, cols] : sizes) {
+  for (const auto& size : sizes) {
+    const std::int64_t rows = size[0], cols = size[1];
     CAPTURE(rows);
     CAPTURE(cols);
     Counts calls(static_cast<std::size_t>(rows * cols));
@@ -148,7 +149,8 @@ TEST_CASE("row loops around and beyond 32 bits: the first and the last thread ta
                                    {limit / 8, 7}, {limit / 3, 3},
                                    {5, limit / 5}, {3, limit / 2},
                                    {limit, 3}};
-  for (const auto& [rows, cols] : sizes) {
+  for (const auto& size : sizes) {
+    const std::int64_t rows = size[0], cols = size[1];
     CAPTURE(rows);
     CAPTURE(cols);
     const std::int64_t n = rows * cols;

@@ -256,7 +256,8 @@ TEST_CASE("iterations of Algorithm 1 follow the CPU's, and go on from its state,
     whole.iterate(0, 2);
     resumed.load(whole.state());
     const StateDict moved = resumed.state();
-    for (const auto& [name, value] : whole.state()) {
+    for (const auto& [key, value] : whole.state()) {
+      const std::string name = key;
       CAPTURE(name);
       CHECK(same(value, moved.at(name)));
     }
@@ -280,7 +281,8 @@ TEST_CASE("recorded steps give the bits of the same kernels started one by one")
   Session eager(narrow("cuda:0"));
   eager.iterate(0, 6);
   CHECK(recorded.numbers == eager.numbers);
-  for (const auto& [name, value] : eager.state()) {
+  for (const auto& [key, value] : eager.state()) {
+    const std::string name = key;
     CAPTURE(name);
     if (value.dtype() != Dtype::i64) CHECK(same(value, state.at(name)));
   }

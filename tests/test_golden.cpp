@@ -304,7 +304,8 @@ TEST_CASE("activations") {
                                                  {"tanh", {UnaryOp::tanh}},
                                                  {"sigmoid", {UnaryOp::sigmoid}},
                                                  {"softplus", {UnaryOp::softplus}}};
-  for (const auto& [name, f] : activations) {
+  for (const auto& [key, f] : activations) {
+    const std::string name = key;
     CAPTURE(name);
     for (const Dtype dtype : {Dtype::f32, Dtype::f64}) {
       const Variable x(golden["activation.x"].to(dtype), true);

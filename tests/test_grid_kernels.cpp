@@ -15,9 +15,9 @@ double rounding(Dtype dtype) { return dtype == Dtype::f64 ? 1e-13 : dtype == Dty
 
 /// Makes operands, the same at every run. Each starts `offset` elements behind an aligned address, amid elements that
 /// no kernel may touch.
-class Operands {
+class Made {
  public:
-  Operands(std::int64_t offset, Dtype dtype) : offset_(offset), dtype_(dtype) {}
+  Made(std::int64_t offset, Dtype dtype) : offset_(offset), dtype_(dtype) {}
 
   /// Numbers of [0, 1).
   Tensor of(const Shape& shape, Dtype dtype) {
@@ -40,7 +40,7 @@ class Operands {
 };
 
 /// Calls of kernels on operands that they make; N rows of n elements.
-using Calls = std::function<void(Backend& on, Operands& make, std::int64_t N, std::int64_t n)>;
+using Calls = std::function<void(Backend& on, Made& make, std::int64_t N, std::int64_t n)>;
 
 /// Both backends leave the same numbers in all memory, but for the rounding of their type or a coarser one.
 void check_kernels(const std::vector<Dtype>& dtypes, const Calls& calls, Dtype coarser = Dtype::f64) {
@@ -54,7 +54,7 @@ void check_kernels(const std::vector<Dtype>& dtypes, const Calls& calls, Dtype c
           CAPTURE(offset);
           CAPTURE(N);
           CAPTURE(n);
-          Operands wanted(offset, dtype), got(offset, dtype);
+          Made wanted(offset, dtype), got(offset, dtype);
           calls(backend(Device{}), wanted, N, n);
           calls(grid, got, N, n);
           for (std::size_t i = 0; i < wanted.wholes().size(); ++i)
@@ -87,7 +87,7 @@ TEST_CASE("every operation, forward and backward, gives the CPU's numbers to rou
 }
 
 TEST_CASE("pointwise kernels") {
-  check_kernels(computed_types, [](Backend& on, Operands& make, std::int64_t N, std::int64_t n) {
+  check_kernels(computed_types, [](Backend& on, Made& make, std::int64_t N, std::int64_t n) {
     const Shape shape{N, n};
     on.unary({UnaryOp::silu}, make.of(shape), make.of(shape));
     on.binary(BinaryOp::sub, make.of(shape), make.of(shape), make.of(shape));
@@ -97,7 +97,7 @@ TEST_CASE("pointwise kernels") {
     on.binary(BinaryOp::add, make.of({n, N}).transpose(0, 1), make.of(shape), make.of(shape));
     on.binary(BinaryOp::add, make.of({N, 2 * n}).narrow(1, n, n), make.of(shape), make.of(shape));
   });
-  check_kernels(stored_types, [](Backend& on, Operands& make, std::int64_t N, std::int64_t n) {
+  check_kernels(stored_types, [](Backend& on, Made& make, std::int64_t N, std::int64_t n) {
     const Shape shape{N, n};
     on.fill(0.7, make.of(shape));
     on.fill(0.7, make.of({N, 2 * n}).narrow(1, n, n));
@@ -113,7 +113,7 @@ TEST_CASE("pointwise kernels") {
 }
 
 TEST_CASE("kernels of networks") {
-  check_kernels(computed_types, [](Backend& on, Operands& make, std::int64_t N, std::int64_t n) {
+  check_kernels(computed_types, [](Backend& on, Made& make, std::int64_t N, std::int64_t n) {
     on.gated_sum(make.of({N, 2 * n}), make.of({n}), make.of({N, 2 * n}), &bend, make.of({N, n}));
     on.gated_sum(make.of({N, 2 * n}), make.of({n}), make.of({1, 2 * n}), nullptr,
                  make.of({N, 2 * n}).narrow(1, 0, n));
@@ -124,7 +124,7 @@ TEST_CASE("kernels of networks") {
     on.gemm(a, b, {nullptr, &leaky}, make.of({N, n}));
     on.gemm(a, b, {&bias, nullptr}, make.of({N, n}));
   });
-  check_kernels(stored_types, [](Backend& on, Operands& make, std::int64_t N, std::int64_t n) {
+  check_kernels(stored_types, [](Backend& on, Made& make, std::int64_t N, std::int64_t n) {
     const Shape images{2, N, n}, channels{2, n};
     const Tensor x = make.of(images), g = make.of(images), w = make.computed({n}), b = make.computed({n});
     const Tensor mean = make.computed(channels), rstd = make.computed(channels);
@@ -139,7 +139,7 @@ TEST_CASE("kernels of networks") {
 }
 
 TEST_CASE("noise, which is f32 also where it becomes f64") {
-  const auto draw = [](Backend& on, Operands& make, std::int64_t N, std::int64_t n) {
+  const auto draw = [](Backend& on, Made& make, std::int64_t N, std::int64_t n) {
     const Shape shape{N, n};
     const Tensor position = Tensor::from(std::vector<std::int64_t>{3, 5}, {2});
     const RandomSlice slice{&position, 2, 1};
@@ -152,7 +152,7 @@ TEST_CASE("noise, which is f32 also where it becomes f64") {
 }
 
 TEST_CASE("updates in place") {
-  check_kernels(computed_types, [](Backend& on, Operands& make, std::int64_t N, std::int64_t n) {
+  check_kernels(computed_types, [](Backend& on, Made& make, std::int64_t N, std::int64_t n) {
     const Shape shape{N, n};
     const Tensor schedule = make.of({3}, Dtype::f64), norm = make.of({});
     const auto watch = [](std::int64_t found) {

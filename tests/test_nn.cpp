@@ -127,7 +127,8 @@ TEST_CASE("a fused activation equals the activation as a layer of its own") {
 
   for (const auto& make : {+[] { return leaky_relu_layer(0.2); }, +[] { return tanh_layer(); }}) {
     for (auto& [layer, input] : layers) {
-      CAPTURE(input.shape().str());
+      const std::string shape = input.shape().str();
+      CAPTURE(shape);
       const std::unique_ptr<Layer> activation = make();
       REQUIRE(layer->can_fuse());
       REQUIRE(activation->as_activation());

@@ -147,7 +147,7 @@ struct LinearGaussian {
   static constexpr double a = 1.0, b = 0.6, c = -0.4, d = 0.8, sigma = 0.5;  // A = [a b; c d]
 
   Tensor observe(const Tensor& z, Generator& random) const {
-    const Tensor A = Tensor::from(std::vector<float>{a, b, c, d}, {2, 2});
+    const Tensor A = Tensor::from(std::vector<double>{a, b, c, d}, {2, 2}).to(Dtype::f32);
     return add(matmul(z, A.transpose(0, 1)), mul(random.normal(z.shape()), sigma));
   }
   Moments posterior(const Point& x) const {

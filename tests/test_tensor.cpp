@@ -158,7 +158,9 @@ TEST_CASE("binary operations broadcast over every combination of strides") {
       const Shape shape = broadcast_shapes("test", left, right);
       for (const Tensor& a : layouts(normal(left, dtype))) {
         for (const Tensor& b : layouts(normal(right, dtype))) {
-          for (const auto& [op, f] : operations) {
+          for (const auto& operation : operations) {
+            const auto op = operation.op;
+            const auto f = operation.f;
             Values expected;
             for_each_index(shape, [&](const Shape& index) {
               const double exact = f(at(a, index), at(b, index));
@@ -201,7 +203,10 @@ TEST_CASE("unary operations and their derivatives") {
       {{UnaryOp::clamp, -1.0, 0.5}, [](double x) { return std::fmin(std::fmax(x, -1.0), 0.5); }, false},
   };
   for (const Dtype dtype : float_types) {
-    for (const auto& [op, f, positive] : operations) {
+    for (const auto& operation : operations) {
+      const Unary op = operation.op;
+      const auto f = operation.f;
+      const bool positive = operation.positive;
       CAPTURE(static_cast<int>(op.op));
       const Tensor sample = affine(normal({5, 7, 2}, dtype), 3.0, 0.0);
       const Tensor values = positive ? add(square(sample), 0.1) : sample, g = normal({5, 1, 2}, dtype);
@@ -251,12 +256,12 @@ TEST_CASE("unary operations at special points") {
     return a == b || (std::isnan(a) && std::isnan(b)) || std::fabs(a - b) <= 1e-6 * std::fabs(b);
   };
   for (const Dtype dtype : float_types) {
-    for (const auto& [op, point, value, slope] : points) {
-      CAPTURE(static_cast<int>(op.op));
-      CAPTURE(point);
-      const Tensor x = Tensor::full({}, point, dtype), y = unary(op, x);
-      CHECK(same(y.item(), value));
-      CHECK(same(unary_vjp(op, Tensor::full({}, 1.0, dtype), x, y).item(), slope));
+    for (const auto& point : points) {
+      CAPTURE(name(point.op));
+      CAPTURE(point.x);
+      const Tensor x = Tensor::full({}, point.x, dtype), y = unary(point.op, x);
+      CHECK(same(y.item(), point.y));
+      CHECK(same(unary_vjp(point.op, Tensor::full({}, 1.0, dtype), x, y).item(), point.slope));
     }
   }
 }

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Installs what the build needs and this machine lacks (Debian 12 or a relative of it).
+# Installs what the build needs and this machine lacks (Debian 12 or a relative of it); packages named as arguments, too.
 set -euo pipefail
 
 packages=(build-essential cmake ninja-build pkg-config clang-format
   libopenblas-openmp-dev libfmt-dev doctest-dev libcli11-dev nlohmann-json3-dev libtomlplusplus-dev
-  libstb-dev libspng-dev libjpeg62-turbo-dev zlib1g-dev)
+  libstb-dev libspng-dev libjpeg62-turbo-dev zlib1g-dev "$@")
 
 missing=()
 for package in "${packages[@]}"; do

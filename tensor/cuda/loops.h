@@ -88,7 +88,8 @@ DAMC_HD void for_pieces_share(const ThreadPlace& at, const Segments& segments, c
     const auto row = body.row(piece.segment);
     const int width = widest(row);
     const std::int64_t step = static_cast<std::int64_t>(at.threads.x) * width;
-    for (std::int64_t c = piece.first + at.thread.x * width; c < piece.last; c += step)
+    for (std::int64_t c = piece.first + static_cast<std::int64_t>(at.thread.x) * width; c < piece.last;
+         c += step)
       take(row, c, c + width < piece.last ? c + width : piece.last);
   }
 }
