@@ -11,7 +11,7 @@
 
 #include "damc/model.h"
 #include "damc/trainer.h"
-#include "tensor/safetensors.h"
+#include "tensor/io/safetensors.h"
 
 namespace damc {
 

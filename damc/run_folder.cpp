@@ -17,7 +17,7 @@
 
 #include "damc/checkpoint.h"
 #include "tensor/error.h"
-#include "tensor/file.h"
+#include "tensor/io/file.h"
 #include "tensor/text.h"
 
 namespace damc {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "tensor/error.h"
-#include "tensor/file.h"
+#include "tensor/io/file.h"
 
 namespace damc {
 namespace fs = std::filesystem;

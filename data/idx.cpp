@@ -9,7 +9,7 @@
 
 #include "data/gzip.h"
 #include "tensor/error.h"
-#include "tensor/file.h"
+#include "tensor/io/file.h"
 
 namespace damc {
 namespace fs = std::filesystem;

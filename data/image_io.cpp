@@ -7,7 +7,7 @@
 
 #include "data/codec.h"
 #include "tensor/error.h"
-#include "tensor/file.h"
+#include "tensor/io/file.h"
 
 namespace damc {
 namespace fs = std::filesystem;

@@ -10,7 +10,7 @@
 #include <span>
 
 #include "tensor/error.h"
-#include "tensor/file.h"
+#include "tensor/io/file.h"
 
 namespace damc {
 namespace fs = std::filesystem;

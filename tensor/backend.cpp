@@ -4,7 +4,7 @@
 
 #include "tensor/cpu/cpu_backend.h"
 #include "tensor/cuda/cuda_backend.h"
-#include "tensor/trace.h"
+#include "tensor/watch/trace.h"
 
 namespace damc {
 namespace {

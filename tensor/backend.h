@@ -1,7 +1,7 @@
 /// The contract: everything a device must do. A backend that lacks a kernel does not compile.
 ///
 /// Operands are checked by tensor/ops.cpp before they come here: same device, same float type, fitting
-/// shapes. "Shared" kernels are written once, in tensor/shared_kernels.h; only memory, gemm and convolution
+/// shapes. "Shared" kernels are written once, in tensor/kernels/shared_kernels.h; only memory, gemm and convolution
 /// differ by device.
 #pragma once
 
@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "tensor/conv_geometry.h"
-#include "tensor/functors.h"
+#include "tensor/kernels/functors.h"
 #include "tensor/staging.h"
 #include "tensor/tensor.h"
 
@@ -169,7 +169,7 @@ class Backend {
   virtual void hold_products(Products) {}
   virtual void release_products() {}
 
-  // Shared, random: Philox4x32-10 (tensor/philox.h); out contiguous. Block k gives elements 4k .. 4k+3.
+  // Shared, random: Philox4x32-10 (tensor/kernels/philox.h); out contiguous. Block k gives elements 4k .. 4k+3.
   virtual void normal(const RandomSlice& slice, const Tensor& out) = 0;
   virtual void uniform(const RandomSlice& slice, const Tensor& out) = 0;
   /// state[1] += blocks
@@ -226,7 +226,7 @@ class HeldProducts {
   Backend& backend_;
 };
 
-/// Puts another backend in the place of a device's while it lives; for tests and traces (tensor/trace.h). The
+/// Puts another backend in the place of a device's while it lives; for tests and traces (tensor/watch/trace.h). The
 /// device itself need not exist. Tensors on it must not outlive the override.
 class BackendOverride {
  public:

@@ -4,7 +4,7 @@
 
 #include "tensor/backend.h"
 #include "tensor/error.h"
-#include "tensor/segments.h"
+#include "tensor/kernels/segments.h"
 
 namespace damc {
 namespace {

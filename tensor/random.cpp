@@ -1,7 +1,7 @@
 #include "tensor/random.h"
 
 #include "tensor/error.h"
-#include "tensor/philox.h"
+#include "tensor/kernels/philox.h"
 #include "tensor/record.h"
 
 namespace damc {

@@ -4,8 +4,8 @@
 #include <numeric>
 
 #include "tensor/error.h"
+#include "tensor/io/safetensors.h"
 #include "tensor/ops.h"
-#include "tensor/safetensors.h"
 #include "tests/op_cases.h"
 #include "tests/worse.h"
 

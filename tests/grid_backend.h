@@ -2,7 +2,7 @@
 /// computes with them, on a machine without one. Memory, products and convolutions are the CPU's.
 #pragma once
 
-#include "tensor/shared_kernels.h"
+#include "tensor/kernels/shared_kernels.h"
 #include "tests/grid_executor.h"
 
 namespace damc {

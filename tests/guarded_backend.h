@@ -9,7 +9,7 @@
 #include <map>
 #include <vector>
 
-#include "tensor/intercepted_backend.h"
+#include "tensor/watch/intercepted_backend.h"
 
 namespace damc {
 

@@ -18,7 +18,7 @@
 #include "nn/layers.h"
 #include "tensor/error.h"
 #include "tensor/random.h"
-#include "tensor/trace.h"
+#include "tensor/watch/trace.h"
 
 namespace damc {
 

@@ -12,8 +12,8 @@
 #pragma once
 
 #include "tensor/arena.h"
-#include "tensor/intercepted_backend.h"
 #include "tensor/rounded_filters.h"
+#include "tensor/watch/intercepted_backend.h"
 
 namespace damc {
 

@@ -7,7 +7,7 @@
 #include <limits>
 #include <vector>
 
-#include "tensor/bodies.h"
+#include "tensor/kernels/bodies.h"
 #include "tests/grid_executor.h"
 
 using namespace damc;

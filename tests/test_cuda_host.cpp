@@ -10,7 +10,7 @@
 #include "tensor/cuda/launch.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
-#include "tensor/trace.h"
+#include "tensor/watch/trace.h"
 #include "tests/conv_oracle.h"
 
 using namespace damc;

@@ -8,7 +8,7 @@
 
 #include <cmath>
 
-#include "tensor/philox.h"
+#include "tensor/kernels/philox.h"
 
 using namespace damc;
 

@@ -21,7 +21,7 @@
 #include "data/mnist.h"
 #include "data/numpy_random.h"
 #include "tensor/error.h"
-#include "tensor/file.h"
+#include "tensor/io/file.h"
 #include "tests/messages.h"
 
 using namespace damc;

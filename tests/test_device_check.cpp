@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "tensor/error.h"
-#include "tensor/trace.h"
+#include "tensor/watch/trace.h"
 #include "tests/guarded_backend.h"
 #include "tools/device_check.h"
 

@@ -15,7 +15,7 @@
 #include "tensor/error.h"
 #include "tensor/ops.h"
 #include "tensor/record.h"
-#include "tensor/trace.h"
+#include "tensor/watch/trace.h"
 #include "tests/guarded_backend.h"
 #include "tests/op_cases.h"
 #include "tests/tiny_training.h"

@@ -10,8 +10,8 @@
 
 #include "autograd/grad.h"
 #include "autograd/ops.h"
-#include "tensor/bodies.h"
 #include "tensor/error.h"
+#include "tensor/kernels/bodies.h"
 #include "tensor/random.h"
 #include "tests/grid_executor.h"
 #include "tests/naive.h"

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <numeric>
 
-#include "tensor/trace.h"
+#include "tensor/watch/trace.h"
 
 using namespace damc;
 

@@ -10,7 +10,7 @@
 #include <thread>
 
 #include "messages.h"
-#include "tensor/file.h"
+#include "tensor/io/file.h"
 
 using namespace damc;
 namespace fs = std::filesystem;

@@ -7,7 +7,7 @@
 
 #include "tensor/error.h"
 #include "tensor/ops.h"
-#include "tensor/trace.h"
+#include "tensor/watch/trace.h"
 #include "tools/bench/floors.h"
 #include "tools/bench/suites.h"
 

@@ -6,7 +6,7 @@
 #include "damc/model.h"
 #include "optim/adam.h"
 #include "tensor/error.h"
-#include "tensor/trace.h"
+#include "tensor/watch/trace.h"
 #include "tests/golden.h"
 #include "tests/worse.h"
 

@@ -21,7 +21,7 @@
 #include "data/packed.h"
 #include "data/resize.h"
 #include "tensor/error.h"
-#include "tensor/file.h"
+#include "tensor/io/file.h"
 
 using namespace damc;
 namespace fs = std::filesystem;

@@ -1,6 +1,6 @@
 /// Arrays of numpy: round trips, bytes as the format prescribes them, and damaged files of every kind, each of which must be
 /// refused with one UserError that names the file and the reason.
-#include "tensor/npy.h"
+#include "tensor/io/npy.h"
 #include "tensor_files.h"
 
 using namespace damc;

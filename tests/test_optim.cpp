@@ -10,9 +10,9 @@
 #include "optim/schedule.h"
 #include "tensor/backend.h"
 #include "tensor/error.h"
+#include "tensor/kernels/segments.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
-#include "tensor/segments.h"
 #include "tests/messages.h"
 
 using namespace damc;

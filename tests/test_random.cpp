@@ -8,10 +8,10 @@
 #include <numeric>
 #include <vector>
 
+#include "tensor/kernels/philox.h"
+#include "tensor/kernels/segments.h"
 #include "tensor/ops.h"
-#include "tensor/philox.h"
 #include "tensor/random.h"
-#include "tensor/segments.h"
 #include "tests/worse.h"
 
 using namespace damc;

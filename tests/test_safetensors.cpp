@@ -2,7 +2,7 @@
 /// refused with one UserError that names the file and the reason.
 #include <chrono>
 
-#include "tensor/safetensors.h"
+#include "tensor/io/safetensors.h"
 #include "tensor_files.h"
 
 using namespace damc;

@@ -18,7 +18,7 @@
 #include "tensor/error.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
-#include "tensor/trace.h"
+#include "tensor/watch/trace.h"
 #include "tests/naive.h"
 #include "tests/worse.h"
 

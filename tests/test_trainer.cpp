@@ -9,8 +9,8 @@
 
 #include "damc/trainer.h"
 #include "tensor/error.h"
+#include "tensor/io/safetensors.h"
 #include "tensor/ops.h"
-#include "tensor/safetensors.h"
 #include "tests/op_cases.h"
 
 using namespace damc;

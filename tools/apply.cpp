@@ -7,8 +7,8 @@
 
 #include "damc/checkpoint.h"
 #include "tensor/error.h"
-#include "tensor/file.h"
-#include "tensor/npy.h"
+#include "tensor/io/file.h"
+#include "tensor/io/npy.h"
 #include "tensor/ops.h"
 
 #include "tensor/text.h"

@@ -15,9 +15,9 @@
 #include "tensor/cuda/cuda_backend.h"
 #include "tensor/error.h"
 
+#include "tensor/io/safetensors.h"
 #include "tensor/ops.h"
-#include "tensor/safetensors.h"
-#include "tensor/trace.h"
+#include "tensor/watch/trace.h"
 
 namespace damc {
 namespace {

@@ -7,7 +7,7 @@
 #include "data/dataset.h"
 #include "data/layout.h"
 #include "tensor/error.h"
-#include "tensor/npy.h"
+#include "tensor/io/npy.h"
 #include "tensor/ops.h"
 #include "tensor/record.h"
 #include "tensor/text.h"

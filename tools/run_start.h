@@ -10,7 +10,7 @@
 
 #include "damc/checkpoint.h"
 #include "data/images.h"
-#include "tensor/file.h"
+#include "tensor/io/file.h"
 #include "tools/shared_options.h"
 
 namespace damc {

@@ -8,7 +8,7 @@
 #include "damc/metrics.h"
 #include "data/image_io.h"
 #include "tensor/error.h"
-#include "tensor/npy.h"
+#include "tensor/io/npy.h"
 #include "tensor/ops.h"
 #include "tensor/record.h"
 #include "tensor/text.h"

@@ -7,7 +7,7 @@
 #include <algorithm>
 
 #include "tensor/conv_geometry.h"
-#include "tensor/taps.h"
+#include "tensor/kernels/taps.h"
 
 namespace damc {
 

@@ -12,7 +12,7 @@
 #include "tensor/cpu/threads.h"
 #include "tensor/cpu/winograd.h"
 #include "tensor/error.h"
-#include "tensor/shared_kernels.h"
+#include "tensor/kernels/shared_kernels.h"
 #include "tensor/weight_cache.h"
 
 namespace damc {

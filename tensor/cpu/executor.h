@@ -10,8 +10,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "tensor/philox.h"
-#include "tensor/segments.h"
+#include "tensor/kernels/philox.h"
+#include "tensor/kernels/segments.h"
 
 namespace damc {
 

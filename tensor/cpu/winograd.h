@@ -26,7 +26,7 @@
 #include "tensor/cpu/packed.h"
 #include "tensor/cpu/pool.h"
 #include "tensor/cpu/winograd_transforms.h"
-#include "tensor/functors.h"
+#include "tensor/kernels/functors.h"
 
 namespace damc {
 

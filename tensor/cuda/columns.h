@@ -6,8 +6,8 @@
 #pragma once
 
 #include "tensor/cuda/launch.h"
-#include "tensor/functors.h"
-#include "tensor/taps.h"
+#include "tensor/kernels/functors.h"
+#include "tensor/kernels/taps.h"
 
 namespace damc {
 

@@ -10,9 +10,9 @@
 #include "tensor/cuda/graph.h"
 #include "tensor/cuda/memory.h"
 #include "tensor/cuda/staging.h"
+#include "tensor/kernels/shared_kernels.h"
 #include "tensor/product_mode.h"
 #include "tensor/rounded_filters.h"
-#include "tensor/shared_kernels.h"
 
 namespace damc {
 namespace {

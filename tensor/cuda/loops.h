@@ -6,9 +6,9 @@
 #include <cstdint>
 
 #include "tensor/host_device.h"
-#include "tensor/packs.h"
-#include "tensor/philox.h"
-#include "tensor/segments.h"
+#include "tensor/kernels/packs.h"
+#include "tensor/kernels/philox.h"
+#include "tensor/kernels/segments.h"
 
 namespace damc {
 

@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "tensor/error.h"
-#include "tensor/file.h"
+#include "tensor/io/file.h"
 #include "tools/bench/floors.h"
 #include "tools/bench/suites.h"
 #include "tools/command_line.h"

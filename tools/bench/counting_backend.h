@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "tensor/intercepted_backend.h"
+#include "tensor/watch/intercepted_backend.h"
 
 namespace damc {
 

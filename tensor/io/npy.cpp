@@ -1,4 +1,4 @@
-#include "tensor/npy.h"
+#include "tensor/io/npy.h"
 
 #include <algorithm>
 #include <bit>
@@ -13,7 +13,7 @@
 
 #include "tensor/error.h"
 #include "tensor/f16.h"
-#include "tensor/file.h"
+#include "tensor/io/file.h"
 
 namespace damc {
 namespace {

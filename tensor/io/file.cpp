@@ -1,4 +1,4 @@
-#include "tensor/file.h"
+#include "tensor/io/file.h"
 
 #include <fcntl.h>
 #include <sys/file.h>

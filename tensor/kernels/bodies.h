@@ -10,8 +10,8 @@
 
 #include "tensor/backend.h"
 #include "tensor/host_device.h"
-#include "tensor/packs.h"
-#include "tensor/segments.h"
+#include "tensor/kernels/packs.h"
+#include "tensor/kernels/segments.h"
 
 namespace damc {
 

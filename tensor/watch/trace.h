@@ -7,7 +7,7 @@
 #include <functional>
 #include <memory>
 
-#include "tensor/intercepted_backend.h"
+#include "tensor/watch/intercepted_backend.h"
 
 namespace damc {
 

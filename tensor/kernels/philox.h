@@ -10,8 +10,8 @@
 #include <cmath>
 #include <cstdint>
 
-#include "tensor/elementary.h"
 #include "tensor/host_device.h"
+#include "tensor/kernels/elementary.h"
 
 namespace damc {
 

@@ -1,4 +1,4 @@
-#include "tensor/safetensors.h"
+#include "tensor/io/safetensors.h"
 
 #include <fmt/ranges.h>
 
@@ -12,7 +12,7 @@
 
 #include "tensor/error.h"
 #include "tensor/f16.h"
-#include "tensor/file.h"
+#include "tensor/io/file.h"
 
 namespace damc {
 namespace {

@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "tensor/backend.h"
-#include "tensor/update_bodies.h"
+#include "tensor/kernels/update_bodies.h"
 
 namespace damc {
 

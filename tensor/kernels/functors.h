@@ -8,8 +8,8 @@
 
 #include <cmath>
 
-#include "tensor/elementary.h"
 #include "tensor/host_device.h"
+#include "tensor/kernels/elementary.h"
 
 namespace damc {
 

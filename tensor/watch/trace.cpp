@@ -1,4 +1,4 @@
-#include "tensor/trace.h"
+#include "tensor/watch/trace.h"
 
 #include <chrono>
 #include <cstdio>
