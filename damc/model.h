@@ -4,10 +4,10 @@
 #include <filesystem>
 #include <optional>
 
-#include "damc/amortizer.h"
+#include "damc/chains/langevin.h"
 #include "damc/config.h"
-#include "damc/langevin.h"
-#include "damc/networks.h"
+#include "damc/nets/networks.h"
+#include "damc/sampler/amortizer.h"
 
 namespace damc {
 

@@ -135,7 +135,7 @@ class Backend {
                                     const Tensor& w, const Tensor& sum_g, const Tensor& sum_gx,
                                     const Tensor& out) = 0;
 
-  // Shared, the denoiser's input and one of its blocks (damc/denoiser.h); all contiguous.
+  // Shared, the denoiser's input and one of its blocks (damc/nets/denoiser.h); all contiguous.
   /// out = [sin 2 pi t, cos 2 pi t, z], t [N, n], z [N, m], out [N, 2n + m]
   virtual void fourier_features(const Tensor& t, const Tensor& z, const Tensor& out) = 0;
   /// out = 2 pi (g_1 y_2 - g_2 y_1) = dL/dt from y and g = dL/dy, whose columns 1 are [0, n), 2 are [n, 2n);

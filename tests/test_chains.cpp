@@ -8,7 +8,7 @@
 
 #include <cmath>
 
-#include "damc/langevin.h"
+#include "damc/chains/langevin.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
 #include "tests/op_cases.h"

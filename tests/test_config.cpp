@@ -6,7 +6,7 @@
 #include <fstream>
 
 #include "damc/config.h"
-#include "damc/networks.h"
+#include "damc/nets/networks.h"
 #include "tensor/error.h"
 
 using namespace damc;

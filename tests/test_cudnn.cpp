@@ -5,7 +5,7 @@
 #include <doctest/doctest.h>
 
 #include "damc/config.h"
-#include "damc/networks.h"
+#include "damc/nets/networks.h"
 #include "tensor/cuda/blas_lt.h"
 #include "tensor/cuda/convolution.h"
 #include "tensor/error.h"

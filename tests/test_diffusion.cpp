@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "damc/ancestral.h"
+#include "damc/sampler/ancestral.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
 #include "tests/golden.h"

@@ -4,7 +4,7 @@
 
 #include <optional>
 
-#include "damc/langevin.h"
+#include "damc/chains/langevin.h"
 #include "tensor/ops.h"
 #include "tensor/record.h"
 #include "tests/rehearsal_backend.h"

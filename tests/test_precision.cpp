@@ -85,7 +85,7 @@ TEST_CASE("operations on bf16 against f64, within the rounding of what they stor
     for (const Tensor& input : inputs) exact.push_back(input.to(Dtype::f64));
     inputs[0] = inputs[0].to(Dtype::bf16);
     const std::vector<Tensor> got = pass(row, inputs), wanted = pass(row, exact);
-    // A tanh that is stored in bf16 leaves few digits of its derivative 1 - y^2; see damc/networks.h.
+    // A tanh that is stored in bf16 leaves few digits of its derivative 1 - y^2; see damc/nets/networks.h.
     const bool tanh = row.variant.find("tanh") != std::string::npos;
     for (std::size_t i = 0; i < (tanh ? 1 : got.size()); ++i) {
       CAPTURE(i);

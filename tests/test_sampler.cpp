@@ -11,7 +11,7 @@
 #include <random>
 
 #include "autograd/grad.h"
-#include "damc/amortizer.h"
+#include "damc/sampler/amortizer.h"
 #include "optim/adam.h"
 #include "optim/ema.h"
 #include "tensor/error.h"

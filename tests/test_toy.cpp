@@ -6,8 +6,8 @@
 #include <cmath>
 #include <numbers>
 
-#include "damc/toy.h"
-#include "damc/two_sample.h"
+#include "damc/toy/toy.h"
+#include "damc/toy/two_sample.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
 

@@ -5,8 +5,8 @@
 #include <chrono>
 
 #include "damc/run_folder.h"
-#include "damc/toy.h"
-#include "damc/two_sample.h"
+#include "damc/toy/toy.h"
+#include "damc/toy/two_sample.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
 #include "tensor/text.h"

@@ -1,6 +1,6 @@
 #include <map>
 
-#include "damc/langevin.h"
+#include "damc/chains/langevin.h"
 #include "tensor/ops.h"
 #include "tensor/record.h"
 #include "tools/bench/suites.h"

@@ -6,8 +6,8 @@
 /// W and W_s share one.
 #pragma once
 
-#include "damc/denoiser.h"
-#include "damc/diffusion.h"
+#include "damc/nets/denoiser.h"
+#include "damc/sampler/diffusion.h"
 #include "tensor/random.h"
 
 namespace damc {

@@ -5,8 +5,8 @@
 /// authors' (under "Q.").
 #pragma once
 
-#include "damc/ancestral.h"
-#include "damc/denoiser.h"
+#include "damc/nets/denoiser.h"
+#include "damc/sampler/ancestral.h"
 #include "nn/layers.h"
 
 namespace damc {

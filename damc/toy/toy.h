@@ -6,9 +6,9 @@
 /// in the paper's chains.
 #pragma once
 
-#include "damc/amortizer.h"
-#include "damc/density.h"
-#include "damc/pinwheel.h"
+#include "damc/sampler/amortizer.h"
+#include "damc/toy/density.h"
+#include "damc/toy/pinwheel.h"
 #include "optim/adam.h"
 
 namespace damc {

@@ -1,4 +1,4 @@
-#include "damc/langevin.h"
+#include "damc/chains/langevin.h"
 
 #include "autograd/grad.h"
 

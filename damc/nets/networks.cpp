@@ -1,4 +1,4 @@
-#include "damc/networks.h"
+#include "damc/nets/networks.h"
 
 #include "tensor/error.h"
 

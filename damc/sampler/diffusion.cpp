@@ -1,4 +1,4 @@
-#include "damc/diffusion.h"
+#include "damc/sampler/diffusion.h"
 
 #include <cmath>
 

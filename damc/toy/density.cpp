@@ -1,4 +1,4 @@
-#include "damc/density.h"
+#include "damc/toy/density.h"
 
 #include <algorithm>
 #include <cmath>

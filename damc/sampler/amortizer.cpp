@@ -1,4 +1,4 @@
-#include "damc/amortizer.h"
+#include "damc/sampler/amortizer.h"
 
 namespace damc {
 

@@ -1,4 +1,4 @@
-#include "damc/denoiser.h"
+#include "damc/nets/denoiser.h"
 
 #include <cmath>
 #include <numbers>

@@ -1,4 +1,4 @@
-#include "damc/two_sample.h"
+#include "damc/toy/two_sample.h"
 
 #include <algorithm>
 #include <cmath>

@@ -6,7 +6,7 @@
 #include <initializer_list>
 #include <vector>
 
-#include "damc/networks.h"
+#include "damc/nets/networks.h"
 #include "tensor/random.h"
 
 namespace damc {

@@ -1,4 +1,4 @@
-#include "damc/pinwheel.h"
+#include "damc/toy/pinwheel.h"
 
 #include <numbers>
 

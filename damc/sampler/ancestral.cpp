@@ -1,4 +1,4 @@
-#include "damc/ancestral.h"
+#include "damc/sampler/ancestral.h"
 
 #include <algorithm>
 #include <optional>

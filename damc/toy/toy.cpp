@@ -1,9 +1,9 @@
-#include "damc/toy.h"
+#include "damc/toy/toy.h"
 
 #include <cmath>
 
 #include "autograd/grad.h"
-#include "damc/langevin.h"
+#include "damc/chains/langevin.h"
 #include "damc/model.h"
 #include "optim/ema.h"
 #include "tensor/error.h"
