@@ -11,72 +11,75 @@ namespace damc {
 
 namespace {
 
-enum Stream : uint64_t { order_stream, flip_stream };
+enum Stream : std::uint64_t { order_stream, flip_stream };
 
-float scale(uint8_t pixel) { return static_cast<float>(pixel) / 127.5f - 1.f; }
+float scale(std::uint8_t pixel) { return static_cast<float>(pixel) / 127.5f - 1.f; }
 
 /// One image, H,W,C, mirrored left to right.
-void copy_mirrored(const Images& images, std::span<const uint8_t> image, float* out) {
-  const int64_t channels = images.channels, row_size = images.width * channels;
-  for (int64_t row = 0; row < images.height; ++row)
-    for (int64_t column = images.width; column-- > 0; out += channels)
+void copy_mirrored(const Images& images, std::span<const std::uint8_t> image, float* out) {
+  const std::int64_t channels = images.channels, row_size = images.width * channels;
+  for (std::int64_t row = 0; row < images.height; ++row) {
+    for (std::int64_t column = images.width; column-- > 0; out += channels) {
       std::transform(image.data() + row * row_size + column * channels,
                      image.data() + row * row_size + (column + 1) * channels, out, scale);
+    }
+  }
 }
 
 }  // namespace
 
-void to_float(const Images& images, int64_t first, int64_t count, std::span<float> out) {
+void to_float(const Images& images, std::int64_t first, std::int64_t count, std::span<float> out) {
   ENSURE(0 <= first && 0 <= count && count <= images.n - first,
          "to_float: images {} to {} asked for, but there are {}", first, first + count, images.n);
-  const auto size = static_cast<size_t>(count * images.image_size());
+  const auto size = static_cast<std::size_t>(count * images.image_size());
   ENSURE(out.size() == size, "to_float: {} images take {} floats, not {}", count, size, out.size());
   const auto begin = images.pixels.begin() + first * images.image_size();
   std::transform(begin, begin + count * images.image_size(), out.begin(), scale);
 }
 
-Batches::Batches(const Images& images, int64_t batch, uint64_t seed, bool flip)
+Batches::Batches(const Images& images, std::int64_t batch, std::uint64_t seed, bool flip)
     : images_(images),
       batch_(batch),
       order_key_(counter_hash(seed, order_stream)),
       flip_key_(counter_hash(seed, flip_stream)),
       flip_(flip),
-      order_(static_cast<size_t>(images.n)) {
+      order_(static_cast<std::size_t>(images.n)) {
   if (images.n == 0) user_error("the training set is empty");
   if (batch <= 0) user_error(fmt::format("a batch of {} images", batch), "batch must be at least 1");
 }
 
 /// Fisher-Yates from the identity, with draw number i of the epoch's own stream.
-void Batches::shuffle_epoch(int64_t epoch) {
-  std::iota(order_.begin(), order_.end(), int64_t{0});
-  const uint64_t key = counter_hash(order_key_, static_cast<uint64_t>(epoch));
+void Batches::shuffle_epoch(std::int64_t epoch) {
+  std::iota(order_.begin(), order_.end(), std::int64_t{0});
+  const std::uint64_t key = counter_hash(order_key_, static_cast<std::uint64_t>(epoch));
   // The remainder favours small numbers by less than n / 2^64.
-  for (size_t i = order_.size(); i-- > 1;) std::swap(order_[i], order_[counter_hash(key, i) % (i + 1)]);
+  for (std::size_t i = order_.size(); i-- > 1;) std::swap(order_[i], order_[counter_hash(key, i) % (i + 1)]);
   epoch_ = epoch;
 }
 
-std::vector<int64_t> Batches::indices(int64_t k) {
+std::vector<std::int64_t> Batches::indices(std::int64_t k) {
   ENSURE(k >= 0, "there is no minibatch {}", k);
-  std::vector<int64_t> numbers;
-  for (int64_t shown = k * batch_; shown < (k + 1) * batch_; ++shown) {
-    if (const int64_t epoch = shown / images_.n; epoch != epoch_) shuffle_epoch(epoch);
-    numbers.push_back(order_[static_cast<size_t>(shown % images_.n)]);
+  std::vector<std::int64_t> numbers;
+  for (std::int64_t shown = k * batch_; shown < (k + 1) * batch_; ++shown) {
+    if (const std::int64_t epoch = shown / images_.n; epoch != epoch_) shuffle_epoch(epoch);
+    numbers.push_back(order_[static_cast<std::size_t>(shown % images_.n)]);
   }
   return numbers;
 }
 
-void Batches::fill(int64_t k, std::span<float> out) {
-  const int64_t size = images_.image_size();
-  ENSURE(static_cast<int64_t>(out.size()) == batch_ * size, "a batch takes {} floats, not {}", batch_ * size,
-         out.size());
-  const uint64_t key = counter_hash(flip_key_, static_cast<uint64_t>(k));
+void Batches::fill(std::int64_t k, std::span<float> out) {
+  const std::int64_t size = images_.image_size();
+  ENSURE(static_cast<std::int64_t>(out.size()) == batch_ * size, "a batch takes {} floats, not {}",
+         batch_ * size, out.size());
+  const std::uint64_t key = counter_hash(flip_key_, static_cast<std::uint64_t>(k));
   float* target = out.data();
-  uint64_t place = 0;
-  for (const int64_t i : indices(k)) {
-    if (flip_ && counter_hash(key, place) >> 63)
+  std::uint64_t place = 0;
+  for (const std::int64_t i : indices(k)) {
+    if (flip_ && counter_hash(key, place) >> 63) {
       copy_mirrored(images_, images_.image(i), target);
-    else
-      to_float(images_, i, 1, {target, static_cast<size_t>(size)});
+    } else {
+      to_float(images_, i, 1, {target, static_cast<std::size_t>(size)});
+    }
     target += size;
     ++place;
   }

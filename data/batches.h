@@ -12,7 +12,7 @@ namespace damc {
 
 /// Scales images [first, first + count) to N,H,W,C floats in [-1, 1]: pixel / 127.5 - 1.
 /// Throws Error when there are not so many images or `out` has not exactly count*H*W*C floats.
-void to_float(const Images& images, int64_t first, int64_t count, std::span<float> out);
+void to_float(const Images& images, std::int64_t first, std::int64_t count, std::span<float> out);
 
 /// An endless row of shuffled minibatches. Epoch e shows every image once, in an order drawn from (seed, e);
 /// a batch that reaches an epoch's end goes on in the next, so that all batches are full, even one of more
@@ -21,24 +21,24 @@ void to_float(const Images& images, int64_t first, int64_t count, std::span<floa
 class Batches {
  public:
   /// `images` must outlive this object. Throws UserError when there are none or `batch` is not positive.
-  Batches(const Images& images, int64_t batch, uint64_t seed, bool flip);
+  Batches(const Images& images, std::int64_t batch, std::uint64_t seed, bool flip);
 
   /// The numbers of the images in minibatch `k` (0-based); `batch` of them.
-  std::vector<int64_t> indices(int64_t k);
+  std::vector<std::int64_t> indices(std::int64_t k);
 
   /// Minibatch `k` (0-based) as batch,H,W,C floats in [-1, 1].
   /// Throws Error when k is negative or `out` has not exactly batch*H*W*C floats.
-  void fill(int64_t k, std::span<float> out);
+  void fill(std::int64_t k, std::span<float> out);
 
  private:
-  void shuffle_epoch(int64_t epoch);
+  void shuffle_epoch(std::int64_t epoch);
 
   const Images& images_;
-  int64_t batch_;
-  uint64_t order_key_, flip_key_;
+  std::int64_t batch_;
+  std::uint64_t order_key_, flip_key_;
   bool flip_;
-  int64_t epoch_ = -1;          // the epoch that order_ is for
-  std::vector<int64_t> order_;  // kept only because drawing it takes longer than a batch
+  std::int64_t epoch_ = -1;          // the epoch that order_ is for
+  std::vector<std::int64_t> order_;  // kept only because drawing it takes longer than a batch
 };
 
 }  // namespace damc

@@ -15,30 +15,33 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr int64_t side = 32, plane = side * side, record = 1 + 3 * plane;
-constexpr int64_t max_file_bytes = int64_t{1} << 30;  // the official files have 30,730,000 bytes
-constexpr std::array<std::string_view, 6> files{"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin",
-                                                "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin"};
+constexpr std::int64_t kSide = 32, kPlane = kSide * kSide, kRecord = 1 + 3 * kPlane;
+constexpr std::int64_t kMaxFileBytes = std::int64_t{1} << 30;  // the official kFiles have 30,730,000 bytes
+constexpr std::array<std::string_view, 6> kFiles{"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin",
+                                                 "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin"};
 
 /// Appends the images of one file to `images`, from planes to interleaved colours.
 void append_file(const fs::path& path, Images& images) {
-  const std::vector<uint8_t> bytes = read_gzip(path, max_file_bytes);
-  const auto size = static_cast<int64_t>(bytes.size());
-  if (size == 0 || size % record != 0)
+  const std::vector<std::uint8_t> bytes = read_gzip(path, kMaxFileBytes);
+  const auto size = static_cast<std::int64_t>(bytes.size());
+  if (size == 0 || size % kRecord != 0) {
     user_error(fmt::format("'{}' has {} bytes, which is not a number of {}-byte records", path.string(), size,
-                           record),
+                           kRecord),
                "unpack cifar-10-binary.tar.gz again");
-  for (int64_t i = 0; i < size / record; ++i) {
-    const uint8_t* source = bytes.data() + i * record;
+  }
+  for (std::int64_t i = 0; i < size / kRecord; ++i) {
+    const std::uint8_t* source = bytes.data() + i * kRecord;
     const int label = *source++;
-    if (label > 9)
+    if (label > 9) {
       user_error(fmt::format("'{}': record {} has the label {}; labels are 0..9", path.string(), i, label),
                  "unpack cifar-10-binary.tar.gz again");
+    }
     images.labels.push_back(label);
-    for (int64_t p = 0; p < plane; ++p)
-      for (int64_t c = 0; c < 3; ++c) images.pixels.push_back(source[c * plane + p]);
+    for (std::int64_t p = 0; p < kPlane; ++p) {
+      for (std::int64_t c = 0; c < 3; ++c) images.pixels.push_back(source[c * kPlane + p]);
+    }
   }
-  images.n += size / record;
+  images.n += size / kRecord;
 }
 
 }  // namespace
@@ -47,15 +50,18 @@ Split read_cifar10(const fs::path& dir) {
   const Layout layout = find_layout(dir, "cifar10");
   if (layout.files.empty()) explain_absence(dir, "cifar10");
   std::vector<std::string_view> missing;
-  for (const std::string_view name : files)
+  for (const std::string_view name : kFiles) {
     if (!layout.files.contains(name)) missing.push_back(name);
-  if (!missing.empty())
+  }
+  if (!missing.empty()) {
     user_error(fmt::format("no CIFAR-10 in '{}': {} missing", layout.home.string(), fmt::join(missing, ", ")),
                "unpack cifar-10-binary.tar.gz from https://www.cs.toronto.edu/~kriz/cifar.html there");
+  }
   Split split;
-  for (Images* part : {&split.train, &split.test}) *part = {0, side, side, 3, {}, {}};
-  for (const std::string_view name : files)
+  for (Images* part : {&split.train, &split.test}) *part = {0, kSide, kSide, 3, {}, {}};
+  for (const std::string_view name : kFiles) {
     append_file(layout.files.find(name)->second, name == "test_batch.bin" ? split.test : split.train);
+  }
   return split;
 }
 

@@ -25,9 +25,10 @@ std::unique_ptr<Decoder> open(std::span<const std::byte> file, const std::string
                                                                             : open_with_stb(file, name);
   const auto [height, width, channels] = decoder->header();
   if (height <= 0 || width <= 0) decoder->fail("it has no pixels");
-  if (height > max_image_pixels / width)
+  if (height > kMaxImagePixels / width) {
     user_error(fmt::format("'{}' has {}x{} pixels; at most {} in all are accepted", name, height, width,
-                           max_image_pixels));
+                           kMaxImagePixels));
+  }
   return decoder;
 }
 
@@ -47,8 +48,8 @@ Images decode_image(std::span<const std::byte> file, const std::string& name) {
   return {1, height, width, channels, decoder->pixels(), {}};
 }
 
-std::vector<std::byte> encode_png(std::span<const uint8_t> pixels, int64_t height, int64_t width,
-                                  int64_t channels) {
+std::vector<std::byte> encode_png(std::span<const std::uint8_t> pixels, std::int64_t height,
+                                  std::int64_t width, std::int64_t channels) {
   std::vector<std::byte> file;
   const auto keep = [](void* out, void* data, int size) {  // called once
     const auto* bytes = static_cast<const std::byte*>(data);

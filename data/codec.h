@@ -12,12 +12,12 @@
 
 namespace damc {
 
-constexpr int64_t max_image_pixels = int64_t{1} << 26;
+constexpr std::int64_t kMaxImagePixels = std::int64_t{1} << 26;
 
 /// What an image file says of its pixels.
 struct ImageHeader {
-  int64_t height = 0, width = 0;
-  int64_t channels = 0;  ///< 1 (gray) or 3 (red, green, blue); an alpha channel is not counted
+  std::int64_t height = 0, width = 0;
+  std::int64_t channels = 0;  ///< 1 (gray) or 3 (red, green, blue); an alpha channel is not counted
 };
 
 /// The header of the image file with the bytes `file`; `name` is for messages. Throws UserError as `decode_image`
@@ -29,11 +29,11 @@ ImageHeader read_header(std::span<const std::byte> file, const std::string& name
 /// transparency are dropped, CMYK becomes RGB, of 16 bits the upper 8 are kept (of gray as well, where Pillow
 /// cuts everything above 255 off). Also read are BMP, PPM and PGM in bytes, TGA (by the name's ending, as it has
 /// no signature) and the first image of GIF, whose transparent pixels are its background. Throws UserError when it
-/// is of another kind, incomplete or damaged, or has more than `max_image_pixels` pixels.
+/// is of another kind, incomplete or damaged, or has more than `kMaxImagePixels` pixels.
 Images decode_image(std::span<const std::byte> file, const std::string& name);
 
 /// H,W,C bytes with 1 or 3 channels as a PNG file. Throws Error when memory runs out.
-std::vector<std::byte> encode_png(std::span<const uint8_t> pixels, int64_t height, int64_t width,
-                                  int64_t channels);
+std::vector<std::byte> encode_png(std::span<const std::uint8_t> pixels, std::int64_t height,
+                                  std::int64_t width, std::int64_t channels);
 
 }  // namespace damc

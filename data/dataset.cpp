@@ -16,12 +16,13 @@ namespace fs = std::filesystem;
 namespace {
 
 /// The first `n_train` images train and the others test; if there are no others, the last tenth tests.
-Split divide(Images images, int64_t n_train, const fs::path& dir) {
-  if (images.n < 2)
+Split divide(Images images, std::int64_t n_train, const fs::path& dir) {
+  if (images.n < 2) {
     user_error(fmt::format("'{}' holds {} image(s): too few to train and test on", dir.string(), images.n));
+  }
   Split split;
   if (images.n <= n_train) {
-    n_train = images.n - std::max(int64_t{1}, images.n / 10);
+    n_train = images.n - std::max(std::int64_t{1}, images.n / 10);
     split.note = fmt::format("too few images for the official split: of {} the last {} test", images.n,
                              images.n - n_train);
   }
@@ -37,7 +38,7 @@ void add_note(Split& split, const std::string& note) {
 Split load_svhn(const fs::path& dir) {
   Split split = read_svhn(dir);
   if (split.test.n > 0) return split;
-  const int64_t n = split.train.n;
+  const std::int64_t n = split.train.n;
   Split divided = divide(std::move(split.train), n, dir);
   add_note(split, "test_32x32.mat is missing");
   add_note(split, divided.note);
@@ -47,7 +48,7 @@ Split load_svhn(const fs::path& dir) {
 
 Split load_faces(const std::string& kind, const fs::path& dir) {
   const FolderOptions options = folder_options(kind);
-  const int64_t size = options.size, n_train = kind == "celeba64" ? 40000 : 29500;
+  const std::int64_t size = options.size, n_train = kind == "celeba64" ? 40000 : 29500;
   if (!is_packed(dir)) {
     const ImageFiles files = list_images(dir);
     Split split = divide(read_images(files.paths, options), n_train, dir);
@@ -55,17 +56,19 @@ Split load_faces(const std::string& kind, const fs::path& dir) {
     return split;
   }
   Images images = read_packed(dir);
-  if (images.height != size || images.width != size || images.channels != options.channels)
+  if (images.height != size || images.width != size || images.channels != options.channels) {
     user_error(fmt::format("'{}' holds packed images of {}x{}x{}; {} needs {}x{}x{}", dir.string(),
                            images.height, images.width, images.channels, kind, size, size, options.channels),
                "pack the original images again for this preset");
+  }
   return divide(std::move(images), n_train, dir);
 }
 
 Split load(const std::string& kind, const fs::path& dir, int holdout) {
   require_folder(dir);
-  if (holdout != -1 && kind != "mnist")
+  if (holdout != -1 && kind != "mnist") {
     user_error(fmt::format("holdout is {}, but only mnist has digits to hold out, not {}", holdout, kind));
+  }
   if (kind == "mnist") {
     Split official = read_mnist(dir);
     return holdout == -1 ? official : hold_out_digit(official, holdout);

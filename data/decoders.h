@@ -21,7 +21,7 @@ class Decoder {
   /// Known from construction on; not checked.
   const ImageHeader& header() const { return header_; }
   /// The pixels, H,W,C. To be called once.
-  virtual std::vector<uint8_t> pixels() = 0;
+  virtual std::vector<std::uint8_t> pixels() = 0;
 
   /// Throws UserError: the file cannot be decoded, for `reason`.
   [[noreturn]] void fail(const std::string& reason) const;

@@ -20,34 +20,35 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr int64_t max_in_means = 2000;  // of a folder, whose images have to be decoded
+constexpr std::int64_t kMaxInMeans = 2000;  // of a folder, whose images have to be decoded
 
 /// Sums of pixels per channel over images that may come one by one.
 class MeanSums {
  public:
   void add(const Images& images) {
-    sums_.resize(static_cast<size_t>(images.channels));
-    for (size_t i = 0; i < images.pixels.size(); ++i) sums_[i % sums_.size()] += images.pixels[i];
+    sums_.resize(static_cast<std::size_t>(images.channels));
+    for (std::size_t i = 0; i < images.pixels.size(); ++i) sums_[i % sums_.size()] += images.pixels[i];
     n_pixels_ += images.n * images.height * images.width;
   }
   std::vector<double> means() const {
     std::vector<double> means;
-    for (const int64_t sum : sums_)
+    for (const std::int64_t sum : sums_) {
       means.push_back(static_cast<double>(sum) / 255.0 / static_cast<double>(n_pixels_));
+    }
     return means;
   }
 
  private:
-  std::vector<int64_t> sums_;
-  int64_t n_pixels_ = 0;
+  std::vector<std::int64_t> sums_;
+  std::int64_t n_pixels_ = 0;
 };
 
 PartDescription describe_part(const std::string& name, const Images& images) {
   PartDescription part{name, images.n, fmt::format("{}x{}x{}", images.height, images.width, images.channels),
                        {},   {},       images.n};
-  for (const int32_t label : images.labels) {
-    part.label_counts.resize(std::max(part.label_counts.size(), static_cast<size_t>(label) + 1));
-    ++part.label_counts[static_cast<size_t>(label)];
+  for (const std::int32_t label : images.labels) {
+    part.label_counts.resize(std::max(part.label_counts.size(), static_cast<std::size_t>(label) + 1));
+    ++part.label_counts[static_cast<std::size_t>(label)];
   }
   MeanSums sums;
   sums.add(images);
@@ -56,20 +57,22 @@ PartDescription describe_part(const std::string& name, const Images& images) {
 }
 
 PartDescription describe_files(const std::vector<fs::path>& paths) {
-  std::set<std::pair<int64_t, int64_t>> sizes;
+  std::set<std::pair<std::int64_t, std::int64_t>> sizes;
   for (const fs::path& path : paths) {
     const ImageSize size = read_image_size(path);
     sizes.emplace(size.height, size.width);
   }
-  PartDescription part{"all", static_cast<int64_t>(paths.size()), {}, {}, {}, 0};
+  PartDescription part{"all", static_cast<std::int64_t>(paths.size()), {}, {}, {}, 0};
   const auto [height, width] = *sizes.begin();
   part.shape = fmt::format("{}x{}", height, width);
-  if (sizes.size() > 1)
+  if (sizes.size() > 1) {
     part.shape +=
         fmt::format(" to {}x{} ({} sizes)", sizes.rbegin()->first, sizes.rbegin()->second, sizes.size());
-  part.n_in_means = std::min(part.n, max_in_means);
+  }
+  part.n_in_means = std::min(part.n, kMaxInMeans);
   MeanSums sums;
-  for (int64_t i = 0; i < part.n_in_means; ++i) sums.add(read_image(paths[static_cast<size_t>(i)], 3));
+  for (std::int64_t i = 0; i < part.n_in_means; ++i)
+    sums.add(read_image(paths[static_cast<std::size_t>(i)], 3));
   part.channel_means = sums.means();
   return part;
 }

@@ -25,8 +25,9 @@ class Walk {
       std::ranges::sort(links, {}, [](const Link& link) { return link.path.native(); });
       for (const Link& link : links) follow(link);
     }
-    for (auto* const paths : {&tree_.files, &tree_.unusable, &tree_.unreadable})
+    for (auto* const paths : {&tree_.files, &tree_.unusable, &tree_.unreadable}) {
       std::ranges::sort(*paths, {}, &fs::path::native);
+    }
     return std::move(tree_);
   }
 
@@ -41,8 +42,9 @@ class Walk {
     if (depth > max_depth_ || !seen_.insert(real.native()).second) return;
     std::error_code error;
     for (auto it = fs::directory_iterator(folder, error); !error && it != fs::directory_iterator();
-         it.increment(error))
+         it.increment(error)) {
       meet(*it, real, depth);
+    }
     if (error) tree_.unreadable.push_back(folder);
   }
 
@@ -50,30 +52,33 @@ class Walk {
   void meet(const fs::directory_entry& entry, const fs::path& real, int depth) {
     const fs::path name = entry.path().filename();
     std::error_code error;  // what cannot be asked for is of no kind
-    if (name.native().starts_with('.'))
+    if (name.native().starts_with('.')) {
       ++tree_.hidden;
-    else if (entry.is_symlink(error))
+    } else if (entry.is_symlink(error)) {
       links_.push_back({entry.path(), depth});
-    else
+    } else {
       add(entry.path(), real / name, entry.status(error), depth);
+    }
   }
 
   void add(const fs::path& path, const fs::path& real, fs::file_status status, int depth) {
-    if (fs::is_directory(status))
+    if (fs::is_directory(status)) {
       enter(path, real, depth + 1);
-    else if (!fs::is_regular_file(status))
+    } else if (!fs::is_regular_file(status)) {
       tree_.unusable.push_back(path);
-    else if (seen_.insert(real.native()).second)
+    } else if (seen_.insert(real.native()).second) {
       tree_.files.push_back(path);
+    }
   }
 
   void follow(const Link& link) {
     std::error_code error;
     const fs::path real = fs::canonical(link.path, error);
-    if (error)
+    if (error) {
       tree_.unusable.push_back(link.path);
-    else
+    } else {
       add(link.path, real, fs::status(real, error), link.depth);
+    }
   }
 
   int max_depth_;
@@ -94,24 +99,26 @@ std::string ending(const fs::path& path) {
 }
 
 std::string summary(const std::vector<fs::path>& files, const FileTree& tree) {
-  constexpr size_t max_kinds = 8;
-  std::map<std::string, int64_t> counts;
+  constexpr std::size_t kMaxKinds = 8;
+  std::map<std::string, std::int64_t> counts;
   for (const fs::path& file : files) ++counts[ending(file)];
-  std::vector<std::pair<std::string, int64_t>> kinds(counts.begin(), counts.end());
+  std::vector<std::pair<std::string, std::int64_t>> kinds(counts.begin(), counts.end());
   std::ranges::stable_sort(kinds, std::ranges::greater(), [](const auto& kind) { return kind.second; });
   std::vector<std::string> parts;
-  int64_t others = 0;
+  std::int64_t others = 0;
   for (const auto& [kind, count] : kinds) {
-    if (parts.size() < max_kinds)
+    if (parts.size() < kMaxKinds) {
       parts.push_back(fmt::format("{} {}", count, kind.empty() ? "without an ending" : kind));
-    else
+    } else {
       others += count;
+    }
   }
   if (others > 0) parts.push_back(fmt::format("{} others", others));
   if (tree.hidden > 0) parts.push_back(fmt::format("{} hidden", tree.hidden));
-  if (const size_t n = tree.unusable.size(); n > 0)
+  if (const std::size_t n = tree.unusable.size(); n > 0) {
     parts.push_back(fmt::format("{} broken link{} or special file{} ('{}'{})", n, n > 1 ? "s" : "",
                                 n > 1 ? "s" : "", tree.unusable[0].string(), n > 1 ? ", ..." : ""));
+  }
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 

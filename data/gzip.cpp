@@ -10,7 +10,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr int64_t max_deflate_ratio = 1032;  // what zlib's format can reach at best
+constexpr std::int64_t kMaxDeflateRatio = 1032;  // what zlib's format can reach at best
 
 }  // namespace
 
@@ -19,33 +19,36 @@ GzipReader::GzipReader(const fs::path& path)
   if (!file_) user_error(fmt::format("cannot open '{}'", name_));
 }
 
-void GzipReader::read(std::span<uint8_t> out) {
+void GzipReader::read(std::span<std::uint8_t> out) {
   if (read_some(out) < out.size()) fail();
 }
 
-size_t GzipReader::read_some(std::span<uint8_t> out) {
-  size_t n = 0;
+std::size_t GzipReader::read_some(std::span<std::uint8_t> out) {
+  std::size_t n = 0;
   while (n < out.size()) {
-    const size_t chunk = std::min(out.size() - n, size_t{1} << 30);
+    const std::size_t chunk = std::min(out.size() - n, std::size_t{1} << 30);
     const int got = gzread(file_.get(), out.data() + n, static_cast<unsigned>(chunk));
     if (got < 0) fail();
     if (got == 0) break;
-    n += static_cast<size_t>(got);
+    n += static_cast<std::size_t>(got);
   }
   return n;
 }
 
 void GzipReader::expect_end() {
-  uint8_t extra = 0;
+  std::uint8_t extra = 0;
   const int got = gzread(file_.get(), &extra, 1);
-  if (got > 0)
+  if (got > 0) {
     user_error(fmt::format("'{}' holds more bytes than its header says", name_), "download the file again");
+  }
   int code = Z_OK;
   gzerror(file_.get(), &code);
   if (got < 0 || code != Z_OK) fail();  // zlib compares the checksum on reaching the end
 }
 
-int64_t GzipReader::max_size() { return gzdirect(file_.get()) ? file_size_ : file_size_ * max_deflate_ratio; }
+std::int64_t GzipReader::max_size() {
+  return gzdirect(file_.get()) ? file_size_ : file_size_ * kMaxDeflateRatio;
+}
 
 void GzipReader::fail() {
   int code = Z_OK;
@@ -57,17 +60,18 @@ void GzipReader::fail() {
              "download the file again");
 }
 
-std::vector<uint8_t> read_gzip(const fs::path& path, int64_t max_bytes) {
-  constexpr size_t piece = size_t{1} << 24;
+std::vector<std::uint8_t> read_gzip(const fs::path& path, std::int64_t max_bytes) {
+  constexpr std::size_t kPiece = std::size_t{1} << 24;
   GzipReader in(path);
-  std::vector<uint8_t> bytes;
-  for (size_t got = piece; got == piece;) {
-    const size_t had = bytes.size();
-    bytes.resize(had + piece);
+  std::vector<std::uint8_t> bytes;
+  for (std::size_t got = kPiece; got == kPiece;) {
+    const std::size_t had = bytes.size();
+    bytes.resize(had + kPiece);
     got = in.read_some(std::span(bytes).subspan(had));
     bytes.resize(had + got);
-    if (static_cast<int64_t>(bytes.size()) > max_bytes)
+    if (static_cast<std::int64_t>(bytes.size()) > max_bytes) {
       user_error(fmt::format("'{}' has more than {} bytes, unpacked", path.string(), max_bytes));
+    }
   }
   in.expect_end();
   return bytes;

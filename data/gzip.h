@@ -20,13 +20,13 @@ class GzipReader {
   explicit GzipReader(const std::filesystem::path& path);
 
   /// Fills all of `out` or throws.
-  void read(std::span<uint8_t> out);
+  void read(std::span<std::uint8_t> out);
   /// Reads up to `out.size()` bytes, fewer only at the end.
-  size_t read_some(std::span<uint8_t> out);
+  std::size_t read_some(std::span<std::uint8_t> out);
   /// Throws unless everything has been read and gzip's checksum holds.
   void expect_end();
   /// Upper bound of what the whole file can unpack to; exact for a plain file.
-  int64_t max_size();
+  std::int64_t max_size();
 
  private:
   [[noreturn]] void fail();
@@ -35,11 +35,11 @@ class GzipReader {
     void operator()(gzFile file) const { gzclose_r(file); }
   };
   std::string name_;
-  int64_t file_size_;
+  std::int64_t file_size_;
   std::unique_ptr<gzFile_s, Close> file_;
 };
 
 /// The whole file at `path`, unpacked. Throws UserError also when it has more than `max_bytes`.
-std::vector<uint8_t> read_gzip(const std::filesystem::path& path, int64_t max_bytes);
+std::vector<std::uint8_t> read_gzip(const std::filesystem::path& path, std::int64_t max_bytes);
 
 }  // namespace damc

@@ -12,8 +12,8 @@ namespace damc {
 
 /// An array of bytes with its sizes, slowest first.
 struct Idx {
-  std::vector<int64_t> sizes;
-  std::vector<uint8_t> bytes;
+  std::vector<std::int64_t> sizes;
+  std::vector<std::uint8_t> bytes;
 };
 
 /// Reads a plain or gzipped IDX file of unsigned bytes with `rank` dimensions.
@@ -23,7 +23,7 @@ Idx read_idx(const std::filesystem::path& path, int rank);
 
 /// Writes a plain IDX file, whole or not at all. Throws Error when that fails, when the sizes do not match
 /// the bytes, or when there are none or one does not fit 32 bits.
-void write_idx(const std::filesystem::path& path, const std::vector<int64_t>& sizes,
-               std::span<const uint8_t> bytes);
+void write_idx(const std::filesystem::path& path, const std::vector<std::int64_t>& sizes,
+               std::span<const std::uint8_t> bytes);
 
 }  // namespace damc

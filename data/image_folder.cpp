@@ -22,20 +22,20 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::array<std::string_view, 11> image_endings{".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp",
+constexpr std::array<std::string_view, 11> kImageEndings{".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp",
                                                          ".ppm", ".pgm", ".pnm",  ".tga", ".gif"};
 
 /// Calls body(i) for i in [0, n) on all processors; the exception of the smallest i that failed is thrown.
 template <typename Body>
-void for_each_index(int64_t n, const Body& body) {
-  std::atomic<int64_t> next{0};
-  std::vector<std::exception_ptr> failures(static_cast<size_t>(n));
+void for_each_index(std::int64_t n, const Body& body) {
+  std::atomic<std::int64_t> next{0};
+  std::vector<std::exception_ptr> failures(static_cast<std::size_t>(n));
   const auto work = [&] {
-    for (int64_t i = next++; i < n; i = next++) {
+    for (std::int64_t i = next++; i < n; i = next++) {
       try {
         body(i);
       } catch (...) {
-        failures[static_cast<size_t>(i)] = std::current_exception();
+        failures[static_cast<std::size_t>(i)] = std::current_exception();
         next = n;  // nobody starts another one; all before i have been started
       }
     }
@@ -45,8 +45,9 @@ void for_each_index(int64_t n, const Body& body) {
     for (unsigned t = 1; t < std::thread::hardware_concurrency(); ++t) threads.emplace_back(work);
     work();
   }
-  for (const std::exception_ptr& failure : failures)
+  for (const std::exception_ptr& failure : failures) {
     if (failure) std::rethrow_exception(failure);
+  }
 }
 
 }  // namespace
@@ -55,10 +56,11 @@ ImageFiles list_images(const fs::path& place) {
   std::error_code error;
   if (fs::is_regular_file(place, error)) return {{place}, {}};
   FileTree tree = list_files(place);
-  if (!tree.unreadable.empty())
+  if (!tree.unreadable.empty()) {
     user_error(fmt::format("cannot read the folder '{}'", tree.unreadable[0].string()));
+  }
   const auto is_read = [](const fs::path& path) {
-    return std::ranges::find(image_endings, ending(path)) != image_endings.end();
+    return std::ranges::find(kImageEndings, ending(path)) != kImageEndings.end();
   };
   const auto others = std::stable_partition(tree.files.begin(), tree.files.end(), is_read);
   const std::string left_out = summary({others, tree.files.end()}, tree);
@@ -67,15 +69,15 @@ ImageFiles list_images(const fs::path& place) {
   explain_absence(place, "images");
   user_error(fmt::format("no images in '{}': it {}", place.string(),
                          left_out.empty() ? "is empty" : "holds " + left_out),
-             fmt::format("it should hold {} files", fmt::join(image_endings, ", ")));
+             fmt::format("it should hold {} files", fmt::join(kImageEndings, ", ")));
 }
 
 Images fit_square(const Images& image, const FolderOptions& options) {
-  int64_t side = std::min(image.height, image.width);
+  std::int64_t side = std::min(image.height, image.width);
   // 140/178 of the width, rounded to the nearest.
   if (options.crop == Crop::aligned_face && image.height != image.width) side = (side * 140 + 89) / 178;
-  side = std::max(side, int64_t{1});
-  const auto offset = [&](int64_t size) {  // halves to even, as torchvision's CenterCrop rounds
+  side = std::max(side, std::int64_t{1});
+  const auto offset = [&](std::int64_t size) {  // halves to even, as torchvision's CenterCrop rounds
     return std::lrint(static_cast<double>(size - side) / 2);
   };
   const Images square = crop(image, offset(image.height), offset(image.width), side, side);
@@ -83,10 +85,12 @@ Images fit_square(const Images& image, const FolderOptions& options) {
 }
 
 Images read_images(const std::vector<fs::path>& paths, const FolderOptions& options) {
-  Images images{static_cast<int64_t>(paths.size()), options.size, options.size, options.channels, {}, {}};
-  images.pixels.resize(static_cast<size_t>(images.n * images.image_size()));
-  for_each_index(images.n, [&](int64_t i) {
-    const Images image = fit_square(read_image(paths[static_cast<size_t>(i)], options.channels), options);
+  Images images{
+      static_cast<std::int64_t>(paths.size()), options.size, options.size, options.channels, {}, {}};
+  images.pixels.resize(static_cast<std::size_t>(images.n * images.image_size()));
+  for_each_index(images.n, [&](std::int64_t i) {
+    const Images image =
+        fit_square(read_image(paths[static_cast<std::size_t>(i)], options.channels), options);
     std::copy(image.pixels.begin(), image.pixels.end(), images.pixels.begin() + i * images.image_size());
   });
   return images;

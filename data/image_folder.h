@@ -20,8 +20,8 @@ enum class Crop {
 };
 
 struct FolderOptions {
-  int64_t size = 64;     ///< height and width that the images get
-  int64_t channels = 3;  ///< 1 (gray) or 3 (colour); files of the other kind are converted
+  std::int64_t size = 64;     ///< height and width that the images get
+  std::int64_t channels = 3;  ///< 1 (gray) or 3 (colour); files of the other kind are converted
   Crop crop = Crop::largest_square;
 };
 

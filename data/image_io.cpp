@@ -14,44 +14,45 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr int64_t max_file_bytes = int64_t{64} << 20;
+constexpr std::int64_t kMaxFileBytes = std::int64_t{64} << 20;
 
 /// Gray to colour or back.
-std::vector<uint8_t> convert(const std::vector<uint8_t>& pixels, int64_t channels) {
-  std::vector<uint8_t> out;
+std::vector<std::uint8_t> convert(const std::vector<std::uint8_t>& pixels, std::int64_t channels) {
+  std::vector<std::uint8_t> out;
   if (channels == 3) {
-    for (const uint8_t gray : pixels) out.insert(out.end(), 3, gray);
+    for (const std::uint8_t gray : pixels) out.insert(out.end(), 3, gray);
     return out;
   }
   // ITU-R 601 luma, 0.299 R + 0.587 G + 0.114 B, in 16-bit fixed point.
-  for (size_t i = 0; i < pixels.size(); i += 3)
-    out.push_back(static_cast<uint8_t>(
+  for (std::size_t i = 0; i < pixels.size(); i += 3) {
+    out.push_back(static_cast<std::uint8_t>(
         (pixels[i] * 19595 + pixels[i + 1] * 38470 + pixels[i + 2] * 7471 + 0x8000) >> 16));
+  }
   return out;
 }
 
 /// [-1, 1] to 0..255, rounded to the nearest; the inverse of pixel / 127.5 - 1.
-uint8_t to_byte(float value) {
+std::uint8_t to_byte(float value) {
   if (std::isnan(value)) return 0;
-  return static_cast<uint8_t>(std::lround(std::clamp((value + 1) * 127.5f, 0.f, 255.f)));
+  return static_cast<std::uint8_t>(std::lround(std::clamp((value + 1) * 127.5f, 0.f, 255.f)));
 }
 
-size_t checked_size(int64_t n, int64_t height, int64_t width, int64_t channels) {
+std::size_t checked_size(std::int64_t n, std::int64_t height, std::int64_t width, std::int64_t channels) {
   ENSURE(n > 0 && height > 0 && width > 0 && (channels == 1 || channels == 3),
          "{} images of {}x{} pixels and {} channels cannot be drawn", n, height, width, channels);
-  return static_cast<size_t>(n * height * width * channels);
+  return static_cast<std::size_t>(n * height * width * channels);
 }
 
 }  // namespace
 
 ImageSize read_image_size(const fs::path& path) {
-  const ImageHeader header = read_header(read_file(path, max_file_bytes), path.string());
+  const ImageHeader header = read_header(read_file(path, kMaxFileBytes), path.string());
   return {header.height, header.width};
 }
 
-Images read_image(const fs::path& path, int64_t channels) {
+Images read_image(const fs::path& path, std::int64_t channels) {
   ENSURE(channels == 0 || channels == 1 || channels == 3, "read_image: {} channels asked for", channels);
-  Images image = decode_image(read_file(path, max_file_bytes), path.string());
+  Images image = decode_image(read_file(path, kMaxFileBytes), path.string());
   if (channels != 0 && channels != image.channels) {
     image.pixels = convert(image.pixels, channels);
     image.channels = channels;
@@ -59,48 +60,50 @@ Images read_image(const fs::path& path, int64_t channels) {
   return image;
 }
 
-Images crop(const Images& image, int64_t top, int64_t left, int64_t height, int64_t width) {
+Images crop(const Images& image, std::int64_t top, std::int64_t left, std::int64_t height,
+            std::int64_t width) {
   ENSURE(image.n == 1 && top >= 0 && left >= 0 && height > 0 && width > 0 && top + height <= image.height &&
              left + width <= image.width,
          "cannot cut {}x{} at ({}, {}) out of {} image(s) of {}x{}", height, width, top, left, image.n,
          image.height, image.width);
   Images out{1, height, width, image.channels, {}, {}};
-  for (int64_t row = top; row < top + height; ++row) {
+  for (std::int64_t row = top; row < top + height; ++row) {
     const auto begin = image.pixels.begin() + (row * image.width + left) * image.channels;
     out.pixels.insert(out.pixels.end(), begin, begin + width * image.channels);
   }
   return out;
 }
 
-void write_png(const fs::path& path, std::span<const uint8_t> pixels, int64_t height, int64_t width,
-               int64_t channels) {
-  ENSURE(pixels.size() == checked_size(1, height, width, channels) && height * width <= max_image_pixels,
+void write_png(const fs::path& path, std::span<const std::uint8_t> pixels, std::int64_t height,
+               std::int64_t width, std::int64_t channels) {
+  ENSURE(pixels.size() == checked_size(1, height, width, channels) && height * width <= kMaxImagePixels,
          "write_png '{}': {} bytes for {}x{}x{}", path.string(), pixels.size(), height, width, channels);
   atomic_write_file(path, encode_png(pixels, height, width, channels));
 }
 
-Images grid(std::span<const float> images, int64_t n, int64_t height, int64_t width, int64_t channels,
-            int64_t columns, int64_t padding) {
+Images grid(std::span<const float> images, std::int64_t n, std::int64_t height, std::int64_t width,
+            std::int64_t channels, std::int64_t columns, std::int64_t padding) {
   ENSURE(images.size() == checked_size(n, height, width, channels) && columns > 0 && padding >= 0,
          "grid: {} floats for {} images of {}x{}x{}, {} columns, padding {}", images.size(), n, height, width,
          channels, columns, padding);
-  const int64_t rows = (n + columns - 1) / columns;
+  const std::int64_t rows = (n + columns - 1) / columns;
   Images out{1, rows * (height + padding) + padding, columns * (width + padding) + padding, channels, {}, {}};
-  out.pixels.resize(static_cast<size_t>(out.image_size()));
+  out.pixels.resize(static_cast<std::size_t>(out.image_size()));
   const float* source = images.data();
-  for (int64_t i = 0; i < n; ++i)
-    for (int64_t y = 0; y < height; ++y) {
-      const int64_t row = i / columns * (height + padding) + padding + y;
-      const int64_t left = i % columns * (width + padding) + padding;
-      uint8_t* target = out.pixels.data() + (row * out.width + left) * channels;
+  for (std::int64_t i = 0; i < n; ++i) {
+    for (std::int64_t y = 0; y < height; ++y) {
+      const std::int64_t row = i / columns * (height + padding) + padding + y;
+      const std::int64_t left = i % columns * (width + padding) + padding;
+      std::uint8_t* target = out.pixels.data() + (row * out.width + left) * channels;
       std::transform(source, source + width * channels, target, to_byte);
       source += width * channels;
     }
+  }
   return out;
 }
 
-void write_grid(const fs::path& path, std::span<const float> images, int64_t n, int64_t height, int64_t width,
-                int64_t channels, int64_t columns, int64_t padding) {
+void write_grid(const fs::path& path, std::span<const float> images, std::int64_t n, std::int64_t height,
+                std::int64_t width, std::int64_t channels, std::int64_t columns, std::int64_t padding) {
   const Images out = grid(images, n, height, width, channels, columns, padding);
   write_png(path, out.pixels, out.height, out.width, out.channels);
 }

@@ -12,7 +12,7 @@ namespace damc {
 
 /// Height and width in pixels.
 struct ImageSize {
-  int64_t height, width;
+  std::int64_t height, width;
 };
 
 /// The size of the PNG or JPEG file at `path`, without decoding it. Throws UserError as `read_image` does,
@@ -22,25 +22,27 @@ ImageSize read_image_size(const std::filesystem::path& path);
 /// Decodes a PNG or JPEG file to one image. `channels` is 1 or 3, or 0 for what the file has; an alpha
 /// channel is dropped, 16 bits become 8, colour becomes gray with the weights of ITU-R 601. Throws UserError
 /// when the file is missing, larger than 64 MiB or 2^26 pixels, of another kind, or damaged.
-Images read_image(const std::filesystem::path& path, int64_t channels = 0);
+Images read_image(const std::filesystem::path& path, std::int64_t channels = 0);
 
 /// Cuts the rectangle with upper left corner (top, left) out of a single image. Throws Error if it sticks
 /// out.
-Images crop(const Images& image, int64_t top, int64_t left, int64_t height, int64_t width);
+Images crop(const Images& image, std::int64_t top, std::int64_t left, std::int64_t height,
+            std::int64_t width);
 
 /// Writes H,W,C bytes as a PNG file, whole or not at all. Throws Error when that fails, when there are not 1
 /// or 3 channels, or when `pixels` has another size than height * width * channels.
-void write_png(const std::filesystem::path& path, std::span<const uint8_t> pixels, int64_t height,
-               int64_t width, int64_t channels);
+void write_png(const std::filesystem::path& path, std::span<const std::uint8_t> pixels, std::int64_t height,
+               std::int64_t width, std::int64_t channels);
 
 /// Lays n images (N,H,W,C floats in [-1, 1]; others are clamped, NaN turns black) out row by row, `columns`
 /// in a row, as one image of (rows * (height + padding) + padding) x (columns * (width + padding) + padding)
 /// with black gaps. Throws Error when the sizes do not fit together.
-Images grid(std::span<const float> images, int64_t n, int64_t height, int64_t width, int64_t channels,
-            int64_t columns, int64_t padding = 2);
+Images grid(std::span<const float> images, std::int64_t n, std::int64_t height, std::int64_t width,
+            std::int64_t channels, std::int64_t columns, std::int64_t padding = 2);
 
 /// Writes such a grid as a PNG file. Throws Error as `grid` and `write_png` do.
-void write_grid(const std::filesystem::path& path, std::span<const float> images, int64_t n, int64_t height,
-                int64_t width, int64_t channels, int64_t columns, int64_t padding = 2);
+void write_grid(const std::filesystem::path& path, std::span<const float> images, std::int64_t n,
+                std::int64_t height, std::int64_t width, std::int64_t channels, std::int64_t columns,
+                std::int64_t padding = 2);
 
 }  // namespace damc

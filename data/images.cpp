@@ -8,9 +8,10 @@
 
 namespace damc {
 
-std::span<const uint8_t> Images::image(int64_t i) const {
+std::span<const std::uint8_t> Images::image(std::int64_t i) const {
   ENSURE(0 <= i && i < n, "image {} asked for, but there are {}", i, n);
-  return std::span(pixels).subspan(static_cast<size_t>(i * image_size()), static_cast<size_t>(image_size()));
+  return std::span(pixels).subspan(static_cast<std::size_t>(i * image_size()),
+                                   static_cast<std::size_t>(image_size()));
 }
 
 std::string fingerprint(const Split& split) {
@@ -22,13 +23,13 @@ std::string fingerprint(const Split& split) {
                      checksum(split.train), checksum(split.test));
 }
 
-Images subset(const Images& images, std::span<const int64_t> indices) {
-  Images out{static_cast<int64_t>(indices.size()), images.height, images.width, images.channels, {}, {}};
-  out.pixels.reserve(static_cast<size_t>(out.n * out.image_size()));
-  for (const int64_t i : indices) {
-    const std::span<const uint8_t> image = images.image(i);
+Images subset(const Images& images, std::span<const std::int64_t> indices) {
+  Images out{static_cast<std::int64_t>(indices.size()), images.height, images.width, images.channels, {}, {}};
+  out.pixels.reserve(static_cast<std::size_t>(out.n * out.image_size()));
+  for (const std::int64_t i : indices) {
+    const std::span<const std::uint8_t> image = images.image(i);
     out.pixels.insert(out.pixels.end(), image.begin(), image.end());
-    if (!images.labels.empty()) out.labels.push_back(images.labels[static_cast<size_t>(i)]);
+    if (!images.labels.empty()) out.labels.push_back(images.labels[static_cast<std::size_t>(i)]);
   }
   return out;
 }
@@ -48,12 +49,12 @@ Images concatenate(const Images& a, const Images& b) {
   return out;
 }
 
-Images split_off(Images& images, int64_t first) {
+Images split_off(Images& images, std::int64_t first) {
   ENSURE(0 <= first && first <= images.n, "split_off: cannot cut {} images at {}", images.n, first);
   Images tail{images.n - first, images.height, images.width, images.channels, {}, {}};
-  const auto cut = [](auto& from, auto& to, int64_t at) {
+  const auto cut = [](auto& from, auto& to, std::int64_t at) {
     to.assign(from.begin() + at, from.end());
-    from.resize(static_cast<size_t>(at));
+    from.resize(static_cast<std::size_t>(at));
   };
   cut(images.pixels, tail.pixels, first * images.image_size());
   if (!images.labels.empty()) cut(images.labels, tail.labels, first);

@@ -10,21 +10,21 @@ namespace damc {
 
 /// `n` images of one shape.
 struct Images {
-  int64_t n = 0, height = 0, width = 0, channels = 0;
-  std::vector<uint8_t> pixels;  ///< N,H,W,C
-  std::vector<int32_t> labels;  ///< N; empty when unknown
+  std::int64_t n = 0, height = 0, width = 0, channels = 0;
+  std::vector<std::uint8_t> pixels;  ///< N,H,W,C
+  std::vector<std::int32_t> labels;  ///< N; empty when unknown
 
   /// Bytes (= floats, once scaled) of one image: H*W*C.
-  int64_t image_size() const { return height * width * channels; }
+  std::int64_t image_size() const { return height * width * channels; }
   /// Image `i` as H,W,C. Throws Error when there is no such image.
-  std::span<const uint8_t> image(int64_t i) const;
+  std::span<const std::uint8_t> image(std::int64_t i) const;
 };
 
 /// A data set divided into what is learned from and what is measured on.
 struct Split {
   Images train, test;
-  std::vector<uint8_t> test_is_anomaly;  ///< one 0 or 1 per test image; empty unless a digit is held out
-  std::string note;                      ///< what is not as in the official set, for the log; often empty
+  std::vector<std::uint8_t> test_is_anomaly;  ///< one 0 or 1 per test image; empty unless a digit is held out
+  std::string note;  ///< what is not as in the official set, for the log; often empty
 };
 
 /// What a data set is known by: numbers, sizes and checksums of its pixels, as a phrase.
@@ -32,12 +32,12 @@ std::string fingerprint(const Split& split);
 
 /// The images with the given numbers, in that order; numbers may repeat.
 /// Throws Error for a number outside [0, n).
-Images subset(const Images& images, std::span<const int64_t> indices);
+Images subset(const Images& images, std::span<const std::int64_t> indices);
 
 /// All of `a`, then all of `b`; labelled only if both are. Throws Error when their shapes differ.
 Images concatenate(const Images& a, const Images& b);
 
 /// Cuts images [first, n) off `images` and returns them. Throws Error unless 0 <= first <= n.
-Images split_off(Images& images, int64_t first);
+Images split_off(Images& images, std::int64_t first);
 
 }  // namespace damc

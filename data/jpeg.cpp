@@ -12,7 +12,7 @@ namespace damc {
 
 namespace {
 
-constexpr int max_scans = 100;  // a small file could ask for any number of passes over a large image
+constexpr int kMaxScans = 100;  // a small file could ask for any number of passes over a large image
 
 /// The library's state with its handlers. libjpeg leaves its functions by a jump when it fails: `open` and
 /// `decode` are where it lands, and hold nothing that would have to be destroyed on the way.
@@ -42,16 +42,16 @@ class Library {
     };  // makes the library return
     source_.skip_input_data = [](j_decompress_ptr info, long n) {
       jpeg_source_mgr& source = *info->src;
-      const size_t skipped = n < 0 ? 0 : std::min(static_cast<size_t>(n), source.bytes_in_buffer);
+      const std::size_t skipped = n < 0 ? 0 : std::min(static_cast<std::size_t>(n), source.bytes_in_buffer);
       source.next_input_byte += skipped;
       source.bytes_in_buffer -= skipped;
     };
     source_.resync_to_restart = jpeg_resync_to_restart;
     info_.src = &source_;
     progress_.progress_monitor = [](j_common_ptr info) {
-      if (reinterpret_cast<j_decompress_ptr>(info)->input_scan_number <= max_scans) return;
+      if (reinterpret_cast<j_decompress_ptr>(info)->input_scan_number <= kMaxScans) return;
       auto* errors = reinterpret_cast<Errors*>(info->err);
-      std::snprintf(errors->message, sizeof errors->message, "it has more than %d scans", max_scans);
+      std::snprintf(errors->message, sizeof errors->message, "it has more than %d scans", kMaxScans);
       std::longjmp(errors->landing, 1);
     };
     info_.progress = &progress_;
@@ -59,12 +59,12 @@ class Library {
   }
 
   /// All rows in `colours`, one after the other; false on failure.
-  bool decode(J_COLOR_SPACE colours, uint8_t* out) {
+  bool decode(J_COLOR_SPACE colours, std::uint8_t* out) {
     if (setjmp(errors_.landing)) return false;
     info_.out_color_space = colours;
     if (!jpeg_start_decompress(&info_)) return false;
     while (info_.output_scanline < info_.output_height) {
-      JSAMPROW row = out + size_t{info_.output_scanline} * info_.output_width *
+      JSAMPROW row = out + std::size_t{info_.output_scanline} * info_.output_width *
                                static_cast<unsigned>(info_.output_components);
       if (jpeg_read_scanlines(&info_, &row, 1) != 1) return false;
     }
@@ -94,12 +94,13 @@ int share(int a, int b) {
 }
 
 /// Inverted CMYK, which is what JPEG files hold, to RGB in the same memory.
-void to_rgb(std::vector<uint8_t>& pixels) {
-  const size_t n = pixels.size() / 4;
-  for (size_t i = 0; i < n; ++i) {
+void to_rgb(std::vector<std::uint8_t>& pixels) {
+  const std::size_t n = pixels.size() / 4;
+  for (std::size_t i = 0; i < n; ++i) {
     const int light = pixels[4 * i + 3];
-    for (size_t c = 0; c < 3; ++c)
-      pixels[3 * i + c] = static_cast<uint8_t>(light - share(255 - pixels[4 * i + c], light));
+    for (std::size_t c = 0; c < 3; ++c) {
+      pixels[3 * i + c] = static_cast<std::uint8_t>(light - share(255 - pixels[4 * i + c], light));
+    }
   }
   pixels.resize(3 * n);
 }
@@ -109,15 +110,16 @@ class JpegDecoder final : public Decoder {
   JpegDecoder(std::span<const std::byte> file, const std::string& name) : Decoder(name) {
     if (!library_.open(file)) fail(library_.reason());
     const int components = library_.info().num_components;
-    if (components != 1 && components != 3 && components != 4)
+    if (components != 1 && components != 3 && components != 4) {
       fail(fmt::format("it has {} colour components", components));
+    }
     header_ = {library_.info().image_height, library_.info().image_width, components == 1 ? 1 : 3};
   }
 
-  std::vector<uint8_t> pixels() override {
+  std::vector<std::uint8_t> pixels() override {
     const int components = library_.info().num_components;
     const J_COLOR_SPACE colours = components == 1 ? JCS_GRAYSCALE : components == 3 ? JCS_RGB : JCS_CMYK;
-    std::vector<uint8_t> out(static_cast<size_t>(header_.height * header_.width * components));
+    std::vector<std::uint8_t> out(static_cast<std::size_t>(header_.height * header_.width * components));
     if (!library_.decode(colours, out.data())) fail(library_.reason());
     if (components == 4) to_rgb(out);
     return out;

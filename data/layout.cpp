@@ -17,17 +17,17 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr int max_depth = 3;
+constexpr int kMaxDepth = 3;
 
 struct Format {
   std::string_view name, title;
   std::vector<std::string_view> files;  // official names
-  size_t needed;                        // how many of them make a complete set, from the first on
+  std::size_t needed;                   // how many of them make a complete set, from the first on
 };
 
 const std::array<Format, 4>& formats() {
   static const std::array<Format, 4> all{
-      {{"mnist", "MNIST", {mnist_files.begin(), mnist_files.end()}, 4},
+      {{"mnist", "MNIST", {kMnistFiles.begin(), kMnistFiles.end()}, 4},
        {"cifar10",
         "CIFAR-10",
         {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin",
@@ -48,14 +48,14 @@ std::string plain_name(const fs::path& path) {
   std::ranges::transform(name, name.begin(),
                          [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   if (name.ends_with(".gz")) name.resize(name.size() - 3);
-  if (const size_t dot = name.find(".idx"); dot != std::string::npos) name[dot] = '-';
+  if (const std::size_t dot = name.find(".idx"); dot != std::string::npos) name[dot] = '-';
   return name;
 }
 
 /// Takes "emnist-digits" off the front of an EMNIST file's name, whose test files are called test-..., not t10k-...
 std::string take_variant(std::string& name) {
   if (!name.starts_with("emnist-")) return {};
-  const size_t end = name.find('-', 7);
+  const std::size_t end = name.find('-', 7);
   if (end == std::string::npos) return {};
   std::string variant = name.substr(0, end);
   name.erase(0, end + 1);
@@ -73,8 +73,9 @@ std::vector<Layout> find_all(const fs::path& dir, const std::vector<fs::path>& f
     const std::string variant = take_variant(name);
     for (const Format& format : formats()) {
       if (std::ranges::find(format.files, name) == format.files.end() ||
-          (format.name == "packed" && home != dir))
+          (format.name == "packed" && home != dir)) {
         continue;
+      }
       if (format.name == "svhn" && ending(path) == ".gz") continue;
       auto set = std::ranges::find_if(sets, [&](const Layout& known) {
         return known.format == format.name && known.home == home && known.variant == variant;
@@ -90,7 +91,7 @@ std::vector<Layout> find_all(const fs::path& dir, const std::vector<fs::path>& f
 }
 
 /// The smaller the better.
-std::pair<bool, int64_t> rank_of(const Layout& set, const fs::path& dir) {
+std::pair<bool, std::int64_t> rank_of(const Layout& set, const fs::path& dir) {
   const Format& format = format_called(set.format);
   const auto has = [&](std::string_view name) { return set.files.contains(name); };
   const bool complete =
@@ -111,22 +112,27 @@ std::pair<std::string, std::string> known_stranger(const fs::path& path) {
   const auto is_one_of = [&](std::initializer_list<std::string_view> names) {
     return std::ranges::find(names, name) != names.end();
   };
-  if (is_one_of({"data_batch_1", "test_batch", "batches.meta"}))
+  if (is_one_of({"data_batch_1", "test_batch", "batches.meta"})) {
     return {"CIFAR-10's Python version, which is not read",
             "unpack cifar-10-binary.tar.gz from https://www.cs.toronto.edu/~kriz/cifar.html instead"};
-  if (is_one_of({"fine_label_names.txt"}))
+  }
+  if (is_one_of({"fine_label_names.txt"})) {
     return {"CIFAR-100, which is not read",
             "take CIFAR-10: cifar-10-binary.tar.gz from https://www.cs.toronto.edu/~kriz/cifar.html"};
-  if (is_one_of({"digitStruct.mat"}))
+  }
+  if (is_one_of({"digitStruct.mat"})) {
     return {"SVHN's full numbers (format 1), which are not read",
             "take the cropped digits (format 2) from http://ufldl.stanford.edu/housenumbers/"};
+  }
   const std::string kind = ending(path);
-  if (kind == ".zip")
+  if (kind == ".zip") {
     return {"an archive, which is not read",
             fmt::format("unpack it: unzip '{}' -d '{}'", path.string(), path.parent_path().string())};
-  if (kind == ".tar" || kind == ".tgz" || ending(path.stem()) == ".tar")
+  }
+  if (kind == ".tar" || kind == ".tgz" || ending(path.stem()) == ".tar") {
     return {"an archive, which is not read",
             fmt::format("unpack it: tar xf '{}' -C '{}'", path.string(), path.parent_path().string())};
+  }
   if (kind == ".7z" || kind == ".rar") return {"an archive, which is not read", "unpack it there"};
   return {};
 }
@@ -137,11 +143,13 @@ void require_folder(const fs::path& dir) {
   std::error_code error;
   const fs::file_status status = fs::status(dir, error);
   if (fs::is_directory(status)) return;
-  if (status.type() == fs::file_type::not_found)
+  if (status.type() == fs::file_type::not_found) {
     user_error(fmt::format("the data folder '{}' does not exist", dir.string()));
+  }
   if (error) user_error(fmt::format("cannot look into '{}': {}", dir.string(), error.message()));
-  if (const auto [what, hint] = known_stranger(dir); !what.empty())
+  if (const auto [what, hint] = known_stranger(dir); !what.empty()) {
     user_error(fmt::format("'{}' is {}", dir.string(), what), hint);
+  }
   user_error(fmt::format("'{}' is not a folder", dir.string()), "name the folder in which the data are");
 }
 
@@ -149,26 +157,30 @@ Layout find_layout(const fs::path& dir, std::string_view format) {
   require_folder(dir);
   const fs::path root = dir.lexically_normal() / "";  // however many slashes end it
   const fs::path top = root.parent_path();
-  std::vector<Layout> sets = find_all(top, list_files(top, max_depth).files);
+  std::vector<Layout> sets = find_all(top, list_files(top, kMaxDepth).files);
   if (!format.empty()) std::erase_if(sets, [&](const Layout& set) { return set.format != format; });
   if (sets.empty()) return {"images", {}, dir, {}};
   std::ranges::stable_sort(sets, {}, [&](const Layout& set) { return rank_of(set, top); });
-  if (sets.size() > 1 && rank_of(sets[0], top) == rank_of(sets[1], top))
+  if (sets.size() > 1 && rank_of(sets[0], top) == rank_of(sets[1], top)) {
     user_error(fmt::format("'{}' holds several data sets: {} and {}", dir.string(), name_of(sets[0]),
                            name_of(sets[1])),
                "name the folder of one of them, or give it one of its own");
+  }
   return sets[0];
 }
 
 void explain_absence(const fs::path& dir, std::string_view format) {
-  const FileTree tree = list_files(dir, max_depth);
-  if (const std::vector<Layout> sets = find_all(dir, tree.files); !sets.empty())
+  const FileTree tree = list_files(dir, kMaxDepth);
+  if (const std::vector<Layout> sets = find_all(dir, tree.files); !sets.empty()) {
     user_error(fmt::format("'{}' holds {}, not {}", dir.string(), format_called(sets[0].format).title,
                            format == "images" ? "images" : format_called(format).title),
                "name another folder, or a preset for these data");
-  for (const fs::path& path : tree.files)
-    if (const auto [what, hint] = known_stranger(path); !what.empty())
+  }
+  for (const fs::path& path : tree.files) {
+    if (const auto [what, hint] = known_stranger(path); !what.empty()) {
       user_error(fmt::format("'{}' is {}", path.string(), what), hint);
+    }
+  }
 }
 
 }  // namespace damc

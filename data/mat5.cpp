@@ -19,36 +19,36 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little);
 
-constexpr int64_t max_file_bytes = int64_t{4} << 30;
-constexpr int64_t max_deflate_ratio = 1032;  // what zlib can reach at best
-constexpr size_t header_size = 128;
-constexpr std::string_view hdf5_signature = "\x89HDF\r\n\x1a\n";
+constexpr std::int64_t kMaxFileBytes = std::int64_t{4} << 30;
+constexpr std::int64_t kMaxDeflateRatio = 1032;  // what zlib can reach at best
+constexpr std::size_t kHeaderSize = 128;
+constexpr std::string_view kHdf5Signature = "\x89HDF\r\n\x1a\n";
 
 // The format's numbers for types of data and classes of arrays.
-constexpr uint32_t type_matrix = 14, type_compressed = 15;
-constexpr uint32_t class_uint8 = 9, first_numeric_class = 6, last_numeric_class = 15, complex_flag = 0x800;
+constexpr std::uint32_t kTypeMatrix = 14, kTypeCompressed = 15;
+constexpr std::uint32_t kClassUint8 = 9, kFirstNumericClass = 6, kLastNumericClass = 15, kComplexFlag = 0x800;
 
 /// What a number type of the file is here; calls visit(T{}) and returns whether there is such a type.
 template <typename Visit>
 bool with_type(int type, const Visit& visit) {
   switch (type) {
     case 1:
-      visit(int8_t{});
+      visit(std::int8_t{});
       return true;
     case 2:
-      visit(uint8_t{});
+      visit(std::uint8_t{});
       return true;
     case 3:
-      visit(int16_t{});
+      visit(std::int16_t{});
       return true;
     case 4:
-      visit(uint16_t{});
+      visit(std::uint16_t{});
       return true;
     case 5:
-      visit(int32_t{});
+      visit(std::int32_t{});
       return true;
     case 6:
-      visit(uint32_t{});
+      visit(std::uint32_t{});
       return true;
     case 7:
       visit(float{});
@@ -57,24 +57,24 @@ bool with_type(int type, const Visit& visit) {
       visit(double{});
       return true;
     case 12:
-      visit(int64_t{});
+      visit(std::int64_t{});
       return true;
     case 13:
-      visit(uint64_t{});
+      visit(std::uint64_t{});
       return true;
     default:
       return false;
   }
 }
 
-size_t type_size(int type) {
-  size_t size = 0;
+std::size_t type_size(int type) {
+  std::size_t size = 0;
   with_type(type, [&](auto example) { size = sizeof example; });
   return size;
 }
 
-void reverse_each(std::span<std::byte> bytes, size_t size) {
-  for (size_t i = 0; i + size <= bytes.size(); i += size) std::ranges::reverse(bytes.subspan(i, size));
+void reverse_each(std::span<std::byte> bytes, std::size_t size) {
+  for (std::size_t i = 0; i + size <= bytes.size(); i += size) std::ranges::reverse(bytes.subspan(i, size));
 }
 
 /// Thrown inside this file: an element that is not as the format wants it.
@@ -108,17 +108,19 @@ class Content {
   }
 
   /// No more than this can come.
-  int64_t most() const { return static_cast<int64_t>(bytes_.size()) * (packed_ ? max_deflate_ratio : 1); }
+  std::int64_t most() const {
+    return static_cast<std::int64_t>(bytes_.size()) * (packed_ ? kMaxDeflateRatio : 1);
+  }
 
  private:
-  size_t read_some(std::span<std::byte> out) {
+  std::size_t read_some(std::span<std::byte> out) {
     if (packed_) {
       z_.next_out = reinterpret_cast<Bytef*>(out.data());
       z_.avail_out = static_cast<uInt>(out.size());
       while (code_ == Z_OK && z_.avail_out > 0) code_ = inflate(&z_, Z_NO_FLUSH);
       return out.size() - z_.avail_out;
     }
-    const size_t n = std::min(out.size(), bytes_.size());
+    const std::size_t n = std::min(out.size(), bytes_.size());
     if (n > 0) std::memcpy(out.data(), bytes_.data(), n);
     bytes_ = bytes_.subspan(n);
     return n;
@@ -135,18 +137,18 @@ class MatrixReader {
  public:
   MatrixReader(Content& content, bool swapped) : content_(content), swapped_(swapped) {}
 
-  uint32_t number() {
+  std::uint32_t number() {
     std::array<std::byte, 4> bytes;
     content_.read(bytes);
     if (swapped_) std::ranges::reverse(bytes);
-    return std::bit_cast<uint32_t>(bytes);
+    return std::bit_cast<std::uint32_t>(bytes);
   }
 
   /// A part of at most `limit` bytes, and its type. Parts of up to four bytes may be packed into their tag.
-  std::pair<uint32_t, std::vector<std::byte>> part(int64_t limit) {
-    const uint32_t word = number();
+  std::pair<std::uint32_t, std::vector<std::byte>> part(std::int64_t limit) {
+    const std::uint32_t word = number();
     const bool small = word >> 16 != 0;
-    const uint32_t type = word & 0xffff, size = small ? word >> 16 : number();
+    const std::uint32_t type = word & 0xffff, size = small ? word >> 16 : number();
     if (size > limit || (small && size > 4)) throw Malformed{};
     std::vector<std::byte> bytes(size);
     content_.read(bytes);
@@ -161,8 +163,8 @@ class MatrixReader {
   bool swapped_;
 };
 
-std::vector<uint32_t> words(const std::vector<std::byte>& bytes) {
-  std::vector<uint32_t> out(bytes.size() / 4);
+std::vector<std::uint32_t> words(const std::vector<std::byte>& bytes) {
+  std::vector<std::uint32_t> out(bytes.size() / 4);
   if (!out.empty()) std::memcpy(out.data(), bytes.data(), out.size() * 4);
   return out;
 }
@@ -170,28 +172,30 @@ std::vector<uint32_t> words(const std::vector<std::byte>& bytes) {
 class MatFile {
  public:
   MatFile(const fs::path& path, const std::string& hint)
-      : path_(path), hint_(hint), file_(read_file(path, max_file_bytes)) {
+      : path_(path), hint_(hint), file_(read_file(path, kMaxFileBytes)) {
     const std::string_view text(reinterpret_cast<const char*>(file_.data()), file_.size());
-    if (text.starts_with(hdf5_signature) ||
-        text.substr(std::min(text.size(), size_t{512})).starts_with(hdf5_signature))
+    if (text.starts_with(kHdf5Signature) ||
+        text.substr(std::min(text.size(), std::size_t{512})).starts_with(kHdf5Signature)) {
       user_error(fmt::format("'{}' is a MATLAB 7.3 file (HDF5), which is not read", path.string()),
                  "save it in the older format: in MATLAB save(..., '-v7'), in Python scipy.io.savemat");
-    const std::string_view order = text.substr(std::min(text.size(), header_size - 2), 2);
-    const size_t major = order == "IM" ? 125 : 124;
+    }
+    const std::string_view order = text.substr(std::min(text.size(), kHeaderSize - 2), 2);
+    const std::size_t major = order == "IM" ? 125 : 124;
     if ((order != "IM" && order != "MI") || text[major] != 1) bad("is not a MATLAB 5 file");
     swapped_ = order == "MI";
   }
 
   std::vector<MatArray> read(const std::vector<std::string_view>& names) {
     std::vector<MatArray> found;
-    for (size_t at = header_size; at < file_.size();) {
+    for (std::size_t at = kHeaderSize; at < file_.size();) {
       const std::span left = std::span(file_).subspan(at);
-      Content tag(left.first(std::min(left.size(), size_t{8})), false);
+      Content tag(left.first(std::min(left.size(), std::size_t{8})), false);
       MatrixReader reader(tag, swapped_);
-      const uint32_t type = left.size() < 8 ? 0 : reader.number(),
-                     size = left.size() < 8 ? 0 : reader.number();
-      if (left.size() < 8 || size > left.size() - 8)
+      const std::uint32_t type = left.size() < 8 ? 0 : reader.number(),
+                          size = left.size() < 8 ? 0 : reader.number();
+      if (left.size() < 8 || size > left.size() - 8) {
         bad(fmt::format("is truncated: its {} bytes end within an element", file_.size()));
+      }
       try {
         read_element(type, left.subspan(8, size), names, found);
       } catch (const Malformed&) {
@@ -207,47 +211,49 @@ class MatFile {
     user_error(fmt::format("'{}' {}", path_.string(), what), hint_);
   }
 
-  void read_element(uint32_t type, std::span<const std::byte> bytes,
+  void read_element(std::uint32_t type, std::span<const std::byte> bytes,
                     const std::vector<std::string_view>& names, std::vector<MatArray>& found) {
-    Content content(bytes, type == type_compressed);
-    if (type == type_compressed) {
+    Content content(bytes, type == kTypeCompressed);
+    if (type == kTypeCompressed) {
       MatrixReader reader(content, swapped_);
       type = reader.number();
       reader.number();  // its size, which the stream's end tells, too
     }
-    if (type != type_matrix) throw Malformed{};
+    if (type != kTypeMatrix) throw Malformed{};
     read_matrix(content, names, found);
     content.finish();
   }
 
   void read_matrix(Content& content, const std::vector<std::string_view>& names,
                    std::vector<MatArray>& found) {
-    constexpr int64_t short_part = 1 << 16;
+    constexpr std::int64_t kShortPart = 1 << 16;
     MatrixReader reader(content, swapped_);
-    const std::vector<uint32_t> flags = words(reader.part(short_part).second);
-    const std::vector<uint32_t> sizes = words(reader.part(short_part).second);
-    const std::vector<std::byte> name = reader.part(short_part).second;
+    const std::vector<std::uint32_t> flags = words(reader.part(kShortPart).second);
+    const std::vector<std::uint32_t> sizes = words(reader.part(kShortPart).second);
+    const std::vector<std::byte> name = reader.part(kShortPart).second;
     if (flags.empty()) throw Malformed{};
     MatArray array;
     array.name.assign(reinterpret_cast<const char*>(name.data()), name.size());
     array.sizes.assign(sizes.begin(), sizes.end());
     if (std::ranges::find(names, array.name) == names.end()) return;
-    const uint32_t kind = flags[0] & 0xff;
-    array.of_bytes = kind == class_uint8;
-    if (kind < first_numeric_class || kind > last_numeric_class || flags[0] & complex_flag)
+    const std::uint32_t kind = flags[0] & 0xff;
+    array.of_bytes = kind == kClassUint8;
+    if (kind < kFirstNumericClass || kind > kLastNumericClass || flags[0] & kComplexFlag) {
       bad(fmt::format("holds {} as something else than real numbers", array.name));
-    int64_t room = content.most();  // in bytes, of which an element takes at least one
-    for (const int64_t size : array.sizes) {
-      if (size > room)
+    }
+    std::int64_t room = content.most();  // in bytes, of which an element takes at least one
+    for (const std::int64_t size : array.sizes) {
+      if (size > room) {
         bad(fmt::format("claims {} elements for {}, which its {} bytes cannot hold",
                         fmt::join(array.sizes, " x "), array.name, file_.size()));
-      room /= std::max(size, int64_t{1});
+      }
+      room /= std::max(size, std::int64_t{1});
     }
     auto [type, data] = reader.part(std::min(content.most(), 8 * array.numel()));
     array.stored_as = static_cast<int>(type);
     array.data = std::move(data);
-    const size_t width = type_size(array.stored_as);
-    if (width == 0 || array.data.size() != static_cast<size_t>(array.numel()) * width) throw Malformed{};
+    const std::size_t width = type_size(array.stored_as);
+    if (width == 0 || array.data.size() != static_cast<std::size_t>(array.numel()) * width) throw Malformed{};
     found.push_back(std::move(array));
   }
 
@@ -259,16 +265,16 @@ class MatFile {
 
 }  // namespace
 
-int64_t MatArray::numel() const {
-  int64_t n = 1;
-  for (const int64_t size : sizes) n *= size;
+std::int64_t MatArray::numel() const {
+  std::int64_t n = 1;
+  for (const std::int64_t size : sizes) n *= size;
   return n;
 }
 
 std::vector<double> MatArray::numbers() const {
   std::vector<double> out;
   with_type(stored_as, [&](auto value) {
-    for (size_t i = 0; i < data.size(); i += sizeof value) {
+    for (std::size_t i = 0; i < data.size(); i += sizeof value) {
       std::memcpy(&value, data.data() + i, sizeof value);
       out.push_back(static_cast<double>(value));
     }

@@ -13,13 +13,13 @@ namespace damc {
 /// A variable of a file: a real array of any numeric type, in column-major order.
 struct MatArray {
   std::string name;
-  std::vector<int64_t> sizes;  ///< fastest first
-  bool of_bytes = false;       ///< whether its class is uint8
-  int stored_as = 0;           ///< the format's number for the type of `data`
+  std::vector<std::int64_t> sizes;  ///< fastest first
+  bool of_bytes = false;            ///< whether its class is uint8
+  int stored_as = 0;                ///< the format's number for the type of `data`
   std::vector<std::byte> data;
 
   /// How many elements it has.
-  int64_t numel() const;
+  std::int64_t numel() const;
   /// All elements, converted; what does not fit a double exactly is rounded.
   std::vector<double> numbers() const;
 };

@@ -11,7 +11,7 @@
 namespace damc {
 
 /// The four official names: training images, training labels, test images, test labels.
-inline constexpr std::array<std::string_view, 4> mnist_files{
+inline constexpr std::array<std::string_view, 4> kMnistFiles{
     "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"};
 
 /// Reads the official training and test sets (N,28,28,1) from the folder, or one below it, that holds all four files

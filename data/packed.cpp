@@ -10,11 +10,12 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* file_name = "images-idx4-ubyte";
+constexpr const char* kFileName = "images-idx4-ubyte";
 
 fs::path find_packed(const fs::path& dir) {
-  for (const char* suffix : {"", ".gz"})
-    if (fs::path path = dir / (std::string(file_name) + suffix); fs::exists(path)) return path;
+  for (const char* suffix : {"", ".gz"}) {
+    if (fs::path path = dir / (std::string(kFileName) + suffix); fs::exists(path)) return path;
+  }
   return {};
 }
 
@@ -24,7 +25,7 @@ bool is_packed(const fs::path& dir) { return !find_packed(dir).empty(); }
 
 Images read_packed(const fs::path& dir) {
   const fs::path path = find_packed(dir);
-  Idx file = read_idx(path.empty() ? dir / file_name : path, 4);
+  Idx file = read_idx(path.empty() ? dir / kFileName : path, 4);
   const auto& sizes = file.sizes;
   return {sizes[0], sizes[1], sizes[2], sizes[3], std::move(file.bytes), {}};
 }
@@ -33,7 +34,7 @@ void write_packed(const fs::path& dir, const Images& images) {
   std::error_code error;
   fs::create_directories(dir, error);
   ENSURE(!error, "cannot create the folder '{}': {}", dir.string(), error.message());
-  write_idx(dir / file_name, {images.n, images.height, images.width, images.channels}, images.pixels);
+  write_idx(dir / kFileName, {images.n, images.height, images.width, images.channels}, images.pixels);
 }
 
 }  // namespace damc

@@ -7,14 +7,14 @@ namespace damc {
 
 namespace {
 
-constexpr size_t max_chunk_bytes = size_t{64} << 20;  // of texts and colour profiles, unpacked
+constexpr std::size_t kMaxChunkBytes = std::size_t{64} << 20;  // of texts and colour profiles, unpacked
 
 class PngDecoder final : public Decoder {
  public:
   PngDecoder(std::span<const std::byte> file, const std::string& name)
       : Decoder(name), png_(spng_ctx_new(0), spng_ctx_free) {
     check(png_ ? 0 : SPNG_EMEM);
-    check(spng_set_chunk_limits(png_.get(), max_chunk_bytes, max_chunk_bytes));
+    check(spng_set_chunk_limits(png_.get(), kMaxChunkBytes, kMaxChunkBytes));
     check(spng_set_png_buffer(png_.get(), file.data(), file.size()));
     spng_ihdr ihdr{};
     check(spng_get_ihdr(png_.get(), &ihdr));
@@ -23,15 +23,15 @@ class PngDecoder final : public Decoder {
     header_ = {ihdr.height, ihdr.width, gray ? 1 : 3};
   }
 
-  std::vector<uint8_t> pixels() override {
-    size_t size = 0;
+  std::vector<std::uint8_t> pixels() override {
+    std::size_t size = 0;
     check(spng_decoded_image_size(png_.get(), SPNG_FMT_RGB8, &size));
-    std::vector<uint8_t> out(size);
+    std::vector<std::uint8_t> out(size);
     check(spng_decode_image(png_.get(), out.data(), out.size(), SPNG_FMT_RGB8, 0));
     // The library is content with all rows. The file may end here, but a checksum that is there has to hold.
     if (spng_decode_chunks(png_.get()) == SPNG_ECHUNK_CRC) check(SPNG_ECHUNK_CRC);
     if (header_.channels == 1) {
-      for (size_t i = 0; 3 * i < size; ++i) out[i] = out[3 * i];
+      for (std::size_t i = 0; 3 * i < size; ++i) out[i] = out[3 * i];
       out.resize(size / 3);
     }
     return out;

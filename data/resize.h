@@ -11,6 +11,6 @@ namespace damc {
 /// Resamples every image to height x width (n,height,width,channels). Along each axis an output pixel is the
 /// mean of the input pixels under a triangle around its centre, which reaches one input pixel to either side,
 /// or, when shrinking, one output pixel. Throws Error unless both sizes are positive.
-Images resize(const Images& images, int64_t height, int64_t width);
+Images resize(const Images& images, std::int64_t height, std::int64_t width);
 
 }  // namespace damc

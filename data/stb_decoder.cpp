@@ -20,12 +20,12 @@ struct Source {
   bool overran = false;
 };
 
-constexpr int buffered = 128;  // what stb_image asks for when it only wants some more, so that less is fine
+constexpr int kBuffered = 128;  // what stb_image asks for when it only wants some more, so that less is fine
 
 int read_some(void* user, char* out, int size) {
   auto& source = *static_cast<Source*>(user);
-  const size_t n = std::min(static_cast<size_t>(size), source.rest.size());
-  source.overran |= n == 0 || (n < static_cast<size_t>(size) && size != buffered);
+  const std::size_t n = std::min(static_cast<std::size_t>(size), source.rest.size());
+  source.overran |= n == 0 || (n < static_cast<std::size_t>(size) && size != kBuffered);
   std::memcpy(out, source.rest.data(), n);
   source.rest = source.rest.subspan(n);
   return static_cast<int>(n);
@@ -33,13 +33,13 @@ int read_some(void* user, char* out, int size) {
 
 void skip_some(void* user, int size) {
   auto& source = *static_cast<Source*>(user);
-  source.overran |= static_cast<size_t>(size) > source.rest.size();
-  source.rest = source.rest.subspan(std::min(static_cast<size_t>(size), source.rest.size()));
+  source.overran |= static_cast<std::size_t>(size) > source.rest.size();
+  source.rest = source.rest.subspan(std::min(static_cast<std::size_t>(size), source.rest.size()));
 }
 
 int is_at_end(void* user) { return static_cast<Source*>(user)->rest.empty(); }
 
-constexpr stbi_io_callbacks callbacks{read_some, skip_some, is_at_end};
+constexpr stbi_io_callbacks kCallbacks{read_some, skip_some, is_at_end};
 
 /// The largest value that the header of a PPM or PGM file announces, its third number behind the signature; 0 if
 /// there are no such numbers.
@@ -48,11 +48,12 @@ int pnm_maximum(std::string_view text) {
   text.remove_prefix(2);
   for (int i = 0; i < 3; ++i) {
     const auto is_space = [](char c) { return std::strchr(" \t\n\v\f\r", c) != nullptr && c != '\0'; };
-    while (!text.empty() && (is_space(text[0]) || text[0] == '#'))
+    while (!text.empty() && (is_space(text[0]) || text[0] == '#')) {
       text.remove_prefix(text[0] == '#' ? std::min(text.find_first_of("\r\n"), text.size()) : 1);
+    }
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc()) return 0;
-    text.remove_prefix(static_cast<size_t>(end - text.data()));
+    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
   }
   return value;
 }
@@ -61,10 +62,11 @@ int pnm_maximum(std::string_view text) {
 std::string_view kind_of(std::string_view text) {
   using namespace std::string_view_literals;
   if (text.empty()) return "an empty file";
-  if (text.starts_with("RIFF") && text.substr(std::min(text.size(), size_t{8})).starts_with("WEBP"))
+  if (text.starts_with("RIFF") && text.substr(std::min(text.size(), std::size_t{8})).starts_with("WEBP")) {
     return "WebP";
+  }
   if (text.starts_with("II*\0"sv) || text.starts_with("MM\0*"sv)) return "TIFF";
-  if (text.substr(std::min(text.size(), size_t{4})).starts_with("ftyp")) return "AVIF or HEIF";
+  if (text.substr(std::min(text.size(), std::size_t{4})).starts_with("ftyp")) return "AVIF or HEIF";
   return "something else";
 }
 
@@ -74,22 +76,24 @@ class StbDecoder final : public Decoder {
     const std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
     const bool pnm = text.starts_with("P5") || text.starts_with("P6");
     const bool tga = name.ends_with(".tga") || name.ends_with(".TGA");
-    if (!pnm && !tga && !text.starts_with("BM") && !text.starts_with("GIF8"))
+    if (!pnm && !tga && !text.starts_with("BM") && !text.starts_with("GIF8")) {
       fail(fmt::format("neither PNG, JPEG, BMP, binary PPM or PGM, TGA nor GIF, but {}", kind_of(text)));
-    if (pnm && pnm_maximum(text) != 255)
+    }
+    if (pnm && pnm_maximum(text) != 255) {
       fail("only PPM and PGM files with 255 as their largest value are read");
+    }
     Source source{file};
     int width = 0, height = 0, channels = 0;
-    if (!stbi_info_from_callbacks(&callbacks, &source, &width, &height, &channels)) fail(reason());
+    if (!stbi_info_from_callbacks(&kCallbacks, &source, &width, &height, &channels)) fail(reason());
     // Rows from top to bottom are a negative height in BMP.
-    header_ = {std::abs(int64_t{height}), width, channels <= 2 ? 1 : 3};
+    header_ = {std::abs(std::int64_t{height}), width, channels <= 2 ? 1 : 3};
   }
 
-  std::vector<uint8_t> pixels() override {
+  std::vector<std::uint8_t> pixels() override {
     Source source{file_};
     int width = 0, height = 0, channels = 0;
     const std::unique_ptr<stbi_uc, decltype(&stbi_image_free)> decoded(
-        stbi_load_from_callbacks(&callbacks, &source, &width, &height, &channels,
+        stbi_load_from_callbacks(&kCallbacks, &source, &width, &height, &channels,
                                  static_cast<int>(header_.channels)),
         stbi_image_free);
     if (source.overran) fail("it ends too early");

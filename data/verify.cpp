@@ -25,11 +25,11 @@ namespace fs = std::filesystem;
 namespace {
 
 struct KnownIdx {
-  int64_t n;
+  std::int64_t n;
   int rank;
   uLong crc32;  // of the elements, without the header
 };
-constexpr std::array<KnownIdx, 4> known_mnist{
+constexpr std::array<KnownIdx, 4> kKnownMnist{
     {{60000, 3, 0xf3639b56}, {60000, 1, 0xba07e8ef}, {10000, 3, 0xe4ca5f57}, {10000, 1, 0xee8604d9}}};
 
 /// The check that `look` makes, or the reason for which it could not.
@@ -38,13 +38,13 @@ Check check(const std::string& subject, const std::function<Check()>& look) {
     return look();
   } catch (const Error& error) {
     const std::string what = error.what();
-    constexpr std::string_view mark = "\nhint: ";
-    const size_t end = std::min(what.find(mark), what.size());
-    return {false, subject, what.substr(0, end), what.substr(std::min(end + mark.size(), what.size()))};
+    constexpr std::string_view kMark = "\nhint: ";
+    const std::size_t end = std::min(what.find(kMark), what.size());
+    return {false, subject, what.substr(0, end), what.substr(std::min(end + kMark.size(), what.size()))};
   }
 }
 
-Check check_count(const std::string& subject, int64_t found, int64_t expected) {
+Check check_count(const std::string& subject, std::int64_t found, std::int64_t expected) {
   return {found == expected, subject,
           found == expected ? fmt::format("{} images", found)
                             : fmt::format("{} images; the official set has {}", found, expected)};
@@ -52,16 +52,17 @@ Check check_count(const std::string& subject, int64_t found, int64_t expected) {
 
 std::vector<Check> verify_mnist(const Layout& layout) {
   std::vector<Check> checks;
-  for (size_t i = 0; i < mnist_files.size(); ++i) {
-    const std::string name(mnist_files[i]);
-    const KnownIdx& known = known_mnist[i];
+  for (std::size_t i = 0; i < kMnistFiles.size(); ++i) {
+    const std::string name(kMnistFiles[i]);
+    const KnownIdx& known = kKnownMnist[i];
     checks.push_back(check(name, [&]() -> Check {
       const auto file = layout.files.find(name);
       if (file == layout.files.end()) return {false, name, "missing"};
       const Idx idx = read_idx(file->second, known.rank);
       const uLong crc = crc32_z(0, idx.bytes.data(), idx.bytes.size());
-      if (idx.sizes[0] == known.n && crc == known.crc32)
+      if (idx.sizes[0] == known.n && crc == known.crc32) {
         return {true, name, fmt::format("crc32 {:08x}", crc)};
+      }
       return {false, name,
               fmt::format("{} elements with crc32 {:08x}; the official file has {} with {:08x}", idx.sizes[0],
                           crc, known.n, known.crc32)};
@@ -71,14 +72,16 @@ std::vector<Check> verify_mnist(const Layout& layout) {
 }
 
 /// Training and test part against their official sizes.
-std::vector<Check> verify_counts(const std::function<Split()>& read, int64_t n_train, int64_t n_test) {
+std::vector<Check> verify_counts(const std::function<Split()>& read, std::int64_t n_train,
+                                 std::int64_t n_test) {
   std::vector<Check> checks;
   const Check failure = check("data set", [&]() -> Check {
     const Split split = read();
     checks = {check_count("training", split.train.n, n_train), check_count("test", split.test.n, n_test)};
     if (!split.note.empty()) checks.push_back({true, "note", split.note});
-    for (const auto& [name, part] : {std::pair{"training", &split.train}, {"test", &split.test}})
+    for (const auto& [name, part] : {std::pair{"training", &split.train}, {"test", &split.test}}) {
       if (part->n > 0 && part->labels.empty()) checks.push_back({false, name, "the labels are unknown"});
+    }
     return {true, {}, {}};
   });
   if (!failure.ok) checks.push_back(failure);

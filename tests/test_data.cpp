@@ -134,7 +134,7 @@ TEST_CASE("mnist: the bundled files are the official ones") {
 
 TEST_CASE("mnist: missing and mismatched files are named") {
   const TempFolder temp;
-  for (const std::string_view name : mnist_files)
+  for (const std::string_view name : kMnistFiles)
     fs::copy_file(bundled / (std::string(name) + ".gz"), temp.path / (std::string(name) + ".gz"));
   fs::remove(temp.path / "t10k-labels-idx1-ubyte.gz");
   const auto error = [&] { return line_of([&] { read_mnist(temp.path); }); };

@@ -53,7 +53,7 @@ Bytes mnist_file(std::string_view official) {
 /// Writes the four files under the names that `place` makes of the official ones.
 template <typename Place>
 void write_mnist(const Place& place, bool gzipped = false) {
-  for (const std::string_view name : mnist_files) write(place(std::string(name)), mnist_file(name), gzipped);
+  for (const std::string_view name : kMnistFiles) write(place(std::string(name)), mnist_file(name), gzipped);
 }
 
 std::string dotted(std::string name) {
