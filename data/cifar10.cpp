@@ -1,12 +1,12 @@
 #include "data/cifar10.h"
 
 #include <fmt/ranges.h>
-#include <array>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "data/gzip.h"
+#include "data/kinds.h"
 #include "data/layout.h"
 #include "tensor/error.h"
 
@@ -16,9 +16,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::int64_t kSide = 32, kPlane = kSide * kSide, kRecord = 1 + 3 * kPlane;
-constexpr std::int64_t kMaxFileBytes = std::int64_t{1} << 30;  // the official kFiles have 30,730,000 bytes
-constexpr std::array<std::string_view, 6> kFiles{"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin",
-                                                 "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin"};
+constexpr std::int64_t kMaxFileBytes = std::int64_t{1}
+                                       << 30;  // the official kCifar10Files have 30,730,000 bytes
 
 /// Appends the images of one file to `images`, from planes to interleaved colours.
 void append_file(const fs::path& path, Images& images) {
@@ -50,7 +49,7 @@ Split read_cifar10(const fs::path& dir) {
   const Layout layout = find_layout(dir, "cifar10");
   if (layout.files.empty()) explain_absence(dir, "cifar10");
   std::vector<std::string_view> missing;
-  for (const std::string_view name : kFiles) {
+  for (const std::string_view name : kCifar10Files) {
     if (!layout.files.contains(name)) missing.push_back(name);
   }
   if (!missing.empty()) {
@@ -59,7 +58,7 @@ Split read_cifar10(const fs::path& dir) {
   }
   Split split;
   for (Images* part : {&split.train, &split.test}) *part = {0, kSide, kSide, 3, {}, {}};
-  for (const std::string_view name : kFiles) {
+  for (const std::string_view name : kCifar10Files) {
     append_file(layout.files.find(name)->second, name == "test_batch.bin" ? split.test : split.train);
   }
   return split;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "data/cifar10.h"
+#include "data/image_folder.h"
 #include "data/layout.h"
 #include "data/mnist.h"
 #include "data/packed.h"
@@ -35,57 +36,52 @@ void add_note(Split& split, const std::string& note) {
   split.note += (split.note.empty() ? "" : "; ") + note;
 }
 
-Split load_svhn(const fs::path& dir) {
-  Split split = read_svhn(dir);
-  if (split.test.n > 0) return split;
-  const std::int64_t n = split.train.n;
-  Split divided = divide(std::move(split.train), n, dir);
+/// Divides what has training images only, as SVHN without its test file.
+Split divide_training(Split split, const fs::path& dir) {
+  Split divided = divide(std::move(split.train), split.train.n, dir);
   add_note(split, "test_32x32.mat is missing");
   add_note(split, divided.note);
   divided.note = split.note;
   return divided;
 }
 
-Split load_faces(const std::string& kind, const fs::path& dir) {
-  const FolderOptions options = folder_options(kind);
-  const std::int64_t size = options.size, n_train = kind == "celeba64" ? 40000 : 29500;
+Split load_images(const Kind& kind, const fs::path& dir) {
+  const Fitting& fitting = kind.fitting;
   if (!is_packed(dir)) {
     const ImageFiles files = list_images(dir);
-    Split split = divide(read_images(files.paths, options), n_train, dir);
+    Split split = divide(read_images(files.paths, fitting), kind.n_train, dir);
     if (!files.left_out.empty()) add_note(split, "left out: " + files.left_out);
     return split;
   }
   Images images = read_packed(dir);
-  if (images.height != size || images.width != size || images.channels != options.channels) {
-    user_error(fmt::format("'{}' holds packed images of {}x{}x{}; {} needs {}x{}x{}", dir.string(),
-                           images.height, images.width, images.channels, kind, size, size, options.channels),
-               "pack the original images again for this preset");
+  if (images.height != fitting.size || images.width != fitting.size || images.channels != fitting.channels) {
+    user_error(
+        fmt::format("'{}' holds packed images of {}x{}x{}; {} needs {}x{}x{}", dir.string(), images.height,
+                    images.width, images.channels, kind.name, fitting.size, fitting.size, fitting.channels),
+        "pack the original images again for this preset");
   }
-  return divide(std::move(images), n_train, dir);
+  return divide(std::move(images), kind.n_train, dir);
 }
 
-Split load(const std::string& kind, const fs::path& dir, int holdout) {
+Split load(const std::string& name, const fs::path& dir, int holdout) {
   require_folder(dir);
-  if (holdout != -1 && kind != "mnist") {
-    user_error(fmt::format("holdout is {}, but only mnist has digits to hold out, not {}", holdout, kind));
+  const Kind& kind = find_kind(name);
+  if (holdout != -1 && kind.name != "mnist") {
+    user_error(fmt::format("holdout is {}, but only mnist has digits to hold out, not {}", holdout, name));
   }
-  if (kind == "mnist") {
-    Split official = read_mnist(dir);
-    return holdout == -1 ? official : hold_out_digit(official, holdout);
-  }
-  if (kind == "cifar10") return read_cifar10(dir);
-  if (kind == "svhn") return load_svhn(dir);
-  if (kind == "celeba64" || kind == "celebahq") return load_faces(kind, dir);
-  user_error(fmt::format("unknown kind of data set '{}'", kind),
-             "known are mnist, cifar10, svhn, celeba64 and celebahq");
+  if (kind.files.empty()) return load_images(kind, dir);
+  Split official = read_official(kind, dir);
+  if (official.test.n == 0) return divide_training(std::move(official), dir);
+  return holdout == -1 ? std::move(official) : hold_out_digit(official, holdout);
 }
 
 }  // namespace
 
-FolderOptions folder_options(const std::string& kind) {
-  if (kind == "celeba64") return {64, 3, Crop::aligned_face};
-  if (kind == "celebahq") return {256, 3, Crop::largest_square};
-  user_error(fmt::format("'{}' is not read from a folder of images", kind), "celeba64 and celebahq are");
+Split read_official(const Kind& kind, const fs::path& dir) {
+  if (kind.name == "mnist") return read_mnist(dir);
+  if (kind.name == "cifar10") return read_cifar10(dir);
+  ENSURE(kind.name == "svhn", "there is no reader for {}", kind.name);
+  return read_svhn(dir);
 }
 
 Split load_dataset(const std::string& kind, const fs::path& dir, int holdout) {

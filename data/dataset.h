@@ -4,8 +4,8 @@
 #include <filesystem>
 #include <string>
 
-#include "data/image_folder.h"
 #include "data/images.h"
+#include "data/kinds.h"
 
 namespace damc {
 
@@ -27,7 +27,8 @@ namespace damc {
 /// packed at another size, a set of fewer than two images, or a holdout for another kind.
 Split load_dataset(const std::string& kind, const std::filesystem::path& dir, int holdout = -1);
 
-/// How the images of a folder kind (celeba64, celebahq) are cropped and resized. Throws UserError for others.
-FolderOptions folder_options(const std::string& kind);
+/// The files of a kind that has official ones, as its reader gives them: SVHN without its test file has no test
+/// images. Throws Error for a kind that is a folder of images, UserError as the reader does.
+Split read_official(const Kind& kind, const std::filesystem::path& dir);
 
 }  // namespace damc

@@ -5,13 +5,11 @@
 #include <set>
 #include <utility>
 
-#include "data/cifar10.h"
+#include "data/dataset.h"
 #include "data/image_folder.h"
 #include "data/image_io.h"
 #include "data/layout.h"
-#include "data/mnist.h"
 #include "data/packed.h"
-#include "data/svhn.h"
 #include "tensor/error.h"
 #include "tensor/text.h"
 
@@ -88,9 +86,7 @@ Description describe(const fs::path& dir) {
   } else if (out.format == "packed") {
     out.parts.push_back(describe_part("all", read_packed(dir)));
   } else {
-    const Split split = out.format == "mnist"     ? read_mnist(dir)
-                        : out.format == "cifar10" ? read_cifar10(dir)
-                                                  : read_svhn(dir);
+    const Split split = read_official(find_kind(out.format), dir);
     out.note = split.note;
     out.parts.push_back(describe_part("training", split.train));
     if (split.test.n > 0) out.parts.push_back(describe_part("test", split.test));

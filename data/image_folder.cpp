@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cmath>
 #include <exception>
 #include <string>
 #include <string_view>
@@ -14,7 +13,6 @@
 #include "data/file_tree.h"
 #include "data/image_io.h"
 #include "data/layout.h"
-#include "data/resize.h"
 #include "tensor/error.h"
 
 namespace damc {
@@ -72,25 +70,13 @@ ImageFiles list_images(const fs::path& place) {
              fmt::format("it should hold {} files", fmt::join(kImageEndings, ", ")));
 }
 
-Images fit_square(const Images& image, const FolderOptions& options) {
-  std::int64_t side = std::min(image.height, image.width);
-  // 140/178 of the width, rounded to the nearest.
-  if (options.crop == Crop::aligned_face && image.height != image.width) side = (side * 140 + 89) / 178;
-  side = std::max(side, std::int64_t{1});
-  const auto offset = [&](std::int64_t size) {  // halves to even, as torchvision's CenterCrop rounds
-    return std::lrint(static_cast<double>(size - side) / 2);
-  };
-  const Images square = crop(image, offset(image.height), offset(image.width), side, side);
-  return side == options.size ? square : resize(square, options.size, options.size);
-}
-
-Images read_images(const std::vector<fs::path>& paths, const FolderOptions& options) {
+Images read_images(const std::vector<fs::path>& paths, const Fitting& fitting) {
   Images images{
-      static_cast<std::int64_t>(paths.size()), options.size, options.size, options.channels, {}, {}};
+      static_cast<std::int64_t>(paths.size()), fitting.size, fitting.size, fitting.channels, {}, {}};
   images.pixels.resize(static_cast<std::size_t>(images.n * images.image_size()));
   for_each_index(images.n, [&](std::int64_t i) {
     const Images image =
-        fit_square(read_image(paths[static_cast<std::size_t>(i)], options.channels), options);
+        fit_square(read_image(paths[static_cast<std::size_t>(i)], fitting.channels), fitting);
     std::copy(image.pixels.begin(), image.pixels.end(), images.pixels.begin() + i * images.image_size());
   });
   return images;

@@ -6,24 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "data/fitting.h"
 #include "data/images.h"
 
 namespace damc {
-
-/// Which square of an image is kept before it is resized.
-enum class Crop {
-  largest_square,  ///< the largest one in the centre
-  /// The usual one of CelebA's aligned faces: 140x140 in the centre of 178x218. Other sizes in proportion,
-  /// that is 140/178 of the width (70x70 of 89x109). A square image counts as cropped already and is used
-  /// whole.
-  aligned_face,
-};
-
-struct FolderOptions {
-  std::int64_t size = 64;     ///< height and width that the images get
-  std::int64_t channels = 3;  ///< 1 (gray) or 3 (colour); files of the other kind are converted
-  Crop crop = Crop::largest_square;
-};
 
 /// The images of a folder.
 struct ImageFiles {
@@ -36,11 +22,8 @@ struct ImageFiles {
 /// also be a single file. Throws UserError when there are none or a folder cannot be read.
 ImageFiles list_images(const std::filesystem::path& place);
 
-/// Crops one decoded image and resizes it to options.size x options.size.
-Images fit_square(const Images& image, const FolderOptions& options);
-
 /// Reads the image files at `paths` (N,size,size,channels), without labels. Decodes on all processors. Throws UserError
 /// for the first file that cannot be decoded.
-Images read_images(const std::vector<std::filesystem::path>& paths, const FolderOptions& options);
+Images read_images(const std::vector<std::filesystem::path>& paths, const Fitting& fitting);
 
 }  // namespace damc

@@ -3,13 +3,13 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
 #include <cctype>
+#include <span>
 #include <tuple>
 #include <vector>
 
 #include "data/file_tree.h"
-#include "data/mnist.h"
+#include "data/kinds.h"
 #include "tensor/error.h"
 
 namespace damc {
@@ -19,22 +19,24 @@ namespace {
 
 constexpr int kMaxDepth = 3;
 
+constexpr std::string_view kPackedFile = "images-idx4-ubyte";
+
+/// What is looked for: official files, or those of a packed folder.
 struct Format {
   std::string_view name, title;
-  std::vector<std::string_view> files;  // official names
-  std::size_t needed;                   // how many of them make a complete set, from the first on
+  std::span<const std::string_view> files;  // official names
+  std::size_t needed;                       // how many of them make a complete set, from the first on
 };
 
-const std::array<Format, 4>& formats() {
-  static const std::array<Format, 4> all{
-      {{"mnist", "MNIST", {kMnistFiles.begin(), kMnistFiles.end()}, 4},
-       {"cifar10",
-        "CIFAR-10",
-        {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin",
-         "test_batch.bin"},
-        6},
-       {"svhn", "SVHN", {"train_32x32.mat", "test_32x32.mat", "extra_32x32.mat"}, 1},
-       {"packed", "packed images", {"images-idx4-ubyte"}, 1}}};
+const std::vector<Format>& formats() {
+  static const std::vector<Format> all = [] {
+    std::vector<Format> found;
+    for (const Kind& kind : kinds()) {
+      if (!kind.files.empty()) found.push_back({kind.name, kind.title, kind.files, kind.needed});
+    }
+    found.push_back({"packed", "packed images", {&kPackedFile, 1}, 1});
+    return found;
+  }();
   return all;
 }
 

@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <numeric>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "data/idx.h"
+#include "data/kinds.h"
 #include "data/layout.h"
 #include "data/numpy_random.h"
 #include "tensor/error.h"

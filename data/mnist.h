@@ -2,17 +2,11 @@
 /// Fashion-MNIST and other sets in the same four files are read just as well.
 #pragma once
 
-#include <array>
 #include <filesystem>
-#include <string_view>
 
 #include "data/images.h"
 
 namespace damc {
-
-/// The four official names: training images, training labels, test images, test labels.
-inline constexpr std::array<std::string_view, 4> kMnistFiles{
-    "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"};
 
 /// Reads the official training and test sets (N,28,28,1) from the folder, or one below it, that holds all four files
 /// (see layout.h). EMNIST's images are set upright. Throws UserError when files are missing, damaged or disagree with

@@ -8,15 +8,13 @@
 #include <string_view>
 #include <utility>
 
-#include "data/cifar10.h"
+#include "data/dataset.h"
 #include "data/describe.h"
 #include "data/idx.h"
 #include "data/image_folder.h"
 #include "data/image_io.h"
 #include "data/layout.h"
-#include "data/mnist.h"
 #include "data/packed.h"
-#include "data/svhn.h"
 #include "tensor/error.h"
 
 namespace damc {
@@ -72,11 +70,11 @@ std::vector<Check> verify_mnist(const Layout& layout) {
 }
 
 /// Training and test part against their official sizes.
-std::vector<Check> verify_counts(const std::function<Split()>& read, std::int64_t n_train,
+std::vector<Check> verify_counts(const Kind& kind, const fs::path& dir, std::int64_t n_train,
                                  std::int64_t n_test) {
   std::vector<Check> checks;
   const Check failure = check("data set", [&]() -> Check {
-    const Split split = read();
+    const Split split = read_official(kind, dir);
     checks = {check_count("training", split.train.n, n_train), check_count("test", split.test.n, n_test)};
     if (!split.note.empty()) checks.push_back({true, "note", split.note});
     for (const auto& [name, part] : {std::pair{"training", &split.train}, {"test", &split.test}}) {
@@ -111,13 +109,13 @@ std::vector<Check> verify_images(const fs::path& dir) {
 
 std::vector<Check> verify(const fs::path& dir) {
   const Layout layout = find_layout(dir);
-  const std::string& format = layout.format;
-  if (layout.variant == "emnist-digits") return verify_counts([&] { return read_mnist(dir); }, 240000, 40000);
-  if (layout.variant == "emnist-mnist") return verify_counts([&] { return read_mnist(dir); }, 60000, 10000);
-  if (format == "mnist") return verify_mnist(layout);
-  if (format == "cifar10") return verify_counts([&] { return read_cifar10(dir); }, 50000, 10000);
-  if (format == "svhn") return verify_counts([&] { return read_svhn(dir); }, 73257, 26032);
-  if (format == "images") return verify_images(dir);
+  if (layout.format == "images") return verify_images(dir);
+  if (layout.format != "packed") {
+    const Kind& kind = find_kind(layout.format);
+    if (layout.variant == "emnist-digits") return verify_counts(kind, dir, 240000, 40000);
+    const bool has_checksums = kind.name == "mnist" && layout.variant.empty();
+    return has_checksums ? verify_mnist(layout) : verify_counts(kind, dir, kind.n_train, kind.n_test);
+  }
   return {check("images-idx4-ubyte", [&]() -> Check {
     return {true, "images-idx4-ubyte", fmt::format("{} images", read_packed(dir).n)};
   })};

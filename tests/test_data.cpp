@@ -18,6 +18,7 @@
 #include "data/dataset.h"
 #include "data/describe.h"
 #include "data/idx.h"
+#include "data/kinds.h"
 #include "data/mnist.h"
 #include "data/numpy_random.h"
 #include "tensor/error.h"

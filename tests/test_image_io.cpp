@@ -16,8 +16,10 @@
 
 #include "data/dataset.h"
 #include "data/describe.h"
+#include "data/fitting.h"
 #include "data/image_folder.h"
 #include "data/image_io.h"
+#include "data/kinds.h"
 #include "data/packed.h"
 #include "data/resize.h"
 #include "tensor/error.h"
@@ -171,7 +173,7 @@ TEST_CASE("image folders: order, split and packing") {
         "too few images for the official split: of 3 the last 1 test; left out: 1 .txt, 1 hidden");
 
   const fs::path packed = temp.path / "packed";
-  write_packed(packed, read_images(paths, folder_options("celeba64")));
+  write_packed(packed, read_images(paths, find_kind("celeba64").fitting));
   CHECK(load_dataset("celeba64", packed).test.pixels == split.test.pixels);
   CHECK(describe(packed).parts[0].shape == "64x64x3");
   CHECK_THROWS_WITH_AS(load_dataset("celebahq", packed), doctest::Contains("needs 256x256x3"), UserError);

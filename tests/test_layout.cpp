@@ -15,6 +15,7 @@
 #include "data/image_folder.h"
 #include "data/image_io.h"
 #include "data/layout.h"
+#include "data/kinds.h"
 #include "data/mnist.h"
 #include "tensor/error.h"
 #include "tests/messages.h"

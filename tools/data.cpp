@@ -3,8 +3,9 @@
 #include <algorithm>
 
 #include "damc/config.h"
-#include "data/dataset.h"
 #include "data/describe.h"
+#include "data/image_folder.h"
+#include "data/kinds.h"
 #include "data/packed.h"
 #include "tensor/error.h"
 #include "tensor/text.h"
@@ -34,11 +35,15 @@ void verify_folder(const std::string& folder) {
 }
 
 void pack(const DataOptions& options) {
-  const FolderOptions fitting = folder_options(preset_config(options.preset).architecture);
+  const Kind& kind = find_kind(preset_config(options.preset).architecture);
+  if (!kind.files.empty()) {
+    user_error(fmt::format("'{}' is not read from a folder of images", kind.name),
+               "celeba64 and celebahq are");
+  }
   check_output_folder("OUT", options.out);
   const ImageFiles files = list_images(options.folder);
   if (!files.left_out.empty()) fmt::print("left out: {}\n", escaped(files.left_out));
-  const Images images = read_images(files.paths, fitting);
+  const Images images = read_images(files.paths, kind.fitting);
   write_packed(options.out, images);
   fmt::print("{}: {} images of {}x{}x{}\n", escaped(options.out), images.n, images.height, images.width,
              images.channels);

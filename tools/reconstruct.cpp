@@ -4,7 +4,8 @@
 #include <numeric>
 
 #include "damc/metrics.h"
-#include "data/dataset.h"
+#include "data/image_folder.h"
+#include "data/kinds.h"
 #include "data/layout.h"
 #include "tensor/error.h"
 #include "tensor/io/npy.h"
@@ -34,12 +35,6 @@ struct ReconstructOptions {
   bool npy = false;
 };
 
-/// Images of files: as the model's data set crops them, or the largest square.
-FolderOptions fitting(const Architecture& images) {
-  if (images.name == "celeba64" || images.name == "celebahq") return folder_options(images.name);
-  return {images.size, images.channels};
-}
-
 /// The images at `place`: all of an image file or a small folder of them, else the test part of a data
 /// folder.
 Images load_images(const Config& config, const Architecture& images, const fs::path& place) {
@@ -47,7 +42,7 @@ Images load_images(const Config& config, const Architecture& images, const fs::p
   if (!fs::is_directory(place) || find_layout(place).format == "images") {
     const ImageFiles files = list_images(place);
     if (!files.left_out.empty()) fmt::print("left out: {}\n", escaped(files.left_out));
-    if (files.paths.size() <= kSmallFolder) return read_images(files.paths, fitting(images));
+    if (files.paths.size() <= kSmallFolder) return read_images(files.paths, find_kind(images.name).fitting);
   }
   return load_data(config, place.string()).test;
 }
