@@ -33,35 +33,25 @@ Tensor operand(const char* name, const Tensor& a) {
   return copy;
 }
 
-/// Calls dsyevd; `a` receives the eigenvectors in its rows when they are wanted.
-Tensor symmetric(const char* name, bool vectors, const Tensor& a) {
-  ENSURE(a.size(0) == a.size(1), "{}: a is {}, expected a square matrix", name, a.shape().str());
-  const char* job = vectors ? "V" : "N";
-  const int n = static_cast<int>(a.size(0));
-  const int stride = std::max(n, 1);
-  Tensor values = Tensor::empty({a.size(0)}, Dtype::f64);
-  int info = 0, ask = -1, integers = 0;
+}  // namespace
+
+Eigh eigh(const Tensor& a) {
+  const Tensor copy = operand("eigh", a);
+  ENSURE(a.size(0) == a.size(1), "eigh: a is {}, expected a square matrix", a.shape().str());
+  const int n = static_cast<int>(a.size(0)), stride = std::max(n, 1), ask = -1;
+  const Tensor values = Tensor::empty({n}, Dtype::f64);
+  int info = 0, integers = 0;
   double doubles = 0.0;
-  dsyevd_(job, "L", &n, a.data<double>(), &stride, values.data<double>(), &doubles, &ask, &integers, &ask,
+  dsyevd_("V", "L", &n, copy.data<double>(), &stride, values.data<double>(), &doubles, &ask, &integers, &ask,
           &info);
   std::vector<double> work(static_cast<std::size_t>(std::max(doubles, 1.0)));
   std::vector<int> iwork(static_cast<std::size_t>(std::max(integers, 1)));
   const int lwork = static_cast<int>(work.size()), liwork = static_cast<int>(iwork.size());
-  dsyevd_(job, "L", &n, a.data<double>(), &stride, values.data<double>(), work.data(), &lwork, iwork.data(),
-          &liwork, &info);
-  ENSURE(info == 0, "{}: LAPACK's dsyevd ends with {} for a {}", name, info, a.shape().str());
-  return values;
+  dsyevd_("V", "L", &n, copy.data<double>(), &stride, values.data<double>(), work.data(), &lwork,
+          iwork.data(), &liwork, &info);
+  ENSURE(info == 0, "eigh: LAPACK's dsyevd ends with {} for a {}", info, a.shape().str());
+  return {values, copy.transpose(0, 1)};  // LAPACK's columns are our rows
 }
-
-}  // namespace
-
-Eigh eigh(const Tensor& a) {
-  const Tensor vectors = operand("eigh", a);
-  const Tensor values = symmetric("eigh", true, vectors);
-  return {values, vectors.transpose(0, 1)};  // LAPACK's columns are our rows
-}
-
-Tensor eigvalsh(const Tensor& a) { return symmetric("eigvalsh", false, operand("eigvalsh", a)); }
 
 Tensor svdvals(const Tensor& a) {
   const Tensor copy = operand("svdvals", a);  // in LAPACK's order it is a^T, which has the same values

@@ -14,8 +14,6 @@ struct Eigh {
 
 /// Eigenvalues and eigenvectors of a symmetric a [n, n], of which one triangle is read.
 Eigh eigh(const Tensor& a);
-/// The eigenvalues alone, [n], ascending.
-Tensor eigvalsh(const Tensor& a);
 /// Singular values of a [m, n], descending: [min(m, n)].
 Tensor svdvals(const Tensor& a);
 

@@ -6,6 +6,11 @@
 #include "tensor/ops.h"
 
 namespace damc {
+namespace {
+
+constexpr std::int64_t kRowsOfProduct = 1024;
+
+}  // namespace
 
 void StatisticsStream::add(const Tensor& features) {
   ENSURE(features.ndim() == 2, "statistics: features are {}, expected [images, numbers]",
@@ -25,13 +30,24 @@ void StatisticsStream::add(const Tensor& features) {
   ENSURE(std::isfinite(sum(sums).item()), "statistics: a feature of images {} to {} is not finite", n_,
          n_ + x.size(0) - 1);
   sum_ = damc::add(sum_, sums);
-  products_ = damc::add(products_, matmul(moved.transpose(0, 1), moved));
   n_ += x.size(0);
+  waiting_ += x.size(0);
+  batches_.push_back(moved);
+  if (waiting_ >= kRowsOfProduct) fold();
   if (keep_) kept_.push_back(features.to(Device{}));
 }
 
-Statistics StatisticsStream::finish() const {
+void StatisticsStream::fold() {
+  if (batches_.empty()) return;
+  const Tensor rows = cat(batches_, 0);
+  products_ = damc::add(products_, matmul(rows.transpose(0, 1), rows));
+  batches_.clear();
+  waiting_ = 0;
+}
+
+Statistics StatisticsStream::finish() {
   ENSURE(n_ >= 2, "statistics: {} images, at least 2 are needed", n_);
+  fold();
   const auto n = static_cast<double>(n_);
   const Tensor mean = mul(sum_, 1.0 / n);  // less the shift
   const std::int64_t d = mean.size(0);

@@ -26,16 +26,19 @@ class StatisticsStream {
   /// Adds features [B, d] of any float type and device. Throws Error for another d than before, or a number that is not
   /// finite.
   void add(const Tensor& features);
-  std::int64_t count() const { return n_; }
   /// Throws Error for fewer than two feature vectors.
-  Statistics finish() const;
+  Statistics finish();
 
  private:
+  void fold();
+
   bool keep_;
-  std::int64_t n_ = 0;
+  std::int64_t n_ = 0, waiting_ = 0;
   Tensor shift_;     // [d]
   Tensor sum_;       // [d], of x - shift
   Tensor products_;  // [d, d], of (x - shift) (x - shift)^T
+  std::vector<Tensor>
+      batches_;  // x - shift, not yet in the products: of a few rows they would take as long as of many
   std::vector<Tensor> kept_;
 };
 

@@ -66,6 +66,25 @@ def precision_recall(real, fake, k):
     return np.array([(d <= radii(real)[:, None]).any(0).mean(), (d <= radii(fake)[None]).any(1).mean()])
 
 
+def images(size, number, n):
+    h, c = size
+    u = formula(f"pixels.{h}.{number}", (n, 10)) @ formula(f"pixels.{h}.mix", (10, h * h * c))
+    pixels = np.clip(np.floor(127.5 + 20.0 * (0.8 if number else 1.0) * u + 0.5), 0, 255)
+    return (pixels.astype(np.float32) / np.float32(127.5) - np.float32(1)).astype(np.float64).reshape(n, h, h, c)
+
+
+def pixel_components(size, n):
+    """Principal components by a singular value decomposition of the centred pixels, and the distance along them."""
+    h, c = size
+    blocks = lambda x: x if h <= 32 else x.reshape(len(x), h // 2, 2, h // 2, 2, c).mean((2, 4))
+    reduce = lambda x: blocks(x).reshape(len(x), -1)
+    x, y = reduce(images(size, 0, n)), reduce(images(size, 1, 50))
+    _, singular, rows = np.linalg.svd(x - x.mean(0), full_matrices=False)
+    variances = singular**2 / (n - 1)
+    along = lambda z: (z - x.mean(0)) @ rows[:6].T
+    return variances[:6], np.array([variances[:6].sum() / variances.sum()]), frechet(along(x), along(y))[:1]
+
+
 def main():
     parser = argparse.ArgumentParser(description="Writes metrics.safetensors.")
     parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent)
@@ -78,6 +97,9 @@ def main():
     x, y = features("full", 0), features("full", 1)
     out["full.kid"] = np.array([kid(x, y)])
     out["full.precision_recall"] = precision_recall(x, y, 3)
+    for size, n in (((28, 1), 90), ((34, 3), 40)):
+        for name, value in zip(("variances", "explained", "frechet"), pixel_components(size, n)):
+            out[f"pixels.{size[0]}.{name}"] = value
     write_safetensors(parser.parse_args().out / "metrics.safetensors", out)
     for name, value in out.items():
         print(name, value.ravel())
