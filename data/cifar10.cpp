@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "data/gzip.h"
@@ -19,8 +20,8 @@ constexpr std::int64_t kSide = 32, kPlane = kSide * kSide, kRecord = 1 + 3 * kPl
 constexpr std::int64_t kMaxFileBytes = std::int64_t{1}
                                        << 30;  // the official kCifar10Files have 30,730,000 bytes
 
-/// Appends the images of one file to `images`, from planes to interleaved colours.
-void append_file(const fs::path& path, Images& images) {
+/// Appends the images of one file to `images`, from planes to interleaved colours in `pixels`.
+void append_file(const fs::path& path, Images& images, std::vector<std::uint8_t>& pixels) {
   const std::vector<std::uint8_t> bytes = read_gzip(path, kMaxFileBytes);
   const auto size = static_cast<std::int64_t>(bytes.size());
   if (size == 0 || size % kRecord != 0) {
@@ -37,7 +38,7 @@ void append_file(const fs::path& path, Images& images) {
     }
     images.labels.push_back(label);
     for (std::int64_t p = 0; p < kPlane; ++p) {
-      for (std::int64_t c = 0; c < 3; ++c) images.pixels.push_back(source[c * kPlane + p]);
+      for (std::int64_t c = 0; c < 3; ++c) pixels.push_back(source[c * kPlane + p]);
     }
   }
   images.n += size / kRecord;
@@ -57,10 +58,15 @@ Split read_cifar10(const fs::path& dir) {
                "unpack cifar-10-binary.tar.gz from https://www.cs.toronto.edu/~kriz/cifar.html there");
   }
   Split split;
+  std::vector<std::uint8_t> train, test;
   for (Images* part : {&split.train, &split.test}) *part = {0, kSide, kSide, 3, {}, {}};
   for (const std::string_view name : kCifar10Files) {
-    append_file(layout.files.find(name)->second, name == "test_batch.bin" ? split.test : split.train);
+    const fs::path& path = layout.files.find(name)->second;
+    const bool tests = name == "test_batch.bin";
+    append_file(path, tests ? split.test : split.train, tests ? test : train);
   }
+  split.train.pixels = std::move(train);
+  split.test.pixels = std::move(test);
   return split;
 }
 

@@ -18,10 +18,15 @@ bool starts_with(std::span<const std::byte> file, std::string_view signature) {
          std::ranges::equal(file.first(signature.size()), std::as_bytes(std::span(signature)));
 }
 
+bool is_webp(std::span<const std::byte> file) {
+  return file.size() >= 12 && starts_with(file, "RIFF") && starts_with(file.subspan(8), "WEBP");
+}
+
 /// The decoder for what the file is, by its first bytes.
 std::unique_ptr<Decoder> open(std::span<const std::byte> file, const std::string& name) {
   std::unique_ptr<Decoder> decoder = starts_with(file, "\x89PNG\r\n\x1a\n") ? open_png(file, name)
                                      : starts_with(file, "\xff\xd8")        ? open_jpeg(file, name)
+                                     : is_webp(file)                        ? open_webp(file, name)
                                                                             : open_with_stb(file, name);
   const auto [height, width, channels] = decoder->header();
   if (height <= 0 || width <= 0) decoder->fail("it has no pixels");
@@ -30,6 +35,21 @@ std::unique_ptr<Decoder> open(std::span<const std::byte> file, const std::string
                            kMaxImagePixels));
   }
   return decoder;
+}
+
+/// Gray to colour or back.
+std::vector<std::uint8_t> convert(const std::vector<std::uint8_t>& pixels, std::int64_t channels) {
+  std::vector<std::uint8_t> out;
+  if (channels == 3) {
+    for (const std::uint8_t gray : pixels) out.insert(out.end(), 3, gray);
+    return out;
+  }
+  // ITU-R 601 luma, 0.299 R + 0.587 G + 0.114 B, in 16-bit fixed point.
+  for (std::size_t i = 0; i < pixels.size(); i += 3) {
+    out.push_back(static_cast<std::uint8_t>(
+        (pixels[i] * 19595 + pixels[i + 1] * 38470 + pixels[i + 2] * 7471 + 0x8000) >> 16));
+  }
+  return out;
 }
 
 }  // namespace
@@ -42,10 +62,12 @@ ImageHeader read_header(std::span<const std::byte> file, const std::string& name
   return open(file, name)->header();
 }
 
-Images decode_image(std::span<const std::byte> file, const std::string& name) {
+Images decode_image(std::span<const std::byte> file, const std::string& name, std::int64_t wanted) {
+  ENSURE(wanted == 0 || wanted == 1 || wanted == 3, "decode_image: {} channels asked for", wanted);
   const std::unique_ptr<Decoder> decoder = open(file, name);
   const auto [height, width, channels] = decoder->header();
-  return {1, height, width, channels, decoder->pixels(), {}};
+  if (wanted == 0 || wanted == channels) return {1, height, width, channels, decoder->pixels(), {}};
+  return {1, height, width, wanted, convert(decoder->pixels(), wanted), {}};
 }
 
 std::vector<std::byte> encode_png(std::span<const std::uint8_t> pixels, std::int64_t height,

@@ -35,6 +35,7 @@ class Decoder {
 
 std::unique_ptr<Decoder> open_png(std::span<const std::byte> file, const std::string& name);
 std::unique_ptr<Decoder> open_jpeg(std::span<const std::byte> file, const std::string& name);
+std::unique_ptr<Decoder> open_webp(std::span<const std::byte> file, const std::string& name);
 std::unique_ptr<Decoder> open_with_stb(std::span<const std::byte> file, const std::string& name);
 
 }  // namespace damc

@@ -6,8 +6,7 @@
 #include <utility>
 
 #include "data/dataset.h"
-#include "data/image_folder.h"
-#include "data/image_io.h"
+#include "data/image_set.h"
 #include "data/layout.h"
 #include "data/packed.h"
 #include "tensor/error.h"
@@ -54,13 +53,13 @@ PartDescription describe_part(const std::string& name, const Images& images) {
   return part;
 }
 
-PartDescription describe_files(const std::vector<fs::path>& paths) {
+PartDescription describe_source(const ImageSource& source) {
   std::set<std::pair<std::int64_t, std::int64_t>> sizes;
-  for (const fs::path& path : paths) {
-    const ImageSize size = read_image_size(path);
-    sizes.emplace(size.height, size.width);
+  for (std::int64_t i = 0; i < source.size(); ++i) {
+    const ImageHeader header = source.header(i);
+    sizes.emplace(header.height, header.width);
   }
-  PartDescription part{"all", static_cast<std::int64_t>(paths.size()), {}, {}, {}, 0};
+  PartDescription part{"all", source.size(), {}, {}, {}, 0};
   const auto [height, width] = *sizes.begin();
   part.shape = fmt::format("{}x{}", height, width);
   if (sizes.size() > 1) {
@@ -69,22 +68,40 @@ PartDescription describe_files(const std::vector<fs::path>& paths) {
   }
   part.n_in_means = std::min(part.n, kMaxInMeans);
   MeanSums sums;
-  for (std::int64_t i = 0; i < part.n_in_means; ++i)
-    sums.add(read_image(paths[static_cast<std::size_t>(i)], 3));
+  for (std::int64_t i = 0; i < part.n_in_means; ++i) sums.add(source.decode(i, 3));
   part.channel_means = sums.means();
   return part;
+}
+
+/// "the first 69500 train, 500 test", or "" where nobody has divided them.
+std::string division(std::int64_t n_train, std::int64_t n) {
+  return n_train > 0 && n_train < n ? fmt::format("the first {} train, {} test", n_train, n - n_train) : "";
+}
+
+void describe_images(const fs::path& dir, Description& out) {
+  const ImageSet set = find_images(dir);
+  out.parts.push_back(describe_source(*set.source));
+  out.note = division(set.n_train, set.source->size());
+  if (!set.left_out.empty()) out.note += (out.note.empty() ? "" : "; ") + ("left out: " + set.left_out);
+}
+
+void describe_pack(const fs::path& dir, Description& out) {
+  const auto [images, origin] = read_packed(dir);
+  out.parts.push_back(describe_part("all", images));
+  out.note = origin.data;
+  const std::string divided = division(origin.n_train, images.n);
+  if (!divided.empty()) out.note += (out.note.empty() ? "" : "; ") + divided;
 }
 
 }  // namespace
 
 Description describe(const fs::path& dir) {
-  Description out{find_layout(dir).format, {}, {}};
-  if (out.format == "images") {
-    const ImageFiles files = list_images(dir);
-    out.parts.push_back(describe_files(files.paths));
-    if (!files.left_out.empty()) out.note = "left out: " + files.left_out;
-  } else if (out.format == "packed") {
-    out.parts.push_back(describe_part("all", read_packed(dir)));
+  const Layout layout = find_layout(dir);
+  Description out{layout.format, {}, {}};
+  if (out.format == "packed") {
+    describe_pack(dir, out);
+  } else if (out.format == "images" || find_kind(out.format).store != Store::files) {
+    describe_images(dir, out);
   } else {
     const Split split = read_official(find_kind(out.format), dir);
     out.note = split.note;

@@ -20,7 +20,7 @@ struct PartDescription {
 };
 
 struct Description {
-  std::string format;  ///< of a Layout: mnist, cifar10, svhn, packed or images
+  std::string format;  ///< of a Layout: the name of a kind, packed or images
   std::vector<PartDescription> parts;
   std::string note;  ///< what is left out or not as in the official set; often empty
 };
@@ -39,9 +39,9 @@ struct Check {
   std::string hint = {};  ///< what to do about it, if it failed and that is known
 };
 
-/// Reads everything in `dir` and compares it with the official release: for MNIST the sizes and the CRC-32 of
-/// each file's elements, for CIFAR-10 and SVHN the number of images and labels; every file of an image folder
-/// is decoded and only the failures are listed, after their count. What is wrong with files is a Check with
+/// Reads everything in `dir` and compares it with the official release: the numbers of images and labels, and the MD5
+/// of the files of MNIST and SVHN; every image of a folder or database is decoded and only the failures are listed,
+/// after their count. What is wrong with files is a Check with
 /// ok == false. Throws UserError when `dir` is not a folder, or holds nothing that is a data set.
 std::vector<Check> verify(const std::filesystem::path& dir);
 

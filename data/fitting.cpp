@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "data/image_io.h"
-#include "data/resize.h"
 
 namespace damc {
 
@@ -13,11 +12,12 @@ Images fit_square(const Images& image, const Fitting& fitting) {
   // 140/178 of the width, rounded to the nearest.
   if (fitting.crop == Crop::aligned_face && image.height != image.width) side = (side * 140 + 89) / 178;
   side = std::max(side, std::int64_t{1});
-  const auto offset = [&](std::int64_t size) {  // halves to even, as torchvision's CenterCrop rounds
-    return std::lrint(static_cast<double>(size - side) / 2);
+  const auto offset = [&](std::int64_t size) {
+    const std::int64_t rest = size - side;
+    return fitting.crop == Crop::upper_square ? rest / 2 : std::lrint(static_cast<double>(rest) / 2);
   };
   const Images square = crop(image, offset(image.height), offset(image.width), side, side);
-  return side == fitting.size ? square : resize(square, fitting.size, fitting.size);
+  return side == fitting.size ? square : resize(square, fitting.size, fitting.size, fitting.filter);
 }
 
 }  // namespace damc

@@ -46,9 +46,7 @@ void GzipReader::expect_end() {
   if (got < 0 || code != Z_OK) fail();  // zlib compares the checksum on reaching the end
 }
 
-std::int64_t GzipReader::max_size() {
-  return gzdirect(file_.get()) ? file_size_ : file_size_ * kMaxDeflateRatio;
-}
+std::int64_t GzipReader::max_size() { return is_plain() ? file_size_ : file_size_ * kMaxDeflateRatio; }
 
 void GzipReader::fail() {
   int code = Z_OK;

@@ -25,6 +25,8 @@ class GzipReader {
   std::size_t read_some(std::span<std::uint8_t> out);
   /// Throws unless everything has been read and gzip's checksum holds.
   void expect_end();
+  /// Whether the file is not gzipped.
+  bool is_plain() { return gzdirect(file_.get()) != 0; }
   /// Upper bound of what the whole file can unpack to; exact for a plain file.
   std::int64_t max_size();
 

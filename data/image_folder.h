@@ -1,13 +1,10 @@
-/// Folders of image files as a data set of square images: CelebA, CelebA-HQ, or anyone's own.
+/// The image files of a folder.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
-
-#include "data/fitting.h"
-#include "data/images.h"
 
 namespace damc {
 
@@ -17,13 +14,12 @@ struct ImageFiles {
   std::string left_out;  ///< how many of which other kinds there are, as one line; empty if none
 };
 
-/// Every image file of the kinds that are read, by their names' endings (.png, .jpg, .jpeg, .jpe, .jfif, .bmp, .ppm,
+/// Every image file of the kinds that are read, by their names' endings (.png, .webp, .jpg, .jpeg, .jpe, .jfif, .bmp, .ppm,
 /// .pgm, .pnm, .tga, .gif, in any case), in `place` and the folders below it; see file_tree.h for links. `place` may
 /// also be a single file. Throws UserError when there are none or a folder cannot be read.
 ImageFiles list_images(const std::filesystem::path& place);
 
-/// Reads the image files at `paths` (N,size,size,channels), without labels. Decodes on all processors. Throws UserError
-/// for the first file that cannot be decoded.
-Images read_images(const std::vector<std::filesystem::path>& paths, const Fitting& fitting);
+/// Whether there is any.
+bool has_images(const std::filesystem::path& dir);
 
 }  // namespace damc

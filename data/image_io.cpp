@@ -14,23 +14,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::int64_t kMaxFileBytes = std::int64_t{64} << 20;
-
-/// Gray to colour or back.
-std::vector<std::uint8_t> convert(const std::vector<std::uint8_t>& pixels, std::int64_t channels) {
-  std::vector<std::uint8_t> out;
-  if (channels == 3) {
-    for (const std::uint8_t gray : pixels) out.insert(out.end(), 3, gray);
-    return out;
-  }
-  // ITU-R 601 luma, 0.299 R + 0.587 G + 0.114 B, in 16-bit fixed point.
-  for (std::size_t i = 0; i < pixels.size(); i += 3) {
-    out.push_back(static_cast<std::uint8_t>(
-        (pixels[i] * 19595 + pixels[i + 1] * 38470 + pixels[i + 2] * 7471 + 0x8000) >> 16));
-  }
-  return out;
-}
-
 /// [-1, 1] to 0..255, rounded to the nearest; the inverse of pixel / 127.5 - 1.
 std::uint8_t to_byte(float value) {
   if (std::isnan(value)) return 0;
@@ -46,18 +29,12 @@ std::size_t checked_size(std::int64_t n, std::int64_t height, std::int64_t width
 }  // namespace
 
 ImageSize read_image_size(const fs::path& path) {
-  const ImageHeader header = read_header(read_file(path, kMaxFileBytes), path.string());
+  const ImageHeader header = read_header(read_file(path, kMaxImageBytes), path.string());
   return {header.height, header.width};
 }
 
 Images read_image(const fs::path& path, std::int64_t channels) {
-  ENSURE(channels == 0 || channels == 1 || channels == 3, "read_image: {} channels asked for", channels);
-  Images image = decode_image(read_file(path, kMaxFileBytes), path.string());
-  if (channels != 0 && channels != image.channels) {
-    image.pixels = convert(image.pixels, channels);
-    image.channels = channels;
-  }
-  return image;
+  return decode_image(read_file(path, kMaxImageBytes), path.string(), channels);
 }
 
 Images crop(const Images& image, std::int64_t top, std::int64_t left, std::int64_t height,
@@ -66,12 +43,12 @@ Images crop(const Images& image, std::int64_t top, std::int64_t left, std::int64
              left + width <= image.width,
          "cannot cut {}x{} at ({}, {}) out of {} image(s) of {}x{}", height, width, top, left, image.n,
          image.height, image.width);
-  Images out{1, height, width, image.channels, {}, {}};
+  std::vector<std::uint8_t> pixels;
   for (std::int64_t row = top; row < top + height; ++row) {
     const auto begin = image.pixels.begin() + (row * image.width + left) * image.channels;
-    out.pixels.insert(out.pixels.end(), begin, begin + width * image.channels);
+    pixels.insert(pixels.end(), begin, begin + width * image.channels);
   }
-  return out;
+  return {1, height, width, image.channels, std::move(pixels), {}};
 }
 
 void write_png(const fs::path& path, std::span<const std::uint8_t> pixels, std::int64_t height,
@@ -88,17 +65,18 @@ Images grid(std::span<const float> images, std::int64_t n, std::int64_t height, 
          channels, columns, padding);
   const std::int64_t rows = (n + columns - 1) / columns;
   Images out{1, rows * (height + padding) + padding, columns * (width + padding) + padding, channels, {}, {}};
-  out.pixels.resize(static_cast<std::size_t>(out.image_size()));
+  std::vector<std::uint8_t> pixels(static_cast<std::size_t>(out.image_size()));
   const float* source = images.data();
   for (std::int64_t i = 0; i < n; ++i) {
     for (std::int64_t y = 0; y < height; ++y) {
       const std::int64_t row = i / columns * (height + padding) + padding + y;
       const std::int64_t left = i % columns * (width + padding) + padding;
-      std::uint8_t* target = out.pixels.data() + (row * out.width + left) * channels;
+      std::uint8_t* target = pixels.data() + (row * out.width + left) * channels;
       std::transform(source, source + width * channels, target, to_byte);
       source += width * channels;
     }
   }
+  out.pixels = std::move(pixels);
   return out;
 }
 

@@ -1,4 +1,4 @@
-/// PNG and JPEG files, and grids of images. Pixels are H,W,C bytes with 1 (gray) or 3 (red, green, blue)
+/// Image files, and grids of images. Pixels are H,W,C bytes with 1 (gray) or 3 (red, green, blue)
 /// channels.
 #pragma once
 
@@ -15,13 +15,12 @@ struct ImageSize {
   std::int64_t height, width;
 };
 
-/// The size of the PNG or JPEG file at `path`, without decoding it. Throws UserError as `read_image` does,
+/// The size of the image file at `path`, without decoding it. Throws UserError as `read_image` does,
 /// except for damage that only decoding shows.
 ImageSize read_image_size(const std::filesystem::path& path);
 
-/// Decodes a PNG or JPEG file to one image. `channels` is 1 or 3, or 0 for what the file has; an alpha
-/// channel is dropped, 16 bits become 8, colour becomes gray with the weights of ITU-R 601. Throws UserError
-/// when the file is missing, larger than 64 MiB or 2^26 pixels, of another kind, or damaged.
+/// Decodes an image file to one image, see `decode_image`. Throws UserError as that does, and when the file is
+/// missing or larger than `kMaxImageBytes`.
 Images read_image(const std::filesystem::path& path, std::int64_t channels = 0);
 
 /// Cuts the rectangle with upper left corner (top, left) out of a single image. Throws Error if it sticks

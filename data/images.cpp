@@ -2,7 +2,7 @@
 
 #include <zlib.h>
 
-#include <algorithm>
+#include <utility>
 
 #include "tensor/error.h"
 
@@ -10,8 +10,8 @@ namespace damc {
 
 std::span<const std::uint8_t> Images::image(std::int64_t i) const {
   ENSURE(0 <= i && i < n, "image {} asked for, but there are {}", i, n);
-  return std::span(pixels).subspan(static_cast<std::size_t>(i * image_size()),
-                                   static_cast<std::size_t>(image_size()));
+  return pixels.bytes().subspan(static_cast<std::size_t>(i * image_size()),
+                                static_cast<std::size_t>(image_size()));
 }
 
 std::string fingerprint(const Split& split) {
@@ -25,12 +25,14 @@ std::string fingerprint(const Split& split) {
 
 Images subset(const Images& images, std::span<const std::int64_t> indices) {
   Images out{static_cast<std::int64_t>(indices.size()), images.height, images.width, images.channels, {}, {}};
-  out.pixels.reserve(static_cast<std::size_t>(out.n * out.image_size()));
+  std::vector<std::uint8_t> pixels;
+  pixels.reserve(static_cast<std::size_t>(out.n * out.image_size()));
   for (const std::int64_t i : indices) {
     const std::span<const std::uint8_t> image = images.image(i);
-    out.pixels.insert(out.pixels.end(), image.begin(), image.end());
+    pixels.insert(pixels.end(), image.begin(), image.end());
     if (!images.labels.empty()) out.labels.push_back(images.labels[static_cast<std::size_t>(i)]);
   }
+  out.pixels = std::move(pixels);
   return out;
 }
 
@@ -39,9 +41,10 @@ Images concatenate(const Images& a, const Images& b) {
          "concatenate: images of {}x{}x{} and of {}x{}x{} (height, width, channels)", a.height, a.width,
          a.channels, b.height, b.width, b.channels);
   Images out{a.n + b.n, a.height, a.width, a.channels, {}, {}};
-  out.pixels.reserve(a.pixels.size() + b.pixels.size());
-  out.pixels.insert(out.pixels.end(), a.pixels.begin(), a.pixels.end());
-  out.pixels.insert(out.pixels.end(), b.pixels.begin(), b.pixels.end());
+  std::vector<std::uint8_t> pixels;
+  pixels.reserve(a.pixels.size() + b.pixels.size());
+  for (const Images* part : {&a, &b}) pixels.insert(pixels.end(), part->pixels.begin(), part->pixels.end());
+  out.pixels = std::move(pixels);
   if ((a.n == 0 || !a.labels.empty()) && (b.n == 0 || !b.labels.empty())) {
     out.labels = a.labels;
     out.labels.insert(out.labels.end(), b.labels.begin(), b.labels.end());
@@ -52,12 +55,13 @@ Images concatenate(const Images& a, const Images& b) {
 Images split_off(Images& images, std::int64_t first) {
   ENSURE(0 <= first && first <= images.n, "split_off: cannot cut {} images at {}", images.n, first);
   Images tail{images.n - first, images.height, images.width, images.channels, {}, {}};
-  const auto cut = [](auto& from, auto& to, std::int64_t at) {
-    to.assign(from.begin() + at, from.end());
-    from.resize(static_cast<std::size_t>(at));
-  };
-  cut(images.pixels, tail.pixels, first * images.image_size());
-  if (!images.labels.empty()) cut(images.labels, tail.labels, first);
+  const auto at = static_cast<std::size_t>(first * images.image_size());
+  tail.pixels = images.pixels.part(at, images.pixels.size() - at);
+  images.pixels = images.pixels.part(0, at);
+  if (!images.labels.empty()) {
+    tail.labels.assign(images.labels.begin() + first, images.labels.end());
+    images.labels.resize(static_cast<std::size_t>(first));
+  }
   images.n = first;
   return tail;
 }

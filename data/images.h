@@ -1,4 +1,4 @@
-/// Images in memory, as every reader gives them and every consumer takes them: 8-bit pixels, N,H,W,C.
+/// Images as every reader gives them and every consumer takes them: 8-bit pixels, N,H,W,C. A copy shares the pixels.
 #pragma once
 
 #include <cstdint>
@@ -6,12 +6,14 @@
 #include <string>
 #include <vector>
 
+#include "data/pixels.h"
+
 namespace damc {
 
 /// `n` images of one shape.
 struct Images {
   std::int64_t n = 0, height = 0, width = 0, channels = 0;
-  std::vector<std::uint8_t> pixels;  ///< N,H,W,C
+  Pixels pixels;                     ///< N,H,W,C
   std::vector<std::int32_t> labels;  ///< N; empty when unknown
 
   /// Bytes (= floats, once scaled) of one image: H*W*C.
@@ -24,7 +26,8 @@ struct Images {
 struct Split {
   Images train, test;
   std::vector<std::uint8_t> test_is_anomaly;  ///< one 0 or 1 per test image; empty unless a digit is held out
-  std::string note;  ///< what is not as in the official set, for the log; often empty
+  std::string note;         ///< what is not as in the official set, for the log; often empty
+  std::string source = {};  ///< which data set it is, for the log
 };
 
 /// What a data set is known by: numbers, sizes and checksums of its pixels, as a phrase.
@@ -37,7 +40,7 @@ Images subset(const Images& images, std::span<const std::int64_t> indices);
 /// All of `a`, then all of `b`; labelled only if both are. Throws Error when their shapes differ.
 Images concatenate(const Images& a, const Images& b);
 
-/// Cuts images [first, n) off `images` and returns them. Throws Error unless 0 <= first <= n.
+/// Cuts images [first, n) off `images` and returns them, without copying pixels. Throws Error unless 0 <= first <= n.
 Images split_off(Images& images, std::int64_t first);
 
 }  // namespace damc

@@ -11,14 +11,23 @@
 
 namespace damc {
 
+/// How a data set is released.
+enum class Store {
+  files,      ///< in a few files of its own format
+  folder,     ///< as a folder of image files
+  databases,  ///< in LMDB databases of image files
+};
+
 /// A data set, by the name that the presets use.
 struct Kind {
   std::string_view name, title;
+  Store store;
   Fitting fitting;                          ///< its images as they are learned from
-  std::int64_t n_train;                     ///< training images of the official division
-  std::int64_t n_test;                      ///< test images; 0: all others
-  std::span<const std::string_view> files;  ///< the official names; none of a folder of image files
-  std::size_t needed;                       ///< how many of them make a complete set, from the first on
+  std::int64_t n_train, n_test;             ///< images of the division that is published; 0: as released
+  std::span<const std::string_view> files;  ///< official names: of files, folders of image files or databases
+  std::size_t needed;                       ///< how many of these make a complete set, from the first on
+  std::span<const std::string_view> md5 = {};  ///< of the first files, unpacked; none where none is published
+  std::uint64_t train_sum = 0, test_sum = 0;   ///< of the CRC-32 of every image (H,W,C); 0: not known
 };
 
 /// The four official names: training images, training labels, test images, test labels.
@@ -29,6 +38,8 @@ inline constexpr std::array<std::string_view, 6> kCifar10Files{"data_batch_1.bin
                                                                "data_batch_5.bin", "test_batch.bin"};
 inline constexpr std::array<std::string_view, 3> kSvhnFiles{"train_32x32.mat", "test_32x32.mat",
                                                             "extra_32x32.mat"};
+/// What the names of LSUN's folders end with, behind the category.
+inline constexpr std::array<std::string_view, 2> kLsunFiles{"train_lmdb", "val_lmdb"};
 
 /// All of them, in the order in which messages name them.
 std::span<const Kind> kinds();

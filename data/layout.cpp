@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <set>
 #include <span>
 #include <tuple>
 #include <vector>
@@ -32,7 +33,7 @@ const std::vector<Format>& formats() {
   static const std::vector<Format> all = [] {
     std::vector<Format> found;
     for (const Kind& kind : kinds()) {
-      if (!kind.files.empty()) found.push_back({kind.name, kind.title, kind.files, kind.needed});
+      if (kind.store != Store::folder) found.push_back({kind.name, kind.title, kind.files, kind.needed});
     }
     found.push_back({"packed", "packed images", {&kPackedFile, 1}, 1});
     return found;
@@ -65,19 +66,44 @@ std::string take_variant(std::string& name) {
   return variant;
 }
 
+/// What a file may be: its official name, the folder that its set is in, and the set's variant.
+struct Candidate {
+  std::string name, variant;
+  fs::path home;
+};
+
+/// A database is called data.mdb in a folder of its own, as tower_train_lmdb; in another folder it is taken for one
+/// to train on.
+Candidate database_candidate(const fs::path& path) {
+  const fs::path folder = path.parent_path();
+  std::string category = plain_name(folder);
+  for (const std::string_view part : kLsunFiles) {
+    if (!category.ends_with(part)) continue;
+    category.resize(category.size() - part.size());
+    if (category.ends_with('_')) category.pop_back();
+    return {std::string(part), category, folder.parent_path()};
+  }
+  if (category.ends_with("test_lmdb")) return {};  // images of all categories
+  return {std::string(kLsunFiles[0]), {}, folder};
+}
+
+Candidate candidate(const fs::path& path, const fs::path& dir) {
+  std::string name = plain_name(path);
+  if (name == "data.mdb") return database_candidate(path);
+  fs::path home = path.parent_path();
+  if (home != dir && plain_name(home) == name) home = home.parent_path();
+  const std::string variant = take_variant(name);
+  return {name, variant, home};
+}
+
 /// All sets in the folder, complete or not.
 std::vector<Layout> find_all(const fs::path& dir, const std::vector<fs::path>& files) {
   std::vector<Layout> sets;
   for (const fs::path& path : files) {
-    std::string name = plain_name(path);
-    fs::path home = path.parent_path();
-    if (home != dir && plain_name(home) == name) home = home.parent_path();
-    const std::string variant = take_variant(name);
+    const auto [name, variant, home] = candidate(path, dir);
     for (const Format& format : formats()) {
-      if (std::ranges::find(format.files, name) == format.files.end() ||
-          (format.name == "packed" && home != dir)) {
-        continue;
-      }
+      if (std::ranges::find(format.files, name) == format.files.end()) continue;
+      if (format.name == "packed" && home != dir) continue;
       if (format.name == "svhn" && ending(path) == ".gz") continue;
       auto set = std::ranges::find_if(sets, [&](const Layout& known) {
         return known.format == format.name && known.home == home && known.variant == variant;
@@ -90,6 +116,32 @@ std::vector<Layout> find_all(const fs::path& dir, const std::vector<fs::path>& f
     }
   }
   return sets;
+}
+
+/// The folders of image files that are called as in an official release, in or around those of the files; of the
+/// folders of one release only the first in the table.
+std::vector<Layout> find_folders(const fs::path& dir, const std::vector<fs::path>& files) {
+  std::set<fs::path> folders{dir};
+  const auto name_of = [&](const fs::path& folder) {  // also where dir is "."
+    return folder == dir ? (fs::absolute(dir) / "").lexically_normal().parent_path().filename()
+                         : folder.filename();
+  };
+  for (const fs::path& path : files) {
+    for (fs::path folder = path.parent_path(); folder != dir && folders.insert(folder).second;) {
+      folder = folder.parent_path();
+    }
+  }
+  std::vector<Layout> found;
+  for (const Kind& kind : kinds()) {
+    if (kind.store != Store::folder) continue;
+    for (const std::string_view name : kind.files) {
+      const auto folder = std::ranges::find(folders, fs::path(name), name_of);
+      if (folder == folders.end()) continue;
+      found.push_back({std::string(kind.name), {}, *folder, {}});
+      break;
+    }
+  }
+  return found;
 }
 
 /// The smaller the better.
@@ -159,9 +211,13 @@ Layout find_layout(const fs::path& dir, std::string_view format) {
   require_folder(dir);
   const fs::path root = dir.lexically_normal() / "";  // however many slashes end it
   const fs::path top = root.parent_path();
-  std::vector<Layout> sets = find_all(top, list_files(top, kMaxDepth).files);
+  const std::vector<fs::path> files = list_files(top, kMaxDepth).files;
+  std::vector<Layout> sets = find_all(top, files);
   if (!format.empty()) std::erase_if(sets, [&](const Layout& set) { return set.format != format; });
-  if (sets.empty()) return {"images", {}, dir, {}};
+  if (sets.empty()) {
+    const std::vector<Layout> folders = find_folders(top, files);
+    return folders.size() == 1 ? folders[0] : Layout{"images", {}, dir, {}};
+  }
   std::ranges::stable_sort(sets, {}, [&](const Layout& set) { return rank_of(set, top); });
   if (sets.size() > 1 && rank_of(sets[0], top) == rank_of(sets[1], top)) {
     user_error(fmt::format("'{}' holds several data sets: {} and {}", dir.string(), name_of(sets[0]),

@@ -11,10 +11,10 @@ namespace damc {
 
 /// The files of a data set, by their official names.
 struct Layout {
-  std::string format;          ///< mnist, cifar10, svhn, packed, or images for anything else
-  std::string variant;         ///< what EMNIST's names start with, as emnist-digits; else empty
+  std::string format;   ///< the name of a kind (see kinds.h), packed, or images for anything else
+  std::string variant;  ///< what EMNIST's names start with, as emnist-digits, or LSUN's category; else empty
   std::filesystem::path home;  ///< the folder in which they are; the given one for images
-  std::map<std::string, std::filesystem::path, std::less<>> files;  ///< none of images
+  std::map<std::string, std::filesystem::path, std::less<>> files;  ///< none of a folder of image files
 };
 
 /// Throws UserError unless `dir` is a folder.
@@ -26,10 +26,13 @@ void require_folder(const std::filesystem::path& dir);
 ///            or in a folder of its own name each; EMNIST's, whose names start with emnist-digits or the like
 ///   cifar10  data_batch_1.bin ... data_batch_5.bin, test_batch.bin
 ///   svhn     train_32x32.mat, test_32x32.mat, extra_32x32.mat
+///   lsun     CATEGORY_train_lmdb/data.mdb, CATEGORY_val_lmdb/data.mdb, or a data.mdb in another folder
 ///   packed   images-idx4-ubyte, in `dir` itself
 ///
-/// All but SVHN's may end with .gz. Complete sets go before incomplete ones, then the nearest to `dir`. Throws
+/// All but SVHN's and LSUN's may end with .gz. Complete sets go before incomplete ones, then the nearest to `dir`. Throws
 /// UserError when `dir` is not a folder, or when several sets are as good.
+/// If there are none, but one folder of image files that is called as in an official release (CelebA-HQ-img of
+/// CelebAMask-HQ, images1024x1024 of FFHQ, img_align_celeba of CelebA), `dir` itself or below it, that is the set.
 Layout find_layout(const std::filesystem::path& dir, std::string_view format = {});
 
 /// Throws UserError if `dir`, in which nothing of `format` was found, is recognized as something else: the Python

@@ -38,14 +38,16 @@ Images read_part(const fs::path& image_file, const fs::path& label_file) {
 
 /// EMNIST stores the columns of its images as rows.
 void transpose(Images& images) {
+  std::vector<std::uint8_t> pixels(images.pixels.begin(), images.pixels.end());
   for (std::int64_t i = 0; i < images.n; ++i) {
-    std::uint8_t* const image = images.pixels.data() + i * images.image_size();
+    std::uint8_t* const image = pixels.data() + i * images.image_size();
     for (std::int64_t row = 0; row < images.height; ++row) {
       for (std::int64_t column = 0; column < row; ++column) {
         std::swap(image[row * images.width + column], image[column * images.width + row]);
       }
     }
   }
+  images.pixels = std::move(pixels);
 }
 
 }  // namespace

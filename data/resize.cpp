@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
+#include <span>
 #include <vector>
 
 #include "tensor/error.h"
@@ -20,9 +22,17 @@ struct Taps {
   std::vector<std::int32_t> weights;
 };
 
-std::vector<Taps> triangle_taps(std::int64_t in, std::int64_t out) {
+double sinc(double x) { return x == 0 ? 1 : std::sin(x * std::numbers::pi) / (x * std::numbers::pi); }
+
+double weight_at(Filter filter, double x) {
+  if (filter == Filter::bilinear) return std::max(0.0, 1 - std::abs(x));
+  return -3 <= x && x < 3 ? sinc(x) * sinc(x / 3) : 0;
+}
+
+std::vector<Taps> make_taps(std::int64_t in, std::int64_t out, Filter filter) {
   const double scale = static_cast<double>(in) / static_cast<double>(out);
-  const double reach = std::max(scale, 1.0);
+  const double stretch = std::max(scale, 1.0);
+  const double reach = filter == Filter::bilinear ? stretch : 3 * stretch;
   std::vector<Taps> all;
   for (std::int64_t o = 0; o < out; ++o) {
     const double centre = (static_cast<double>(o) + 0.5) * scale;
@@ -31,11 +41,12 @@ std::vector<Taps> triangle_taps(std::int64_t in, std::int64_t out) {
     std::vector<double> weights;
     double sum = 0;
     for (std::int64_t i = taps.first; i < end; ++i) {
-      weights.push_back(std::max(0.0, 1 - std::abs((static_cast<double>(i) - centre + 0.5) * (1 / reach))));
+      weights.push_back(weight_at(filter, (static_cast<double>(i) - centre + 0.5) * (1 / stretch)));
       sum += weights.back();
     }
     for (const double weight : weights) {
-      taps.weights.push_back(static_cast<std::int32_t>(0.5 + weight * (1 / sum) * (1 << kPrecision)));
+      const double share = weight * (1 / sum) * (1 << kPrecision);
+      taps.weights.push_back(static_cast<std::int32_t>(share + (share < 0 ? -0.5 : 0.5)));
     }
     all.push_back(std::move(taps));
   }
@@ -43,10 +54,10 @@ std::vector<Taps> triangle_taps(std::int64_t in, std::int64_t out) {
 }
 
 /// Resamples the middle axis of `outer` x in x `inner` bytes.
-std::vector<std::uint8_t> resample(const std::vector<std::uint8_t>& source, std::int64_t outer,
-                                   std::int64_t in, std::int64_t inner, std::int64_t out) {
-  if (in == out) return source;
-  const std::vector<Taps> all = triangle_taps(in, out);
+std::vector<std::uint8_t> resample(std::span<const std::uint8_t> source, std::int64_t outer, std::int64_t in,
+                                   std::int64_t inner, std::int64_t out, Filter filter) {
+  if (in == out) return {source.begin(), source.end()};
+  const std::vector<Taps> all = make_taps(in, out, filter);
   std::vector<std::uint8_t> result;
   result.reserve(static_cast<std::size_t>(outer * out * inner));
   for (std::int64_t a = 0; a < outer; ++a) {
@@ -67,15 +78,15 @@ std::vector<std::uint8_t> resample(const std::vector<std::uint8_t>& source, std:
 
 }  // namespace
 
-Images resize(const Images& images, std::int64_t height, std::int64_t width) {
+Images resize(const Images& images, std::int64_t height, std::int64_t width, Filter filter) {
   ENSURE(height > 0 && width > 0, "cannot resize images to {}x{}", height, width);
   const std::int64_t n = images.n, channels = images.channels;
-  const auto narrow = resample(images.pixels, n * images.height, images.width, channels, width);
+  const auto narrow = resample(images.pixels, n * images.height, images.width, channels, width, filter);
   return {n,
           height,
           width,
           channels,
-          resample(narrow, n, images.height, width * channels, height),
+          resample(narrow, n, images.height, width * channels, height, filter),
           images.labels};
 }
 

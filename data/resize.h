@@ -1,4 +1,4 @@
-/// Resampling of images as Pillow and torchvision do it ("bilinear", antialiased), to the last bit: data sets
+/// Resampling of images as Pillow and torchvision do it (antialiased), to the last bit: data sets
 /// prepared here and there are the same.
 #pragma once
 
@@ -8,9 +8,16 @@
 
 namespace damc {
 
-/// Resamples every image to height x width (n,height,width,channels). Along each axis an output pixel is the
-/// mean of the input pixels under a triangle around its centre, which reaches one input pixel to either side,
-/// or, when shrinking, one output pixel. Throws Error unless both sizes are positive.
-Images resize(const Images& images, std::int64_t height, std::int64_t width);
+/// What weighs the input pixels around an output pixel's centre, by their distance from it in input pixels, or, when
+/// shrinking, in output pixels.
+enum class Filter {
+  bilinear,  ///< a triangle that reaches 1 to either side
+  lanczos,   ///< sinc(x) sinc(x/3), 3 to either side
+};
+
+/// Resamples every image to height x width (n,height,width,channels), one axis after the other. Throws Error unless
+/// both sizes are positive.
+Images resize(const Images& images, std::int64_t height, std::int64_t width,
+              Filter filter = Filter::bilinear);
 
 }  // namespace damc

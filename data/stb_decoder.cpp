@@ -62,9 +62,6 @@ int pnm_maximum(std::string_view text) {
 std::string_view kind_of(std::string_view text) {
   using namespace std::string_view_literals;
   if (text.empty()) return "an empty file";
-  if (text.starts_with("RIFF") && text.substr(std::min(text.size(), std::size_t{8})).starts_with("WEBP")) {
-    return "WebP";
-  }
   if (text.starts_with("II*\0"sv) || text.starts_with("MM\0*"sv)) return "TIFF";
   if (text.substr(std::min(text.size(), std::size_t{4})).starts_with("ftyp")) return "AVIF or HEIF";
   return "something else";

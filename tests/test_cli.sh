@@ -60,7 +60,7 @@ fi
 
 echo "-- data"
 succeeds '60000 images of 28x28x1' data info "$root/data/mnist"
-succeeds 'ok .*crc32' data verify "$root/data/mnist"
+succeeds 'ok .*md5' data verify "$root/data/mnist"
 refuses 2 "the data folder 'nowhere' does not exist" data info nowhere
 mkdir damaged
 cp "$root"/data/mnist/*-idx?-ubyte.gz damaged
@@ -160,6 +160,8 @@ refuses 2 'no data folder' eval runs/made
 refuses 2 'nowhere' eval runs/made --data nowhere
 succeeds 'packed: 5 images of 64x64x3' data pack out/samples-damc packed --preset celeba64
 succeeds 'format +packed' data info packed
-refuses 2 'not read from a folder' data pack out/samples-damc packed --preset svhn
+refuses 2 'needs --preset P or --size N' data pack out/samples-damc packed
+succeeds 'grey: 3 images of 32x32x1' data pack out/samples-damc grey --size 32 --grey --max-images 3 --crop centre
+succeeds 'small: 5 images of 32x32x3' data pack out/samples-damc small --preset svhn
 
 finish

@@ -22,10 +22,10 @@ cd .. || exit 1
 echo "-- what is left out, links"
 mkdir faces
 for name in a b c; do cp "$root/tools/bench/results/mnist-quick-samples.png" "faces/$name.png"; done
-touch faces/d.webp faces/e.webp faces/f.tif
+touch faces/d.heic faces/e.heic faces/f.tif
 ln -s faces linked
 ln -s nowhere faces/lost.png
-left="2 .webp, 1 .tif, 1 broken link or special file"
+left="2 .heic, 1 .tif, 1 broken link or special file"
 succeeds "left out: $left .*lost.png" data info linked
 succeeds "ok +left out: $left" data verify linked
 succeeds "left out: $left" data pack linked packed --preset celeba64
@@ -56,7 +56,7 @@ for name in train-images train-labels t10k-images t10k-labels; do
   cp "$root/data/mnist/$name-idx$rank-ubyte.gz" "dots/$name.idx$rank-ubyte.GZ"
 done
 succeeds '60000 images' data info dots
-succeeds 'ok +t10k-labels-idx1-ubyte: crc32' data verify dots
+succeeds 'ok +t10k-labels-idx1-ubyte: md5' data verify dots
 succeeds 'done' train --preset mnist-quick "${tiny[@]}" --data dots --out runs
 mkdir packed-up
 touch packed-up/cifar-10-binary.tar.gz

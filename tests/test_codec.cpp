@@ -283,7 +283,7 @@ TEST_CASE("BMP, PPM, PGM, TGA and GIF are read; what ends too early or is too la
   refused(tga, "neither PNG");  // nothing but the name tells
   refused("P6 20000 20000 255\n", "20000x20000");
   refused("P6 4294967297 1 255\nabc", "cannot decode");
-  refused(std::string("RIFF\x10\0\0\0WEBPVP8 ", 16), "but WebP");
+  refused(std::string("RIFF\x10\0\0\0WEBPVP8 ", 16), "ends too early");
   refused(std::string("MM\0*\0\0\0\10", 8), "but TIFF");
   refused(std::string("\0\0\0\x1c"
                       "ftypavif",

@@ -60,14 +60,13 @@ std::string line_of(const Action& action) {
   return what.substr(0, what.find('\n'));
 }
 
-uLong crc(const Bytes& bytes) { return crc32_z(0, bytes.data(), bytes.size()); }
+uLong crc(std::span<const uint8_t> bytes) { return crc32_z(0, bytes.data(), bytes.size()); }
 
 /// `n` images whose every pixel tells its place: the value counts up through the whole array, modulo 251.
 Images counting_images(int64_t n, int64_t height, int64_t width, int64_t channels) {
-  Images images{n, height, width, channels, {}, {}};
-  for (int64_t i = 0; i < n * images.image_size(); ++i)
-    images.pixels.push_back(static_cast<uint8_t>(i % 251));
-  return images;
+  Bytes pixels;
+  for (int64_t i = 0; i < n * height * width * channels; ++i) pixels.push_back(static_cast<uint8_t>(i % 251));
+  return {n, height, width, channels, pixels, {}};
 }
 
 }  // namespace

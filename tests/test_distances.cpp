@@ -57,9 +57,9 @@ Images images(std::int64_t size, std::int64_t channels, int number, std::int64_t
   const Tensor u = golden_formula(prefix + std::to_string(number), {n, 10}).to(Dtype::f64);
   const Tensor mix = golden_formula(prefix + "mix", {10, size * size * channels}).to(Dtype::f64);
   const Tensor x = clamp(affine(matmul(u, mix), number == 0 ? 20.0 : 16.0, 128.0), 0.0, 255.0);
-  Images made{n, size, size, channels, {}, {}};
-  for (const double value : x.to_vector<double>()) made.pixels.push_back(static_cast<std::uint8_t>(value));
-  return made;
+  std::vector<std::uint8_t> pixels;
+  for (const double value : x.to_vector<double>()) pixels.push_back(static_cast<std::uint8_t>(value));
+  return {n, size, size, channels, pixels, {}};
 }
 
 Tensor as_floats(const Images& x) {

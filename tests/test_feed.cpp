@@ -52,10 +52,9 @@ class TimedBackend final : public ObservedBackend {
 };
 
 Images images() {
-  Images all{
-      .n = 13, .height = 2, .width = 3, .channels = 1, .pixels = std::vector<uint8_t>(13 * 6), .labels = {}};
-  std::iota(all.pixels.begin(), all.pixels.end(), uint8_t{0});
-  return all;
+  std::vector<uint8_t> pixels(13 * 6);
+  std::iota(pixels.begin(), pixels.end(), uint8_t{0});
+  return {.n = 13, .height = 2, .width = 3, .channels = 1, .pixels = pixels, .labels = {}};
 }
 
 const Shape kShape{4, 2, 3, 1};

@@ -265,9 +265,9 @@ TEST_CASE("evaluation reads images from the host and computes on the device") {
   images.n = 3;
   images.height = images.width = 28;
   images.channels = 1;
-  images.pixels.resize(3 * 28 * 28);
-  for (std::size_t i = 0; i < images.pixels.size(); ++i)
-    images.pixels[i] = static_cast<std::uint8_t>(i * 37 % 256);
+  std::vector<std::uint8_t> pixels(3 * 28 * 28);
+  for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<std::uint8_t>(i * 37 % 256);
+  images.pixels = pixels;
   const Model here(tiny("mnist-quick", "cpu")), there(tiny("mnist-quick", "cuda:0"));
   const Inference a = infer_all(here, images), b = infer_all(there, images);
   CHECK(b.squared_error == a.squared_error);

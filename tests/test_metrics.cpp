@@ -31,13 +31,13 @@ Config tiny_config() {
 
 /// `n` images of noise; not a multiple of the evaluation's batch.
 Images noise_images(std::int64_t n) {
-  Images images{n, 28, 28, 1, {}, {}};
+  std::vector<std::uint8_t> pixels;
   std::uint32_t state = 1;
-  for (std::int64_t i = 0; i < n * images.image_size(); ++i) {
+  for (std::int64_t i = 0; i < n * 28 * 28; ++i) {
     state = state * 1664525u + 1013904223u;
-    images.pixels.push_back(static_cast<std::uint8_t>(state >> 24));
+    pixels.push_back(static_cast<std::uint8_t>(state >> 24));
   }
-  return images;
+  return {n, 28, 28, 1, pixels, {}};
 }
 
 /// A generator that makes the same grey, tanh(bias), of every z.

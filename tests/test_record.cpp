@@ -445,9 +445,9 @@ TEST_CASE("evaluation replays whole batches, and the last smaller one runs as it
   images.n = 4 * batch + 3;
   images.height = images.width = 28;
   images.channels = 1;
-  images.pixels.resize(static_cast<std::size_t>(images.n * images.image_size()));
-  for (std::size_t i = 0; i < images.pixels.size(); ++i)
-    images.pixels[i] = static_cast<std::uint8_t>(i * i % 251);
+  std::vector<std::uint8_t> pixels(static_cast<std::size_t>(images.n * images.image_size()));
+  for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<std::uint8_t>(i * i % 251);
+  images.pixels = pixels;
   const Model here(steady("mnist-quick", "cpu")), there(steady("mnist-quick", "cuda:0"));
   const Inference a = infer_all(here, images), b = infer_all(there, images);
   CHECK(b.squared_error == a.squared_error);

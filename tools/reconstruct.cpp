@@ -4,7 +4,7 @@
 #include <numeric>
 
 #include "damc/metrics.h"
-#include "data/image_folder.h"
+#include "data/image_set.h"
 #include "data/kinds.h"
 #include "data/layout.h"
 #include "tensor/error.h"
@@ -22,9 +22,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kColumns = 16;       // images beside each other in the picture
-constexpr std::int64_t kShown = 128;        // images in the picture
-constexpr std::size_t kSmallFolder = 1000;  // image files; more make a data set with a test part
+constexpr std::int64_t kColumns = 16;        // images beside each other in the picture
+constexpr std::int64_t kShown = 128;         // images in the picture
+constexpr std::int64_t kSmallFolder = 1000;  // image files; more make a data set with a test part
 
 struct ReconstructOptions {
   explicit ReconstructOptions(CLI::App& command) : run(command) {}
@@ -40,9 +40,9 @@ struct ReconstructOptions {
 Images load_images(const Config& config, const Architecture& images, const fs::path& place) {
   if (!fs::exists(place)) user_error(fmt::format("'{}' does not exist", place.string()));
   if (!fs::is_directory(place) || find_layout(place).format == "images") {
-    const ImageFiles files = list_images(place);
-    if (!files.left_out.empty()) fmt::print("left out: {}\n", escaped(files.left_out));
-    if (files.paths.size() <= kSmallFolder) return read_images(files.paths, find_kind(images.name).fitting);
+    const ImageSet set = find_images(place);
+    if (!set.left_out.empty()) fmt::print("left out: {}\n", escaped(set.left_out));
+    if (set.source->size() <= kSmallFolder) return read_images(*set.source, find_kind(images.name).fitting);
   }
   return load_data(config, place.string()).test;
 }

@@ -22,6 +22,8 @@ void load_images(RunStart& start) {
                            train.width, train.channels, c.preset, images.size, images.size, images.channels));
   }
   start.data = fingerprint(start.split);
+  const std::string& note = start.split.note;
+  start.notes.push_back(fmt::format("images: {}{}{}", start.split.source, note.empty() ? "" : "; ", note));
 }
 
 /// The newest state of a run, if it has any.
