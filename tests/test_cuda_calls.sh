@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The CUDA backend's own host code on a machine without a GPU: training, sampling and reconstruction, recorded steps and
-# all, beside a stand-in that computes nothing and judges every call (stand_in_gpu.cpp).
+# all, beside a stand-in that computes nothing and judges every call (stand_in/gpu.h).
 #   test_cuda_calls.sh DAMC STAND_IN DEVICE_PARITY
 set -euo pipefail
 damc=$1 stand_in=$2 parity=$3
@@ -19,7 +19,7 @@ run() {
   shift
   [ "$command" != train ] || set -- --no-check "$@"
   set -- "$command" "$@"
-  if ! STAND_IN_FINITE=1 LD_PRELOAD=$stand_in "$damc" "$@" >"$work/log" 2>&1; then
+  if ! STAND_IN_IDLE=1 STAND_IN_FINITE=1 LD_PRELOAD=$stand_in "$damc" "$@" >"$work/log" 2>&1; then
     cat "$work/log"
     echo "damc $* failed beside the stand-in" >&2
     exit 1
@@ -41,7 +41,7 @@ run train --resume "$work/fp32/00000-mnist-quick" --iterations 9
 run train --resume "$work/fp32/00000-mnist-quick" --iterations 14 --device cuda:1
 STAND_IN_REFUSES=2 run train --resume "$work/bf16/00000-mnist-quick" --iterations 9
 grep -q ' [1-9][0-9]* refused' "$work/log" || { echo "no plan was refused" >&2; exit 1; }
-if STAND_IN_FINITE=1 STAND_IN_REFUSES=1 LD_PRELOAD=$stand_in "$damc" eval "$work/bf16/00000-mnist-quick" >"$work/log" 2>&1 ||
+if STAND_IN_IDLE=1 STAND_IN_FINITE=1 STAND_IN_REFUSES=1 LD_PRELOAD=$stand_in "$damc" eval "$work/bf16/00000-mnist-quick" >"$work/log" 2>&1 ||
   ! grep -q '^damc: error: cuDNN: bf16 convolution of image \[.*EXECUTION_FAILED' "$work/log"; then
   cat "$work/log" >&2
   echo "the failure of all plans is not told" >&2
@@ -53,7 +53,7 @@ run eval "$work/bf16/00000-mnist-quick" --samples 600
 # short_of_memory MIB BATCH: the batch fails; prints the one that is said to fit.
 short_of_memory() {
   local code=0
-  STAND_IN_FINITE=1 STAND_IN_MIB=$1 LD_PRELOAD=$stand_in "$damc" train --no-check --preset mnist-quick --data "$data" --device cuda --iterations 5 \
+  STAND_IN_IDLE=1 STAND_IN_FINITE=1 STAND_IN_MIB=$1 LD_PRELOAD=$stand_in "$damc" train --no-check --preset mnist-quick --data "$data" --device cuda --iterations 5 \
     --batch "$2" "${small[@]}" --out "$work/short" >"$work/log" 2>&1 || code=$?
   if [ $code != 1 ] || ! grep -q '^stand-in GPU: 0 problems' "$work/log"; then
     cat "$work/log" >&2
@@ -77,13 +77,13 @@ said=$(short_of_memory $((least + 32)) 512)
 [ "$said" = "it has no room for a batch of any size" ] || { echo "in $((least + 32)) MiB: $said" >&2; exit 1; }
 
 # A device that computes nothing fails every case of the test of one that does.
-LD_PRELOAD=$stand_in "$parity" >"$work/log" 2>&1 && { echo "the parity test passes beside the stand-in" >&2; exit 1; }
+STAND_IN_IDLE=1 LD_PRELOAD=$stand_in "$parity" >"$work/log" 2>&1 && { echo "the parity test passes beside the stand-in" >&2; exit 1; }
 grep -q '^\[doctest\] test cases: *[1-9][0-9]* | *0 passed | ' "$work/log" ||
   { tail -n 4 "$work/log"; echo "a case of the parity test cannot fail" >&2; exit 1; }
 
 # And so does the self-test, part for part, but for what needs no computing.
 code=0
-LD_PRELOAD=$stand_in "$damc" info --check cuda >"$work/log" 2>&1 || code=$?
+STAND_IN_IDLE=1 LD_PRELOAD=$stand_in "$damc" info --check cuda >"$work/log" 2>&1 || code=$?
 if [ $code != 1 ] || [ "$(grep -c '^cuda:0 .*FAILED' "$work/log")" -lt 5 ] || grep -q '^cuda:0 *kernels.* passed ' "$work/log"; then
   cat "$work/log" >&2
   echo "info --check cuda: exit $code beside a device that computes nothing" >&2
@@ -92,7 +92,7 @@ fi
 
 # It is not trained on either, unless that is asked for; what was found good is remembered, and nothing was.
 code=0
-XDG_CACHE_HOME=$work/cache LD_PRELOAD=$stand_in "$damc" train --preset mnist-quick --data "$data" --device cuda --iterations 1 \
+XDG_CACHE_HOME=$work/cache STAND_IN_IDLE=1 LD_PRELOAD=$stand_in "$damc" train --preset mnist-quick --data "$data" --device cuda --iterations 1 \
   "${small[@]}" --out "$work/untested" >"$work/log" 2>&1 || code=$?
 if [ $code != 1 ] || ! grep -q '^damc: error: cuda:0 does not compute as it should$' "$work/log" || [ -e "$work/cache" ] ||
   [ -n "$(ls "$work/untested" 2>/dev/null)" ]; then
