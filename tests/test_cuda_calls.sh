@@ -50,6 +50,18 @@ fi
 run sample "$work/fp32/00000-mnist-quick" --from damc,lebm --count 600 --out "$work/samples"
 run eval "$work/bf16/00000-mnist-quick" --samples 600
 
+# What computes for minutes on the stand-in that does (stand_in/test_commands.sh has the other commands).
+for command in "toy --iterations 3 --every 3 --width 0.05 --out $work/toy" \
+  "bench --suite iteration,sampling --preset mnist-quick --batch 2 --repeat 1"; do
+  # shellcheck disable=SC2086
+  if ! STAND_IN_IDLE=1 STAND_IN_FINITE=1 LD_PRELOAD=$stand_in "$damc" $command --device cuda >"$work/log" 2>&1 ||
+    ! grep -q '^stand-in GPU: 0 problems; [1-9][0-9]* kernels' "$work/log"; then
+    tail -n 20 "$work/log" >&2
+    echo "damc $command: not as it should be beside the stand-in" >&2
+    exit 1
+  fi
+done
+
 # short_of_memory MIB BATCH: the batch fails; prints the one that is said to fit.
 short_of_memory() {
   local code=0

@@ -21,9 +21,9 @@ class Fiber {
  public:
   enum class State { running, at_barrier, finished };
 
-  /// Goes on with `thread`, or starts it, until its next barrier or end.
-  void run(void (*thread)(const void*), const void* self) {
-    thread_ = thread;
+  /// Goes on with `kernel`, or starts it, until its next barrier or end.
+  void run(void (*kernel)(const void*), const void* self) {
+    kernel_ = kernel;
     self_ = self;
     state = State::running;
     running = this;
@@ -55,33 +55,38 @@ class Fiber {
   static void start() {
     Fiber* const self = running;
     for (;;) {
-      self->thread_(self->self_);
+      self->kernel_(self->self_);
       self->leave(State::finished);
     }
   }
 
   std::unique_ptr<char[]> stack_;
   jmp_buf here_, back_;
-  void (*thread_)(const void*) = nullptr;
+  void (*kernel_)(const void*) = nullptr;
   const void* self_ = nullptr;
 };
 
-uint3 thread_number(unsigned i) {
-  const dim3& size = place.threads;
-  return {i % size.x, i / size.x % size.y, i / size.x / size.y};
+/// The threads of a block in order.
+void next_thread(uint3& thread) {
+  if (++thread.x < place.threads.x) return;
+  thread.x = 0;
+  if (++thread.y < place.threads.y) return;
+  thread.y = 0;
+  ++thread.z;
 }
 
 }  // namespace
 
-bool run_to_barriers(void (*thread)(const void*), const void* self) {
+bool run_to_barriers(void (*kernel)(const void*), const void* self) {
   static std::vector<Fiber> fibers(1024);
   const unsigned count = place.threads.x * place.threads.y * place.threads.z;
   for (bool first_round = true;; first_round = false) {
     unsigned waiting = 0;
-    for (unsigned i = 0; i < count; ++i) {
+    uint3 thread{0, 0, 0};
+    for (unsigned i = 0; i < count; ++i, next_thread(thread)) {
       if (!first_round && fibers[i].state != Fiber::State::at_barrier) continue;
-      place.thread = thread_number(i);
-      fibers[i].run(thread, self);
+      place.thread = thread;
+      fibers[i].run(kernel, self);
       waiting += fibers[i].state == Fiber::State::at_barrier;
       if (first_round && i == 0 && waiting == 0) return false;
     }

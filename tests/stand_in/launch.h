@@ -26,7 +26,7 @@ void enqueue(cudaStream_t stream, std::function<void()> work);
 
 /// Runs the first thread of a block, and if that gets to a barrier all of them. False: there was none, and the others
 /// have not run yet.
-bool run_to_barriers(void (*thread)(const void*), const void* self);
+bool run_to_barriers(void (*kernel)(const void*), const void* self);
 /// __syncthreads of the thread that runs.
 void barrier();
 
