@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::int64_t kMaxInMeans = 2000;  // of a folder, whose images have to be decoded
+constexpr std::int64_t kMaxInMeans = 2000;  // of images that have to be decoded or may be too many to read
 
 /// Sums of pixels per channel over images that may come one by one.
 class MeanSums {
@@ -87,7 +87,10 @@ void describe_images(const fs::path& dir, Description& out) {
 
 void describe_pack(const fs::path& dir, Description& out) {
   const auto [images, origin] = read_packed(dir);
-  out.parts.push_back(describe_part("all", images));
+  Images first = images;
+  split_off(first, std::min(images.n, kMaxInMeans));
+  out.parts.push_back(describe_part("all", first));
+  out.parts[0].n = images.n;
   out.note = origin.data;
   const std::string divided = division(origin.n_train, images.n);
   if (!divided.empty()) out.note += (out.note.empty() ? "" : "; ") + divided;

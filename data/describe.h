@@ -16,7 +16,7 @@ struct PartDescription {
   std::string shape;                       ///< height x width x channels; for a folder the range of sizes
   std::vector<std::int64_t> label_counts;  ///< images per label; empty when labels are unknown
   std::vector<double> channel_means;       ///< per channel, pixels in [0, 1]; empty when there are no images
-  std::int64_t n_in_means = 0;             ///< images the means are over: n, or the first 2,000 of a folder
+  std::int64_t n_in_means = 0;  ///< images the means are over: n, or the first 2,000 of a folder or pack
 };
 
 struct Description {

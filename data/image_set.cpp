@@ -11,6 +11,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
+constexpr const char* kOwnImages = "a folder of images";
+
 ImageSet open_databases(const Layout& layout) {
   const Kind& lsun = find_kind(layout.format);
   std::vector<fs::path> files;
@@ -35,13 +37,13 @@ Fitting ImageSet::fitted(const Fitting& wanted) const {
 ImageSet find_images(const fs::path& place) {
   std::error_code error;
   if (!fs::is_directory(place, error)) {
-    return {std::make_unique<ImagePaths>(list_images(place).paths), nullptr, 0, "images", {}};
+    return {std::make_unique<ImagePaths>(list_images(place).paths), nullptr, 0, kOwnImages, {}};
   }
   const Layout layout = find_layout(place, "lsun");
   if (!layout.files.empty()) return open_databases(layout);
   ImageFiles files = list_images(layout.home);
   auto source = std::make_unique<ImagePaths>(std::move(files.paths));
-  if (layout.format == "images") return {std::move(source), nullptr, 0, "images", files.left_out};
+  if (layout.format == "images") return {std::move(source), nullptr, 0, kOwnImages, files.left_out};
   const Kind& kind = find_kind(layout.format);
   return {std::move(source), &kind, kind.n_train, std::string(kind.title), files.left_out};
 }

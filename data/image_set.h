@@ -15,7 +15,7 @@ struct ImageSet {
   std::unique_ptr<ImageSource> source;  ///< training images first
   const Kind* official;                 ///< the release that it is; null for anyone's own images
   std::int64_t n_train;                 ///< the first of them train; 0: nobody has divided them
-  std::string title;                    ///< what the release is called, with LSUN's category; or "images"
+  std::string title;     ///< what the release is called, with LSUN's category; or "a folder of images"
   std::string left_out;  ///< how many of which other kinds of files there are, as one line; empty if none
 
   /// How they become images of the size and channels wanted: cropped and resized as the release is, if it is one.

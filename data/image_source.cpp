@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <mutex>
 #include <thread>
 
 #include "tensor/error.h"
@@ -43,10 +44,13 @@ Images ImageSource::decode(std::int64_t i, std::int64_t channels) const {
   return decode_image(encoded(i), name(i), channels);
 }
 
-ImageHeader ImageSource::header(std::int64_t i) const { return read_header(encoded(i), name(i)); }
-
 std::vector<std::byte> ImagePaths::encoded(std::int64_t i) const {
   return read_file(path(i), kMaxImageBytes);
+}
+
+ImageHeader ImagePaths::header(std::int64_t i) const {
+  if (regular_file_size(path(i)) > kMaxImageBytes) encoded(i);  // refuses it
+  return read_header(MappedFile(path(i)).bytes(), name(i));     // which looks at no more of it than it needs
 }
 
 ImageDatabases::ImageDatabases(const std::vector<std::filesystem::path>& files) {
@@ -79,6 +83,11 @@ std::vector<std::byte> ImageDatabases::encoded(std::int64_t i) const {
   return {value.begin(), value.end()};
 }
 
+ImageHeader ImageDatabases::header(std::int64_t i) const {
+  const auto& [database, number] = find(i);
+  return read_header(database.lmdb->value(number), name(i));
+}
+
 Images read_images(const ImageSource& source, std::int64_t first, std::int64_t count,
                    const Fitting& fitting) {
   Images images{count, fitting.size, fitting.size, fitting.channels, {}, {}};
@@ -93,6 +102,20 @@ Images read_images(const ImageSource& source, std::int64_t first, std::int64_t c
 
 Images read_images(const ImageSource& source, const Fitting& fitting) {
   return read_images(source, 0, source.size(), fitting);
+}
+
+std::map<std::int64_t, std::string> find_damaged(const ImageSource& source) {
+  std::map<std::int64_t, std::string> damaged;
+  std::mutex held;
+  for_each_index(source.size(), [&](std::int64_t i) {
+    try {
+      source.decode(i);
+    } catch (const Error& error) {
+      const std::lock_guard lock(held);
+      damaged.emplace(i, error.what());
+    }
+  });
+  return damaged;
 }
 
 }  // namespace damc

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,9 +26,11 @@ class ImageSource {
   /// Its bytes, as they are stored. Throws UserError when they cannot be read.
   virtual std::vector<std::byte> encoded(std::int64_t i) const = 0;
 
+  /// What the beginning of the file says of its pixels, see `read_header`.
+  virtual ImageHeader header(std::int64_t i) const = 0;
+
   /// Decodes it, see `decode_image`.
   Images decode(std::int64_t i, std::int64_t channels = 0) const;
-  ImageHeader header(std::int64_t i) const;
 };
 
 /// Files, in the order given.
@@ -37,6 +40,7 @@ class ImagePaths final : public ImageSource {
   std::int64_t size() const override { return static_cast<std::int64_t>(paths_.size()); }
   std::string name(std::int64_t i) const override { return path(i).string(); }
   std::vector<std::byte> encoded(std::int64_t i) const override;
+  ImageHeader header(std::int64_t i) const override;
 
  private:
   const std::filesystem::path& path(std::int64_t i) const { return paths_.at(static_cast<std::size_t>(i)); }
@@ -52,6 +56,7 @@ class ImageDatabases final : public ImageSource {
   std::int64_t size() const override;
   std::string name(std::int64_t i) const override;
   std::vector<std::byte> encoded(std::int64_t i) const override;
+  ImageHeader header(std::int64_t i) const override;
   /// The values of the first database.
   std::int64_t size_of_first() const { return databases_.front().lmdb->size(); }
 
@@ -71,5 +76,8 @@ class ImageDatabases final : public ImageSource {
 Images read_images(const ImageSource& source, std::int64_t first, std::int64_t count, const Fitting& fitting);
 /// All of them.
 Images read_images(const ImageSource& source, const Fitting& fitting);
+
+/// Why images cannot be decoded: their numbers with the messages, in order. Decodes all on all processors.
+std::map<std::int64_t, std::string> find_damaged(const ImageSource& source);
 
 }  // namespace damc

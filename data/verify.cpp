@@ -22,15 +22,20 @@ namespace fs = std::filesystem;
 
 namespace {
 
+/// What is wrong with `subject`: a message, with its hint apart.
+Check failed(const std::string& subject, const std::string& message) {
+  constexpr std::string_view kMark = "\nhint: ";
+  const std::size_t end = std::min(message.find(kMark), message.size());
+  return {false, subject, message.substr(0, end),
+          message.substr(std::min(end + kMark.size(), message.size()))};
+}
+
 /// The check that `look` makes, or the reason for which it could not.
 Check check(const std::string& subject, const std::function<Check()>& look) {
   try {
     return look();
   } catch (const Error& error) {
-    const std::string what = error.what();
-    constexpr std::string_view kMark = "\nhint: ";
-    const std::size_t end = std::min(what.find(kMark), what.size());
-    return {false, subject, what.substr(0, end), what.substr(std::min(end + kMark.size(), what.size()))};
+    return failed(subject, error.what());
   }
 }
 
@@ -115,15 +120,9 @@ std::vector<Check> verify_images(const fs::path& dir) {
   const ImageSet set = find_images(dir);
   const ImageSource& source = *set.source;
   std::vector<Check> failures;
-  for (std::int64_t i = 0; i < source.size(); ++i) {
-    const fs::path path = source.name(i);
-    const std::string name =
-        path.string().starts_with(dir.string()) ? path.lexically_relative(dir).string() : path.string();
-    const Check decoded = check(name, [&]() -> Check {
-      source.decode(i);
-      return {true, name, {}};
-    });
-    if (!decoded.ok) failures.push_back(decoded);
+  for (const auto& [i, message] : find_damaged(source)) {
+    const fs::path path = source.name(i), below = path.lexically_relative(dir);
+    failures.push_back(failed((below.empty() ? path : below).string(), message));
   }
   std::vector<Check> checks{
       {failures.empty(), "folder",
