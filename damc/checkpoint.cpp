@@ -7,6 +7,7 @@
 #include <span>
 
 #include "tensor/error.h"
+#include "tensor/io/weights.h"
 
 namespace damc {
 namespace {
@@ -113,7 +114,7 @@ std::map<std::int64_t, fs::path> checkpoints(const fs::path& folder, const std::
 }
 
 SafetensorsFile read_checkpoint(const fs::path& file) {
-  SafetensorsFile read = read_safetensors(file);
+  SafetensorsFile read = read_weights(file);
   const std::int64_t format = number(read, file, "damc_format", 0);
   if (format > kFormat) {
     user_error(

@@ -34,8 +34,8 @@ struct SavedState {
 std::map<std::int64_t, std::filesystem::path> checkpoints(const std::filesystem::path& folder,
                                                           const std::string& prefix);
 
-/// Reads a file of weights or of a state, ours or another's. Throws UserError as read_safetensors does, and for a
-/// format that is newer than this program.
+/// Reads a file of weights or of a state, ours or another's, of any format. Throws UserError as read_weights does, and
+/// for a format of ours that is newer than this program.
 SafetensorsFile read_checkpoint(const std::filesystem::path& file);
 
 /// Writes model-N.safetensors, then removes older ones as config.keep_models says.

@@ -80,6 +80,11 @@ std::string escaped(std::string_view text) {
   return out;
 }
 
+std::string in_quotes(std::string_view text) {
+  constexpr std::size_t longest = 100;
+  return fmt::format("\"{}\"{}", escaped(text.substr(0, longest)), text.size() > longest ? "..." : "");
+}
+
 std::string did_you_mean(const std::string& word, std::span<const std::string> candidates) {
   const std::string* nearest = nullptr;
   std::size_t least = word.size() < 4 ? 2 : word.size() / 3 + 2;  // as many edits as this are another word

@@ -12,6 +12,9 @@ namespace damc {
 /// UTF-8 become \n, \t, \r or \xNN. All else stays as it is, other alphabets included.
 std::string escaped(std::string_view text);
 
+/// `text` in quotes, escaped and of bounded length: a name from a file as it may appear in a message.
+std::string in_quotes(std::string_view text);
+
 /// The length in bytes of the character that `text` (not empty) begins with; 0 when it is not valid UTF-8.
 std::size_t utf8_length(std::string_view text);
 

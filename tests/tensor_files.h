@@ -29,10 +29,11 @@ class TempFile {
   ~TempFile() { fs::remove_all(folder_); }
   const fs::path& path() const { return path_; }
 
-  std::string bytes() const {
-    std::ifstream in(path_, std::ios::binary);
+  static std::string content(const fs::path& path) {
+    std::ifstream in(path, std::ios::binary);
     return {std::istreambuf_iterator<char>(in), {}};
   }
+  std::string bytes() const { return content(path_); }
   void write(const std::string& bytes) const {
     std::ofstream(path_, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   }

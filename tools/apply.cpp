@@ -220,9 +220,10 @@ void add_apply_command(CLI::App& program) {
     help += fmt::format(" {} ({})", piece.name, fmt::join(piece.inputs, ", "));
   command->add_option("what", options->what, help)->type_name("WHAT")->required();
   command
-      ->add_option(
-          "--weights", options->weights,
-          "safetensors with the authors' names under G., E. and Q.; only what WHAT needs has to be there")
+      ->add_option("--weights", options->weights,
+                   "safetensors or PyTorch's, with the authors' names under G., E. and Q. (or G_state_dict "
+                   "..); only what WHAT "
+                   "needs has to be there")
       ->type_name("FILE")
       ->required();
   command

@@ -7,7 +7,7 @@
 #include "tensor/cuda/cuda_backend.h"
 #include "tensor/error.h"
 #include "tensor/io/file.h"
-#include "tensor/io/safetensors.h"
+#include "tensor/io/weights.h"
 #include "tensor/text.h"
 #include "tools/commands.h"
 #include "tools/device_check.h"
@@ -66,32 +66,34 @@ std::string network_of(const std::string& name) {
 }
 
 /// Parameters per network of a file of weights.
-void print_networks(const SafetensorsHeader& header) {
+void print_networks(const StoredWeights& weights) {
   std::map<std::string, std::int64_t> counts;
-  for (const auto& [name, entry] : header.tensors) counts[network_of(name)] += entry.numel;
+  for (const auto& [name, tensor] : weights.tensors) counts[network_of(name)] += tensor.numel();
   for (const auto& [network, count] : counts)
     fmt::print("{:<18} {:>12} parameters\n", escaped(network), count);
 }
 
 void print_weights(const fs::path& file) {
-  const SafetensorsHeader header = read_safetensors_header(file);
-  for (const auto& [name, entry] : header.tensors)
-    fmt::print("{:<44} {:<5} [{}]\n", escaped(name), entry.dtype, fmt::join(entry.shape, ", "));
-  for (const auto& [key, value] : header.metadata) {
+  const StoredWeights weights = open_weights(file);
+  for (const auto& [name, tensor] : weights.tensors)
+    fmt::print("{:<44} {:<5} [{}]\n", escaped(name), tensor.dtype, fmt::join(tensor.shape, ", "));
+  for (const auto& [key, value] : weights.metadata) {
     const auto lines = std::count(value.begin(), value.end(), '\n');
     fmt::print("metadata {}: {}\n", escaped(key),
                lines > 0 ? fmt::format("{} lines", lines) : escaped(value));
   }
-  fmt::print("{}: {} tensors, {} bytes\n", escaped(file.native()), header.tensors.size(),
+  for (const std::string& name : weights.left_out)
+    fmt::print("{}: of a type that is not read\n", escaped(name));
+  fmt::print("{}: {}, {} tensors, {} bytes\n", escaped(file.native()), weights.format, weights.tensors.size(),
              regular_file_size(file));
-  print_networks(header);
+  print_networks(weights);
 }
 
 void print_run(const fs::path& folder) {
   const Run run = open_run(folder);
   fmt::print("{}: preset {}, {} of {} iterations\n", escaped(folder.native()), run.config.preset,
              run.iteration, run.config.iterations);
-  print_networks(read_safetensors_header(run.weights));
+  print_networks(open_weights(run.weights));
   std::map<std::string, std::int64_t> files;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
     if (entry.is_regular_file())
@@ -107,7 +109,9 @@ void add_info_command(CLI::App& program) {
   CLI::App* command =
       program.add_subcommand("info", "Show this build and its devices, or what a run or file holds");
   auto place = std::make_shared<std::string>();
-  command->add_option("what", *place, "a run folder or a .safetensors file (default: this build)")
+  command
+      ->add_option("what", *place,
+                   "a run folder or a file of weights: safetensors or PyTorch's (default: this build)")
       ->type_name("PATH");
   auto checked = std::make_shared<std::vector<std::string>>();
   CLI::Option* check = command->add_option(

@@ -10,7 +10,6 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <utility>
 
 #include "tensor/error.h"
@@ -78,13 +77,34 @@ std::vector<std::byte> read_file(const fs::path& path, int64_t max_bytes) {
   if (size > max_bytes)
     user_error(
         fmt::format("'{}' has {} bytes; at most {} are accepted here", path.string(), size, max_bytes));
-  std::ifstream in(path, std::ios::binary);
-  if (!in) user_error(fmt::format("cannot open '{}': {}", path.string(), std::strerror(errno)));
-  std::vector<std::byte> bytes(static_cast<size_t>(size));
-  in.read(reinterpret_cast<char*>(bytes.data()), size);
-  if (in.gcount() != size)
-    user_error(fmt::format("read only {} of {} bytes of '{}'", in.gcount(), size, path.string()));
-  return bytes;
+  return InputFile(path).read(0, size);
+}
+
+InputFile::InputFile(fs::path path)
+    : path_(std::move(path)), size_(regular_file_size(path_)), stream_(path_, std::ios::binary) {
+  if (!stream_) user_error(fmt::format("cannot open '{}': {}", path_.string(), std::strerror(errno)));
+}
+
+void InputFile::check_range(int64_t at, int64_t bytes) const {
+  if (at >= 0 && bytes >= 0 && at <= size_ && bytes <= size_ - at) return;
+  user_error(fmt::format("'{}' has {} bytes, too few for {} from {} on", path_.string(), size_, bytes, at),
+             "the file is damaged or cut off; get it again");
+}
+
+void InputFile::read(int64_t at, std::span<std::byte> to) {
+  const auto bytes = static_cast<int64_t>(to.size());
+  check_range(at, bytes);
+  stream_.seekg(at);
+  stream_.read(reinterpret_cast<char*>(to.data()), bytes);
+  if (stream_.gcount() != bytes)
+    user_error(fmt::format("read only {} of {} bytes of '{}'", stream_.gcount(), bytes, path_.string()));
+}
+
+std::vector<std::byte> InputFile::read(int64_t at, int64_t bytes) {
+  check_range(at, bytes);
+  std::vector<std::byte> out(static_cast<size_t>(bytes));
+  read(at, out);
+  return out;
 }
 
 AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)), target_(follow_links(path_)) {

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <fstream>
 #include <span>
 #include <vector>
 
@@ -17,6 +18,27 @@ int64_t regular_file_size(const std::filesystem::path& path);
 
 /// The bytes of a regular file. Throws UserError when it is missing, unreadable or larger than `max_bytes`.
 std::vector<std::byte> read_file(const std::filesystem::path& path, int64_t max_bytes);
+
+/// A regular file that is read at any place.
+class InputFile {
+ public:
+  /// Throws UserError when it is missing, unreadable or no regular file.
+  explicit InputFile(std::filesystem::path path);
+
+  const std::filesystem::path& path() const { return path_; }
+  int64_t size() const { return size_; }
+  /// Fills `to` from position `at` on. Throws UserError when the file does not hold so much.
+  void read(int64_t at, std::span<std::byte> to);
+  /// `bytes` bytes from position `at` on. Throws UserError as above, before anything is allocated.
+  std::vector<std::byte> read(int64_t at, int64_t bytes);
+
+ private:
+  void check_range(int64_t at, int64_t bytes) const;
+
+  std::filesystem::path path_;
+  int64_t size_;
+  std::ifstream stream_;
+};
 
 /// A file that appears under its name only at `commit()`; destroyed before that, it disappears. What is no regular
 /// file takes the bytes as they come. Every member throws Error with the path and the system's reason (no such folder,

@@ -26,8 +26,9 @@ static_assert(std::endian::native == std::endian::little, "files are little-endi
 constexpr std::string_view kMagic = "\x93NUMPY";
 constexpr std::size_t kMaxHeader = 1 << 16;
 
-[[noreturn]] void refuse(const fs::path& path, const std::string& reason, const std::string& hint = "") {
-  user_error(fmt::format("'{}': {}", path.string(), reason), hint);
+/// Messages begin with `where`.
+[[noreturn]] void refuse(const std::string& where, const std::string& reason, const std::string& hint = "") {
+  user_error(where + ": " + reason, hint);
 }
 
 /// Elements of type Stored as those of a tensor; the file's bytes have any alignment and either order.
@@ -84,7 +85,7 @@ struct Stored {
 /// Python.
 class HeaderParser {
  public:
-  HeaderParser(const fs::path& path, std::string_view text) : path_(path), text_(text) {}
+  HeaderParser(const std::string& where, std::string_view text) : where_(where), text_(text) {}
 
   void parse() {
     expect('{');
@@ -200,13 +201,13 @@ class HeaderParser {
   }
 
   [[noreturn]] void fail(const std::string& reason) const {
-    refuse(path_, "bad .npy header: " + reason, "write it again with numpy.save");
+    refuse(where_, "bad .npy header: " + reason, "write it again with numpy.save");
   }
   [[noreturn]] void fail_dtype(const std::string& what) const {
-    refuse(path_, what + " is not supported", "save array.astype(numpy.float32) instead");
+    refuse(where_, what + " is not supported", "save array.astype(numpy.float32) instead");
   }
 
-  const fs::path& path_;
+  const std::string& where_;
   std::string_view text_;  // what is not yet read
   std::optional<Stored> stored_;
   std::optional<bool> fortran_order_;
@@ -214,8 +215,8 @@ class HeaderParser {
 };
 
 /// Takes the first `count` bytes off `rest`.
-Bytes take(const fs::path& path, Bytes& rest, std::size_t count) {
-  if (rest.size() < count) refuse(path, "the file ends within the .npy header");
+Bytes take(const std::string& where, Bytes& rest, std::size_t count) {
+  if (rest.size() < count) refuse(where, "the file ends within the .npy header");
   const Bytes front = rest.first(count);
   rest = rest.subspan(count);
   return front;
@@ -224,52 +225,56 @@ Bytes take(const fs::path& path, Bytes& rest, std::size_t count) {
 std::string_view as_text(Bytes bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
 /// Takes everything before the data off `rest`; the dictionary's text.
-std::string_view take_header(const fs::path& path, Bytes& rest) {
-  if (!as_text(rest).starts_with(kMagic)) refuse(path, "not a .npy file");
-  take(path, rest, kMagic.size());
-  const Bytes version = take(path, rest, 2);
+std::string_view take_header(const std::string& where, Bytes& rest) {
+  if (!as_text(rest).starts_with(kMagic)) refuse(where, "not a .npy file");
+  take(where, rest, kMagic.size());
+  const Bytes version = take(where, rest, 2);
   const auto major = std::to_integer<int>(version[0]), minor = std::to_integer<int>(version[1]);
   if (major < 1 || major > 3 || minor != 0)
-    refuse(path, fmt::format("version {}.{} of .npy is not supported", major, minor));
+    refuse(where, fmt::format("version {}.{} of .npy is not supported", major, minor));
   std::uint32_t length = 0;
   const std::size_t width = major == 1 ? 2 : 4;
-  std::memcpy(&length, take(path, rest, width).data(), width);
+  std::memcpy(&length, take(where, rest, width).data(), width);
   if (length > kMaxHeader)
-    refuse(path, fmt::format("a .npy header of {} bytes; at most {} are accepted", length, kMaxHeader));
-  return as_text(take(path, rest, length));
+    refuse(where, fmt::format("a .npy header of {} bytes; at most {} are accepted", length, kMaxHeader));
+  return as_text(take(where, rest, length));
 }
 
 /// Unsigned numbers of 64 bits that a signed one does not hold have become negative.
-Tensor checked(const fs::path& path, const Kind& kind, const Tensor& values) {
+Tensor checked(const std::string& where, const Kind& kind, const Tensor& values) {
   if (kind.code != "u8") return values;
   const std::span<const std::int64_t> numbers(values.data<std::int64_t>(),
                                               static_cast<std::size_t>(values.numel()));
   if (std::ranges::any_of(numbers, [](std::int64_t number) { return number < 0; }))
-    refuse(path, "a number of 2^63 or more", "save array.astype(numpy.float64) instead");
+    refuse(where, "a number of 2^63 or more", "save array.astype(numpy.float64) instead");
   return values;
 }
 
 }  // namespace
 
 Tensor read_npy(const fs::path& path) {
-  const std::vector<std::byte> content = read_file(path, std::numeric_limits<std::int64_t>::max());
-  Bytes rest(content);
-  HeaderParser header(path, take_header(path, rest));
+  return parse_npy(fmt::format("'{}'", path.string()),
+                   read_file(path, std::numeric_limits<std::int64_t>::max()));
+}
+
+Tensor parse_npy(const std::string& where, Bytes content) {
+  Bytes rest = content;
+  HeaderParser header(where, take_header(where, rest));
   header.parse();
   const auto& [kind, big_endian] = header.stored();
   const Shape& shape = header.shape();
   const std::size_t bytes = static_cast<std::size_t>(shape.numel()) * kind.size;
   if (rest.size() != bytes)
-    refuse(path, fmt::format("{} bytes of data, but shape {} of {} needs {}", rest.size(), shape.str(),
-                             kind.code, bytes));
-  if (!header.fortran_order()) return checked(path, kind, kind.read(rest, shape, big_endian));
+    refuse(where, fmt::format("{} bytes of data, but shape {} of {} needs {}", rest.size(), shape.str(),
+                              kind.code, bytes));
+  if (!header.fortran_order()) return checked(where, kind, kind.read(rest, shape, big_endian));
   // The first index runs fastest: the array of the reversed shape, transposed.
   Shape reversed, order;
   for (int i = shape.ndim() - 1; i >= 0; --i) {
     reversed.push_back(shape[i]);
     order.push_back(i);
   }
-  return checked(path, kind, kind.read(rest, reversed, big_endian)).permute(order).contiguous();
+  return checked(where, kind, kind.read(rest, reversed, big_endian)).permute(order).contiguous();
 }
 
 void write_npy(const fs::path& path, const Tensor& tensor) {

@@ -5,6 +5,8 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
+#include <string>
 
 #include "tensor/tensor.h"
 
@@ -13,6 +15,9 @@ namespace damc {
 /// Reads versions 1, 2 and 3 in either order of indices and of bytes onto the CPU: f2 and f4 as f32, f8 as f64, all
 /// integers as i64. Throws UserError with the file and the reason for anything else, trailing bytes included.
 Tensor read_npy(const std::filesystem::path& path);
+
+/// The same for a file's content; the messages begin with `where`.
+Tensor parse_npy(const std::string& where, std::span<const std::byte> content);
 
 /// Writes a tensor of any strides and device as version 1.0, data aligned to 64 bytes, through an AtomicFile.
 /// Throws Error when the file cannot be written.

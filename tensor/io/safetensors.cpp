@@ -4,15 +4,16 @@
 
 #include <algorithm>
 #include <bit>
-#include <fstream>
 #include <limits>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <unordered_set>
 #include <vector>
 
 #include "tensor/error.h"
-#include "tensor/f16.h"
 #include "tensor/io/file.h"
+#include "tensor/text.h"
 
 namespace damc {
 namespace {
@@ -27,73 +28,35 @@ constexpr const char* kMetadata = "__metadata__";
 constexpr std::size_t kMaxFileDims = 64;
 constexpr std::size_t kMaxDepth = 32;  // of the header; the format needs three
 
-struct FileType {
-  const char* name;
-  std::int64_t bits;  // of one element
-};
-constexpr FileType kTypes[] = {{"F32", 32}, {"F64", 64},    {"I64", 64},    {"F16", 16},    {"BF16", 16},
-                               {"BOOL", 8}, {"U8", 8},      {"I8", 8},      {"U16", 16},    {"I16", 16},
-                               {"U32", 32}, {"I32", 32},    {"U64", 64},    {"F8_E5M2", 8}, {"F4", 4},
-                               {"C64", 64}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"F6_E2M3", 6}, {"F6_E3M2", 6}};
-
-const char* file_type(Dtype dtype) {
-  constexpr const char* names[] = {"F32", "F64", "BF16", "I64"};
-  return names[static_cast<int>(dtype)];
-}
-
-/// A string from a file as it may appear in a message: in quotes, on one line, of bounded length.
-std::string printable(const std::string& text) {
-  constexpr std::size_t longest = 100;
-  const std::string escaped =
-      json(text.substr(0, longest)).dump(-1, ' ', true, json::error_handler_t::replace);
-  return text.size() > longest ? escaped + "..." : escaped;
-}
-
 /// One file being read, and how it is refused.
-class Reader {
+class Reader : public InputFile {
  public:
-  explicit Reader(const fs::path& path)
-      : path_(path), size_(regular_file_size(path)), stream_(path, std::ios::binary) {
-    if (!stream_) user_error(fmt::format("cannot open '{}'", path.string()));
-  }
-
-  std::int64_t size() const { return size_; }
-
-  /// Fills `bytes` bytes from position `at` on; the caller has checked them against size().
-  void read(std::int64_t at, void* to, std::int64_t bytes) {
-    stream_.seekg(at);
-    stream_.read(static_cast<char*>(to), bytes);
-    if (stream_.gcount() != bytes) refuse(fmt::format("{} bytes at {} could not be read", bytes, at));
-  }
+  using InputFile::InputFile;
 
   [[noreturn]] void refuse(const std::string& reason, const char* hint = kDamaged) const {
-    user_error(fmt::format("'{}': {}", path_.string(), reason), hint);
+    user_error(fmt::format("'{}': {}", path().string(), reason), hint);
   }
   [[noreturn]] void refuse_tensor(const std::string& tensor, const std::string& reason,
                                   const char* hint = kDamaged) const {
-    refuse(fmt::format("tensor {}: {}", printable(tensor), reason), hint);
+    refuse(fmt::format("tensor {}: {}", in_quotes(tensor), reason), hint);
   }
 
  private:
   static constexpr const char* kDamaged = "the file is damaged, cut off or not of this format; get it again";
-
-  const fs::path& path_;
-  std::int64_t size_;
-  std::ifstream stream_;
 };
 
 /// The JSON text between the length and the data.
 std::string read_header_text(Reader& file) {
   std::uint64_t length = 0;
   if (file.size() < 8) file.refuse(fmt::format("{} bytes are too few for a header length", file.size()));
-  file.read(0, &length, 8);
+  file.read(0, std::as_writable_bytes(std::span(&length, 1)));
   if (length > kMaxHeader)
     file.refuse(fmt::format("a header of {} bytes; at most {} are allowed", length, kMaxHeader));
   const auto bytes = static_cast<std::int64_t>(length);
   if (bytes > file.size() - 8)
     file.refuse(fmt::format("a header of {} bytes in a file of {}", bytes, file.size()));
   std::string text(static_cast<std::size_t>(bytes), '\0');
-  file.read(8, text.data(), bytes);
+  file.read(8, std::as_writable_bytes(std::span(text)));
   return text;
 }
 
@@ -115,7 +78,7 @@ class HeaderGuard : public json::json_sax_t {
   bool end_array() override { return leave(); }
   bool key(std::string& name) override {
     if (!keys_.back().insert(name).second)
-      file_.refuse(fmt::format("the header gives the key {} twice", printable(name)));
+      file_.refuse(fmt::format("the header gives the key {} twice", in_quotes(name)));
     return true;
   }
   bool parse_error(std::size_t, const std::string&, const json::exception&) override { return false; }
@@ -177,14 +140,13 @@ SafetensorsEntry parse_entry(const Reader& file, const std::string& tensor, cons
   if (!value["dtype"].is_string()) file.refuse_tensor(tensor, "the dtype is not a string");
   SafetensorsEntry entry{value["dtype"], parse_shape(file, tensor, value["shape"]), 1, 0, 0};
   for (const std::int64_t size : entry.shape) entry.numel *= size;
-  const auto type = std::ranges::find(kTypes, entry.dtype, &FileType::name);
-  if (type == std::end(kTypes))
-    file.refuse_tensor(tensor, fmt::format("there is no dtype {}", printable(entry.dtype)));
+  const std::int64_t bits = bits_of(entry.dtype);
+  if (bits == 0) file.refuse_tensor(tensor, fmt::format("there is no dtype {}", in_quotes(entry.dtype)));
   const json& offsets = value["data_offsets"];
   if (!offsets.is_array() || offsets.size() != 2 || !as_count(offsets[0], entry.begin) ||
       !as_count(offsets[1], entry.end) || entry.begin > entry.end)
     file.refuse_tensor(tensor, "data_offsets are not two natural numbers in ascending order");
-  const std::int64_t needed = (entry.numel * type->bits + 7) / 8;
+  const std::int64_t needed = (entry.numel * bits + 7) / 8;
   if (entry.end - entry.begin != needed)
     file.refuse_tensor(
         tensor, fmt::format("data_offsets hold {} bytes, shape [{}] of {} needs {}", entry.end - entry.begin,
@@ -224,36 +186,12 @@ SafetensorsHeader read_header(Reader& file) {
     if (value.is_null()) continue;
     if (!value.is_object()) file.refuse("the metadata is not an object");
     for (const auto& [key, content] : value.items()) {
-      if (!content.is_string()) file.refuse(fmt::format("the metadata's {} is not a string", printable(key)));
+      if (!content.is_string()) file.refuse(fmt::format("the metadata's {} is not a string", in_quotes(key)));
       header.metadata.emplace(key, content);
     }
   }
   check_ranges(file, header);
   return header;
-}
-
-float from_bf16(std::uint16_t bits) { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
-
-/// A tensor's content; undefined when it is of a kind that Tensor is not.
-Tensor read_tensor(Reader& file, std::int64_t at, const SafetensorsEntry& entry) {
-  if (entry.shape.size() > kMaxDims) return {};
-  Shape shape;
-  for (const std::int64_t size : entry.shape) shape.push_back(size);
-  const std::int64_t bytes = entry.end - entry.begin;
-  if (entry.dtype == "F16" || entry.dtype == "BF16") {
-    std::vector<std::uint16_t> halves(static_cast<std::size_t>(bytes) / 2);
-    file.read(at, halves.data(), bytes);
-    std::vector<float> values(halves.size());
-    std::ranges::transform(halves, values.begin(), entry.dtype == "F16" ? from_f16 : from_bf16);
-    return Tensor::from(values, shape);
-  }
-  for (const Dtype dtype : {Dtype::f32, Dtype::f64, Dtype::i64}) {
-    if (entry.dtype != file_type(dtype)) continue;
-    const Tensor out = Tensor::empty(shape, dtype);
-    file.read(at, out.raw(), bytes);
-    return out;
-  }
-  return {};
 }
 
 }  // namespace
@@ -263,28 +201,43 @@ SafetensorsHeader read_safetensors_header(const fs::path& path) {
   return read_header(file);
 }
 
+StoredWeights open_safetensors(const fs::path& path) {
+  const auto file = std::make_shared<Reader>(path);
+  const SafetensorsHeader header = read_header(*file);
+  StoredWeights out{"safetensors", {}, header.metadata, {}};
+  for (const auto& [name, entry] : header.tensors) {
+    const std::int64_t at = header.data_start + entry.begin, bytes = entry.end - entry.begin;
+    out.tensors[name] = {entry.dtype, entry.shape, [file, at, bytes] { return file->read(at, bytes); }};
+  }
+  return out;
+}
+
 SafetensorsFile read_safetensors(const fs::path& path) {
-  Reader file(path);
-  const SafetensorsHeader header = read_header(file);
-  SafetensorsFile out{{}, header.metadata};
-  for (const auto& [name, entry] : header.tensors)
-    out.tensors.emplace(name, read_tensor(file, header.data_start + entry.begin, entry));
+  const StoredWeights file = open_safetensors(path);
+  SafetensorsFile out{{}, file.metadata};
+  for (const auto& [name, entry] : file.tensors) out.tensors.emplace(name, to_tensor(entry));
   return out;
 }
 
 void write_safetensors(const fs::path& path, const std::map<std::string, Tensor>& tensors,
                        const std::map<std::string, std::string>& metadata) {
-  json header = json::object();
-  if (!metadata.empty()) header[kMetadata] = metadata;
-  std::int64_t end = 0;
+  StoredWeights all{"safetensors", {}, metadata, {}};
   for (const auto& [name, tensor] : tensors) {
-    ENSURE(tensor.defined(), "'{}': tensor {} is undefined", path.string(), printable(name));
+    ENSURE(tensor.defined(), "'{}': tensor {} is undefined", path.string(), in_quotes(name));
+    all.tensors.emplace(name, stored(tensor));
+  }
+  write_safetensors_stream(path, all);
+}
+
+void write_safetensors_stream(const fs::path& path, const StoredWeights& weights) {
+  json header = json::object();
+  if (!weights.metadata.empty()) header[kMetadata] = weights.metadata;
+  std::int64_t end = 0;
+  for (const auto& [name, tensor] : weights.tensors) {
     if (name == kMetadata) user_error(fmt::format("'{}': no tensor can be named {}", path.string(), name));
     const std::int64_t begin = end;
-    end += tensor.numel() * static_cast<std::int64_t>(size_of(tensor.dtype()));
-    header[name] = {{"dtype", file_type(tensor.dtype())},
-                    {"shape", std::vector(tensor.shape().begin(), tensor.shape().end())},
-                    {"data_offsets", {begin, end}}};
+    end += tensor.bytes();
+    header[name] = {{"dtype", tensor.dtype}, {"shape", tensor.shape}, {"data_offsets", {begin, end}}};
   }
   std::string text;
   try {
@@ -298,11 +251,7 @@ void write_safetensors(const fs::path& path, const std::map<std::string, Tensor>
   AtomicFile file(path);
   file.write(std::as_bytes(std::span(&length, 1)));
   file.write(std::as_bytes(std::span(text)));
-  for (const auto& [name, tensor] : tensors) {
-    const Tensor block = tensor.to(Device{}).contiguous();
-    const auto bytes = static_cast<std::size_t>(block.numel()) * size_of(block.dtype());
-    file.write({static_cast<const std::byte*>(block.raw()), bytes});
-  }
+  for (const auto& [name, tensor] : weights.tensors) file.write(tensor.read());
   file.commit();
 }
 

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "tensor/tensor.h"
+#include "tensor/io/stored_tensor.h"
 
 namespace damc {
 
@@ -31,8 +31,8 @@ struct SafetensorsHeader {
   std::int64_t data_start;  ///< bytes before the data
 };
 
-/// A file's content. Tensors are on the CPU and own their memory; those of a type other than F32, F64, I64, F16 and
-/// BF16, or of more dimensions than a Shape has, are undefined.
+/// A file's content. Tensors are on the CPU and own their memory, in the types of to_tensor(); what a Tensor cannot hold
+/// is undefined.
 struct SafetensorsFile {
   std::map<std::string, Tensor> tensors;
   std::map<std::string, std::string> metadata;
@@ -42,7 +42,10 @@ struct SafetensorsFile {
 /// UserError with the file, the tensor and the reason when the file is missing or damaged.
 SafetensorsHeader read_safetensors_header(const std::filesystem::path& path);
 
-/// Reads all tensors that a Tensor can hold; F16 and BF16 become f32. Throws UserError as read_safetensors_header.
+/// Opens a file, its tensors to be read one by one. Throws UserError as read_safetensors_header.
+StoredWeights open_safetensors(const std::filesystem::path& path);
+
+/// Reads all tensors that a Tensor can hold. Throws UserError as read_safetensors_header.
 SafetensorsFile read_safetensors(const std::filesystem::path& path);
 
 /// Writes f32, f64 and i64 tensors of any strides and device, data in the order of the names, through an
@@ -50,5 +53,8 @@ SafetensorsFile read_safetensors(const std::filesystem::path& path);
 /// cannot be written.
 void write_safetensors(const std::filesystem::path& path, const std::map<std::string, Tensor>& tensors,
                        const std::map<std::string, std::string>& metadata = {});
+
+/// The same for tensors of any type, one in memory at a time. Throws UserError also where one cannot be read.
+void write_safetensors_stream(const std::filesystem::path& path, const StoredWeights& weights);
 
 }  // namespace damc
