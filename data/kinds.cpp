@@ -3,7 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <ranges>
+#include <vector>
 
 #include "tensor/error.h"
 
@@ -50,7 +50,8 @@ std::span<const Kind> kinds() { return kKinds; }
 const Kind& find_kind(std::string_view name) {
   const auto kind = std::ranges::find(kKinds, name, &Kind::name);
   if (kind != std::end(kKinds)) return *kind;
-  const auto names = kinds() | std::views::transform(&Kind::name);
+  std::vector<std::string_view> names;  // not a view: clang 14 does not compile the library's
+  for (const Kind& known : kKinds) names.push_back(known.name);
   user_error(fmt::format("unknown kind of data set '{}'", name),
              fmt::format("known are {}", fmt::join(names, ", ")));
 }

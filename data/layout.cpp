@@ -100,16 +100,18 @@ Candidate candidate(const fs::path& path, const fs::path& dir) {
 std::vector<Layout> find_all(const fs::path& dir, const std::vector<fs::path>& files) {
   std::vector<Layout> sets;
   for (const fs::path& path : files) {
-    const auto [name, variant, home] = candidate(path, dir);
+    const Candidate found = candidate(path, dir);
     for (const Format& format : formats()) {
-      if (std::ranges::find(format.files, name) == format.files.end()) continue;
-      if (format.name == "packed" && home != dir) continue;
+      if (std::ranges::find(format.files, found.name) == format.files.end()) continue;
+      if (format.name == "packed" && found.home != dir) continue;
       if (format.name == "svhn" && ending(path) == ".gz") continue;
       auto set = std::ranges::find_if(sets, [&](const Layout& known) {
-        return known.format == format.name && known.home == home && known.variant == variant;
+        return known.format == format.name && known.home == found.home && known.variant == found.variant;
       });
-      if (set == sets.end()) set = sets.insert(sets.end(), {std::string(format.name), variant, home, {}});
-      fs::path& kept = set->files[name];
+      if (set == sets.end()) {
+        set = sets.insert(sets.end(), {std::string(format.name), found.variant, found.home, {}});
+      }
+      fs::path& kept = set->files[found.name];
       // Of several, the plain one wins, then the shortest.
       const auto rank = [](const fs::path& p) { return std::tuple(ending(p) == ".gz", p.native().size()); };
       if (kept.empty() || rank(path) < rank(kept)) kept = path;

@@ -166,6 +166,20 @@ TEST_CASE("any folder of images at any kind's size, but not to hold a digit out 
   CHECK(contains(load_error("mnist", temp.path / "00.png"), "is not a folder"));
 }
 
+TEST_CASE("more images than the machine has memory for are refused before one is decoded") {
+  const double memory =
+      static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
+  const auto n = static_cast<int>(memory / (256 * 256 * 3)) + 1;
+  if (n > 1'500'000) return;  // on a very large machine such a database takes too long to make
+  const TempFolder temp;
+  std::vector<KeyValue> pairs;
+  for (int i = 0; i < n; ++i) pairs.push_back({fmt::format("{:08}", i), "x"});
+  write_lmdb(temp.path / "tower_train_lmdb", pairs);
+  const std::string message = load_error("celebahq", temp.path);
+  CHECK_MESSAGE((contains(message, fmt::format("the {} images", n)) && contains(message, "damc data pack")),
+                message);
+}
+
 TEST_CASE("a pack is the same data as what it was made of, division and fingerprint") {
   const TempFolder temp;
   const fs::path original = temp.path / "images", pack = temp.path / "pack";
