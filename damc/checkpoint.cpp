@@ -144,10 +144,9 @@ std::unique_ptr<Model> load_model(const fs::path& file, std::int64_t iterations,
   return model;
 }
 
-void save_state(const fs::path& folder, const Model& model, const Trainer& trainer,
-                const Progress& progress) {
+void save_state(const fs::path& folder, const Model& model, const Method& method, const Progress& progress) {
   StateDict state = model.state_dict();
-  state.merge(trainer.state_dict());
+  state.merge(method.state_dict());
   write_safetensors(numbered(folder, "state", progress.iterations), state, metadata(model, progress));
   auto states = checkpoints(folder, "state");
   for (int kept = 0; kept < 2 && !states.empty(); ++kept) states.erase(std::prev(states.end()));
@@ -172,10 +171,10 @@ SavedState read_state(const fs::path& folder, std::int64_t iterations) {
   }
 }
 
-void load_state(const SavedState& state, Model& model, Trainer& trainer) {
+void load_state(const SavedState& state, Model& model, Method& method) {
   try {
     model.load_state_dict(state.tensors);
-    trainer.load_state_dict(state.tensors);
+    method.load_state_dict(state.tensors);
   } catch (const UserError& error) {
     throw UserError(fmt::format("{}: {}", state.file.string(), error.what()));
   }

@@ -9,8 +9,8 @@
 #include <memory>
 #include <string>
 
+#include "damc/method.h"
 #include "damc/model.h"
-#include "damc/trainer.h"
 #include "tensor/io/safetensors.h"
 
 namespace damc {
@@ -18,7 +18,7 @@ namespace damc {
 /// Where a run stands, besides its tensors.
 struct Progress {
   std::int64_t iterations = 0, images_seen = 0;
-  std::int64_t rollbacks = 0;  ///< after divergences, see Trainer
+  std::int64_t rollbacks = 0;  ///< after divergences, see Method
   std::string data;            ///< fingerprint() of the images it learned from; "" in files of before
 };
 
@@ -48,15 +48,15 @@ std::unique_ptr<Model> load_model(const std::filesystem::path& file, std::int64_
 
 /// Writes state-N.safetensors, then removes older ones: the newest two stay, to go back to one should the newest turn
 /// out to have diverged, and the newest that rollback_state() gives.
-void save_state(const std::filesystem::path& folder, const Model& model, const Trainer& trainer,
+void save_state(const std::filesystem::path& folder, const Model& model, const Method& method,
                 const Progress& progress);
 
 /// Reads state-N.safetensors. Throws UserError when it is damaged, holds another iteration, or numbers that are not
 /// finite; the hint then names an older state that is whole.
 SavedState read_state(const std::filesystem::path& folder, std::int64_t iterations);
 
-/// Restores model and trainer. Throws UserError when the state does not fit the model.
-void load_state(const SavedState& state, Model& model, Trainer& trainer);
+/// Restores model and method. Throws UserError when the state does not fit the model.
+void load_state(const SavedState& state, Model& model, Method& method);
 
 /// The state that a rollback goes to: the newest that `state_every` has saved and no interruption, so that a run that
 /// was stopped goes back as far as one that was not; else the oldest. -1: there is none, a rollback begins again.

@@ -170,6 +170,9 @@ void set_all(ConfigBuilder& builder, const toml::table& table, const std::filesy
 const std::vector<ConfigKey>& config_keys() {
   using C = Config;
   static const std::vector<ConfigKey> keys = {
+      {"method", "method", &C::method,
+       "how it learns: damc; damc-g, with N(0, I) as prior; sr-lebm, with chains from N(0, I) and no sampler",
+       0, 0, "damc|damc-g|sr-lebm"},
       {"model", "nz", &C::nz, "size of the latent vector z; even", 2, 1e5},
       {"model", "ngf", &C::ngf, "channels of the generator's narrowest hidden layer (Table S2)", 1, 4096},
       {"model", "nif", &C::nif, "channels of the encoder's first layer (Table S4)", 1, 4096},
@@ -193,6 +196,7 @@ const std::vector<ConfigKey>& config_keys() {
       {"chains", "sample_prior_steps", &C::sample_prior_steps,
        "prior steps when sampling from the energy prior", 0, kHuge},
       {"chains", "sample_prior_step_size", &C::sample_prior_step_size, "their step size s", 0, 100},
+      {"chains", "energy_l2", &C::energy_l2, "weight of the energies' mean squares in E's loss", 0, 1e6},
       {"sampler", "diffusion_steps", &C::diffusion_steps, "steps of ancestral sampling", 2, 100000},
       {"sampler", "logsnr_min", &C::logsnr_min, "log signal-to-noise ratio at t = 1", -20, 20},
       {"sampler", "logsnr_max", &C::logsnr_max, "log signal-to-noise ratio at t = 0", -20, 20},
@@ -243,69 +247,23 @@ const std::vector<ConfigKey>& config_keys() {
 
 bool is_fixed(const ConfigKey& key) {
   const std::string_view name = key.name;
-  return std::string_view(key.group) == "model" || name == "uncond" || name == "holdout";
+  const std::string_view group = key.group;
+  return group == "model" || group == "method" || name == "uncond" || name == "holdout";
 }
 
-const std::vector<std::string>& preset_names() {
-  static const std::vector<std::string> names = {"svhn",     "celeba64",      "cifar10",
-                                                 "celebahq", "mnist-anomaly", "mnist-quick"};
-  return names;
+ConfigBuilder::ConfigBuilder(const std::string& preset) {
+  const Preset& row = find_preset(preset);
+  config_.preset = row.name;
+  config_.architecture = row.images;
+  for (const auto& [key, value] : row.keys) assign(config_, find_key(key), value);
 }
 
-Config preset_config(const std::string& name) {
-  Config c;
-  c.preset = c.architecture = name;
-  if (name == "svhn") return c;
-  if (name == "celeba64") {
-    c.ngf = 128;
-    return c;
-  }
-  if (name == "cifar10" || name == "celebahq") {
-    c.nz = c.ngf = 128;
-    if (name == "cifar10") c.sample_prior_step_size = 1.6;
-    if (name == "celebahq") c.sigma = 1.0;
-    return c;
-  }
-  c.architecture = "mnist";
-  c.flip = false;
-  c.prior_noise_starts = false;
-  c.split_losses = true;
-  c.weight_decay = 0.0;
-  if (name == "mnist-anomaly") {
-    c.nz = 8;
-    c.ngf = c.nif = 128;
-    c.lr_g = c.lr_q = 1e-4;
-    c.lr_e = 5e-5;
-    c.holdout = 1;
-    return c;
-  }
-  if (name == "mnist-quick") {
-    c.nz = 16;
-    c.ngf = c.nif = 8;
-    c.nemb = 128;
-    c.width = 0.5;
-    c.batch = 64;
-    c.iterations = 500;
-    c.lr_g = c.lr_q = 1e-3;
-    c.lr_e = 2e-4;
-    c.sigma = 0.3;
-    c.posterior_steps = 15;
-    c.prior_noise_starts = true;
-    c.ema_rho = 0.1;
-    c.log_every = 25;
-    c.grid_every = c.state_every = 250;
-    return c;
-  }
-  std::string names;
-  for (const std::string& known : preset_names()) names += (names.empty() ? "" : ", ") + known;
-  user_error(fmt::format("unknown preset '{}'", name),
-             did_you_mean(name, preset_names()) + "choose one of " + names);
-}
+Config preset_config(const std::string& name) { return ConfigBuilder(name).finish(); }
 
 void ConfigBuilder::set(const std::string& name, const std::string& value) {
   const ConfigKey& key = find_key(name);
   assign(config_, key, value);
-  sigma_set_ |= name == "sigma";
+  set_.insert(name);
 }
 
 ConfigBuilder ConfigBuilder::from_text(const std::string& text, const std::filesystem::path& source) {
@@ -337,8 +295,11 @@ void ConfigBuilder::overlay(const std::filesystem::path& file) {
 
 Config ConfigBuilder::finish() const {
   Config c = config_;
+  for (const auto& [key, value] : method_parts(c.method).keys) {
+    if (!set_.contains(key)) assign(c, find_key(key), value);
+  }
   // The authors' anomaly runs: sigma 0.1 with digit 1 held out, 1.0 with any other.
-  if (c.preset == "mnist-anomaly" && !sigma_set_) c.sigma = c.holdout == 1 ? 0.1 : 1.0;
+  if (c.preset == "mnist-anomaly" && !set_.contains("sigma")) c.sigma = c.holdout == 1 ? 0.1 : 1.0;
   if (c.logsnr_min >= c.logsnr_max) {
     user_error(fmt::format("logsnr_min {} is not below logsnr_max {}", c.logsnr_min, c.logsnr_max));
   }

@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <limits>
+#include <set>
 #include <string>
-#include <utility>
 #include <variant>
 #include <vector>
+
+#include "damc/presets.h"
 
 namespace damc {
 
@@ -16,6 +18,9 @@ struct Config {
   std::string preset = "svhn";
   std::string architecture =
       "svhn";  ///< kind of images: layers of G and the encoder, and the reader; set by the preset
+
+  // Method
+  std::string method = "damc";
 
   // Model
   std::int64_t nz = 100, ngf = 64, nif = 64, nemb = 1024, ndf = 200;
@@ -33,6 +38,7 @@ struct Config {
   bool prior_noise_starts = true;
   std::int64_t test_posterior_steps = 10, sample_prior_steps = 100;
   double sample_prior_step_size = 0.4;
+  double energy_l2 = 0.0;
 
   // Sampler
   std::int64_t diffusion_steps = 100;
@@ -68,9 +74,6 @@ struct Config {
   std::string precision = "fp32", device = "cpu";
 };
 
-/// Keys and their values as text.
-using KeyValues = std::vector<std::pair<std::string, std::string>>;
-
 /// One key: what it is, its unit, and the values it may take.
 struct ConfigKey {
   using Member =
@@ -99,16 +102,11 @@ struct ConfigChange {
 /// All of them, in the order of config_keys().
 std::vector<ConfigChange> changes(const Config& before, const Config& after);
 
-/// Names of the presets, in the order of the paper and then our own.
-const std::vector<std::string>& preset_names();
-
-/// Throws UserError for an unknown name.
-Config preset_config(const std::string& name);
-
 /// A configuration under construction: later values win, and dependent defaults follow what was set.
 class ConfigBuilder {
  public:
-  explicit ConfigBuilder(const std::string& preset) : config_(preset_config(preset)) {}
+  /// Throws UserError for an unknown preset.
+  explicit ConfigBuilder(const std::string& preset);
   /// Begins with what to_toml wrote into a file. Throws UserError for a damaged one.
   static ConfigBuilder from_file(const std::filesystem::path& file);
   /// The same for its text; errors call it `source`.
@@ -125,8 +123,11 @@ class ConfigBuilder {
 
  private:
   Config config_;
-  bool sigma_set_ = false;
+  std::set<std::string> set_;  // keys that were set: no dependent default changes them
 };
+
+/// A preset as it is. Throws UserError for an unknown name.
+Config preset_config(const std::string& name);
 
 /// The configuration as TOML, grouped and commented; reading it back gives the same values.
 std::string to_toml(const Config& config);

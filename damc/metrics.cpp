@@ -4,7 +4,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "data/batches.h"
+#include "damc/batched.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
 #include "tensor/record.h"
@@ -19,16 +19,6 @@ void append(const Tensor& x, std::vector<double>& out) {
 
 }  // namespace
 
-std::int64_t evaluation_batch(const Architecture& images) {
-  return std::clamp<std::int64_t>((std::int64_t{1} << 20) / (images.size * images.size), 1, 128);
-}
-
-Tensor to_tensor(const Images& images, std::int64_t first, std::int64_t count, Device device) {
-  std::vector<float> values(static_cast<std::size_t>(count * images.image_size()));
-  to_float(images, first, count, values);
-  return Tensor::from(values, {count, images.height, images.width, images.channels}, device);
-}
-
 Tensor row_squares(const Tensor& x) { return sum(square(x.reshape({x.size(0), -1})), 1); }
 
 Inference infer_all(const Model& model, const Images& images,
@@ -39,25 +29,23 @@ Inference infer_all(const Model& model, const Images& images,
          images.width, images.channels, made.size, made.size, made.channels);
   Generator random = make_generator(model.config, Stream::evaluation, model.device);
   Inference found{{}, {}, images.image_size()};
-  Captured infer("inference", {"x"}, model.device, [&](const Tensors& in) {
-    const Tensor& x = in[0];
+  CapturedStep<1, 3> infer("inference", {"x"}, model.device, [&](const auto& in) -> std::array<Tensor, 3> {
+    const auto& [x] = in;
     const Tensor z = model.infer(x, random);
-    return Tensors{row_squares(sub(model.G.forward(z).value(), x)), row_squares(z),
-                   model.E.forward(z).value()};
+    return {row_squares(sub(model.decode(z), x)), row_squares(z), model.prior->energies(z).value()};
   });
-  const std::int64_t batch = evaluation_batch(made);
-  for (std::int64_t first = 0; first < images.n; first += batch) {
-    const Tensor x = to_tensor(images, first, std::min(batch, images.n - first), model.device);
-    const Tensors results = x.size(0) == batch ? infer({x}) : infer.unrecorded({x});
-    append(results[0], found.squared_error);
-    append(results[1], found.prior);
-    const std::vector<double> energies = results[2].to_vector<double>();
-    for (std::size_t i = 0; i < energies.size(); ++i) {
-      double& prior = found.prior[static_cast<std::size_t>(first) + i];
-      prior = energies[i] + 0.5 * prior;
-    }
-    if (progress) progress(first + x.size(0));
-  }
+  for_batches(infer, images, made, model.device,
+              [&](std::int64_t first, const Tensor& x, const auto& results) {
+                const auto& [squared_error, squared_norm, energy] = results;
+                append(squared_error, found.squared_error);
+                append(squared_norm, found.prior);
+                const std::vector<double> energies = energy.template to_vector<double>();
+                for (std::size_t i = 0; i < energies.size(); ++i) {
+                  double& prior = found.prior[static_cast<std::size_t>(first) + i];
+                  prior = energies[i] + 0.5 * prior;
+                }
+                if (progress) progress(first + x.size(0));
+              });
   return found;
 }
 

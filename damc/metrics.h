@@ -15,12 +15,6 @@
 
 namespace damc {
 
-/// Images to put through the networks at a time: as many as keep the memory below about 1 GB at full width.
-std::int64_t evaluation_batch(const Architecture& images);
-
-/// Images [first, first + count) as floats in [-1, 1]. Throws Error when there are not so many.
-Tensor to_tensor(const Images& images, std::int64_t first, std::int64_t count, Device device);
-
 /// Sum of squares of every entry of the first dimension of x [N, ...]: [N].
 Tensor row_squares(const Tensor& x);
 

@@ -1,12 +1,12 @@
-/// The four networks of one experiment, made from its configuration.
+/// The networks of one experiment, made from its configuration, and the distributions they stand for.
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 
-#include "damc/chains/langevin.h"
+#include "damc/chains/likelihood.h"
 #include "damc/config.h"
-#include "damc/nets/networks.h"
 #include "damc/sampler/amortizer.h"
 
 namespace damc {
@@ -31,23 +31,37 @@ struct Model {
 
  public:
   GeneratorNet G;
-  EnergyNet E;
-  Amortizer Q;        ///< the sampler
-  Amortizer Q_dummy;  ///< the target sampler, an EMA of Q that starts the chains while training
+  std::optional<EnergyNet> E;         ///< none: the method's prior is N(0, I)
+  std::optional<Amortizer> Q;         ///< the sampler; none: the method has none
+  std::optional<Amortizer> Q_target;  ///< an EMA of Q that starts the chains while training, beside every Q
+  std::unique_ptr<Prior> prior;       ///< p(z)
+  Likelihood likelihood;              ///< p(x given z)
 
-  /// All parameters by the authors' names: "G.", "E.", "Q.", "Q_dummy.".
+  std::int64_t parameter_count() const;
+  /// All parameters by the authors' names: "G.", "E.", "Q.", "Q_dummy." (the target sampler).
   StateDict state_dict() const;
   /// Throws UserError naming what is missing or has another shape. Without "Q_dummy." the target sampler
   /// becomes Q.
   void load_state_dict(const StateDict& state);
 
   // Experiments draw z in the same few ways everywhere; chains as the configuration says.
-  /// Observations to posterior samples as evaluated: q(z given x), then noise-free posterior steps.
-  Tensor infer(const Tensor& x, Generator& random) const { return refine(Q.sample(x, random), x); }
-  /// The second half of that: noise-free posterior steps from z0.
+  /// Observations to posterior samples as evaluated: a start(), then noise-free posterior steps.
+  Tensor infer(const Tensor& x, Generator& random) const { return refine(start(x, random), x); }
+  /// The first half of that: q(z given x) of the sampler, or N(0, I) without one.
+  Tensor start(const Tensor& x, Generator& random) const;
+  /// The second half: noise-free posterior steps from z0.
   Tensor refine(const Tensor& z0, const Tensor& x) const;
-  /// n latent vectors from the energy prior: Langevin chains from N(0, I).
-  Tensor sample_lebm(std::int64_t n, Generator& random) const;
+  /// x of z [N, nz], [N, H, W, C] in [-1, 1].
+  Tensor decode(const Tensor& z) const { return G.forward(z).value(); }
+
+  /// What latent vectors are drawn from without an observation, the method's own first: "damc" (the sampler's q(z)),
+  /// "lebm" (Langevin chains on the energy prior from N(0, I)), "gaussian" (N(0, I), of every model, listed where it is
+  /// the prior).
+  std::vector<std::string> sources() const;
+  /// Whether draw() knows the source.
+  bool has_source(const std::string& source) const;
+  /// n latent vectors [n, nz]. Throws Error for a source that the method does not have.
+  Tensor draw(const std::string& source, std::int64_t n, Generator& random) const;
 };
 
 /// Streams of random numbers under one seed: each purpose has its own.

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "autograd/grad.h"
+#include "damc/chains/langevin.h"
 #include "damc/model.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
@@ -37,21 +38,20 @@ std::vector<Result> results_of(const Model& m, Dtype dtype, std::int64_t n) {
     results.push_back(std::move(result));
   };
   network("generator", z, m.G, [&](const Variable& v) { return m.G.forward(v); });
-  network("encoder", x, m.Q, [&](const Variable& v) { return m.Q.embed(v); });
-  network("energy", z, m.E, [&](const Variable& v) { return m.E.forward(v); });
+  network("encoder", x, *m.Q, [&](const Variable& v) { return m.Q->embed(v); });
+  network("energy", z, *m.E, [&](const Variable& v) { return m.E->forward(v); });
   const Tensor logsnr = mul(uniform({n}), 5.0), xemb = random.normal({n, m.config.nemb}, dtype);
-  network("denoiser", z, m.Q.denoiser(),
-          [&](const Variable& v) { return m.Q.denoiser().forward(v, logsnr, xemb); });
+  network("denoiser", z, m.Q->denoiser(),
+          [&](const Variable& v) { return m.Q->denoiser().forward(v, logsnr, xemb); });
 
   const Config& c = m.config;
   const auto chain = [&](const char* part, const Tensor& end) {
     results.push_back({part, to_reference(end), {}});
   };
-  chain("sampler", m.Q.sample(x, random));
-  chain("posterior chain",
-        posterior_langevin(m.G, m.E, z, x, c.sigma,
-                           {static_cast<int>(c.posterior_steps), c.posterior_step_size}, &random));
-  chain("prior chain", prior_langevin(m.E, z, {static_cast<int>(c.prior_steps), c.prior_step_size}, &random));
+  chain("sampler", m.Q->sample(x, random));
+  chain("posterior chain", langevin(Posterior(m.likelihood, *m.prior, x), z,
+                                    {c.posterior_steps, c.posterior_step_size}, &random));
+  chain("prior chain", langevin(*m.prior, z, {c.prior_steps, c.prior_step_size}, &random));
   return results;
 }
 

@@ -7,6 +7,11 @@ namespace damc {
 
 FiniteWatch::FiniteWatch(Device device) : state_(Tensor::empty({3}, Dtype::i64, device)) { reset(); }
 
+std::int64_t FiniteWatch::add(std::string what) {
+  what_.push_back(std::move(what));
+  return static_cast<std::int64_t>(what_.size()) - 1;
+}
+
 void FiniteWatch::see(const Tensor& scalar, std::int64_t code) const {
   ENSURE(scalar.numel() == 1 && scalar.device() == state_.device() && code >= 0,
          "watch: shape {} on {}, code {}", scalar.shape().str(), scalar.device().str(), code);

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "tensor/tensor.h"
 
@@ -11,6 +13,11 @@ namespace damc {
 class FiniteWatch {
  public:
   explicit FiniteWatch(Device device);
+
+  /// A code for numbers of this description.
+  std::int64_t add(std::string what);
+  /// The description of a code that add() gave.
+  const std::string& what(std::int64_t code) const { return what_.at(static_cast<std::size_t>(code)); }
 
   /// Numbers seen from now on belong to iteration k >= 0. A finding stays.
   void begin(std::int64_t k) { state_.narrow(0, 0, 1).fill(static_cast<double>(k)); }
@@ -32,6 +39,7 @@ class FiniteWatch {
 
  private:
   Tensor state_;
+  std::vector<std::string> what_;  // by code
 };
 
 }  // namespace damc

@@ -15,6 +15,8 @@
 ///   within a step is kept beyond it otherwise.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <memory>
 #include <string>
 #include <vector>
@@ -69,6 +71,49 @@ class Captured {
   std::unique_ptr<Recording> recording_;  // null: nothing is recorded on this device
   Tensors inputs_, outputs_;              // that the recording reads and writes: not of the steps' memory
   int runs_ = 0;
+};
+
+/// Told the name of each step of a sequence when it is done: what a benchmark takes times by.
+using Lap = std::function<void(const std::string& step)>;
+
+/// A step whose inputs and results are counted by its type, so that they can be named where it is called:
+///   const auto [end, length] = chain({start, x});
+template <std::size_t kInputs, std::size_t kResults>
+class CapturedStep {
+ public:
+  using Inputs = std::array<Tensor, kInputs>;
+  using Results = std::array<Tensor, kResults>;
+  using Body = std::function<Results(const Inputs&)>;
+
+  CapturedStep(const std::string& name, const std::array<const char*, kInputs>& inputs, Device device,
+               Body body)
+      : name_(name),
+        step_(name, {inputs.begin(), inputs.end()}, device, [body = std::move(body)](const Tensors& in) {
+          Inputs counted;
+          std::copy(in.begin(), in.end(), counted.begin());
+          const Results results = body(counted);
+          return Tensors(results.begin(), results.end());
+        }) {}
+
+  /// As Captured has it; then tells `after`.
+  Results operator()(const Inputs& inputs, const Lap& after = {}) {
+    const Results results = counted(step_({inputs.begin(), inputs.end()}));
+    if (after) after(name_);
+    return results;
+  }
+  Results unrecorded(const Inputs& inputs) {
+    return counted(step_.unrecorded({inputs.begin(), inputs.end()}));
+  }
+
+ private:
+  static Results counted(const Tensors& results) {
+    Results counted;
+    std::copy(results.begin(), results.end(), counted.begin());
+    return counted;
+  }
+
+  std::string name_;
+  Captured step_;
 };
 
 /// Throws Error when a step runs on this thread: `what` has no place in it.

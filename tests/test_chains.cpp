@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "damc/chains/langevin.h"
+#include "damc/chains/likelihood.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
 #include "tests/op_cases.h"
@@ -20,8 +21,8 @@ namespace {
 constexpr double standard_errors = 4.5;
 
 /// lambda |z|^2 / 2
-Potential quadratic(double lambda) {
-  return [lambda](const Variable& z) { return (0.5 * lambda) * sum(square(z)); };
+FunctionPotential quadratic(double lambda) {
+  return FunctionPotential([lambda](const Variable& z) { return (0.5 * lambda) * sum(square(z)); });
 }
 
 double mean_of(const std::vector<double>& x) {
@@ -53,7 +54,7 @@ struct SmallNetworks {
   Tensor z(std::int64_t n) const { return Generator(2).normal({n, 6}, dtype); }
   Tensor x(std::int64_t n) const { return affine(Generator(3).uniform({n, 32, 32, 3}, dtype), 2.0, -1.0); }
   Tensor posterior(const Tensor& from, const Tensor& image, ChainOptions options, Generator* noise) const {
-    return posterior_langevin(G, E, from, image, 0.3, options, noise);
+    return langevin(Posterior(likelihood, prior, image), from, options, noise);
   }
   /// U(z) = |x - G(z)|^2 / (2 sigma^2) + E(z) + |z|^2/2, sigma = 0.3
   double energy(const Tensor& latent, const Tensor& image) const {
@@ -66,6 +67,8 @@ struct SmallNetworks {
   Init init;
   GeneratorNet G{architecture("svhn"), 6, 2, init};
   EnergyNet E{6, 8, init};
+  Likelihood likelihood{G, 0.3};
+  EnergyPrior prior{E};
 };
 
 std::vector<double> row(const Tensor& z, std::int64_t i) { return z.narrow(0, i, 1).to_vector<double>(); }
@@ -108,9 +111,9 @@ TEST_CASE("a posterior with a linear generator: stationary mean and covariance")
   constexpr double sigma = 0.5, s = 0.3;
   const Tensor A = Tensor::from(std::vector<double>{1.0, 0.5, -0.3, 0.8, 0.2, -0.6}, {3, 2});
   const Tensor x = Tensor::from(std::vector<double>{1.0, -0.5, 2.0}, {1, 3});
-  const Potential misfit = [&](const Variable& z) {
+  const FunctionPotential misfit([&](const Variable& z) {
     return (1.0 / (2.0 * sigma * sigma)) * sum(square(matmul(z, A.transpose(0, 1)) - x));
-  };
+  });
   Generator random(11);
   const Tensor z = langevin(misfit, Tensor::zeros({n, 2}, Dtype::f64), {200, s}, &random);
 
@@ -172,11 +175,11 @@ TEST_CASE("a chain of a batch is the chain of its rows") {
   const SmallNetworks nets(Dtype::f64);
   const Tensor z = nets.z(3), x = nets.x(3);
   const Tensor batch = nets.posterior(z, x, {5, 0.1}, nullptr),
-               prior = prior_langevin(nets.E, z, {5, 0.4}, nullptr);
+               prior = langevin(nets.prior, z, {5, 0.4}, nullptr);
   for (int i = 0; i < 3; ++i) {
     const auto only = [&](const Tensor& all) { return all.narrow(0, i, 1); };
     CHECK(relative_error(nets.posterior(only(z), only(x), {5, 0.1}, nullptr), only(batch)) < 1e-13);
-    CHECK(relative_error(prior_langevin(nets.E, only(z), {5, 0.4}, nullptr), only(prior)) < 1e-13);
+    CHECK(relative_error(langevin(nets.prior, only(z), {5, 0.4}, nullptr), only(prior)) < 1e-13);
   }
 }
 

@@ -53,7 +53,7 @@ TEST_CASE("the newest two states stay, and the one that a rollback goes to") {
   const auto save = [&](std::int64_t iterations) {
     const Progress progress{.iterations = iterations, .images_seen = 0, .rollbacks = 0, .data = "none"};
     save_model(folder.path, session.model, progress);
-    save_state(folder.path, session.model, session.trainer, progress);
+    save_state(folder.path, session.model, session.method, progress);
     return numbers(folder.path, "state");
   };
   CHECK(rollback_state(folder.path, 4) == -1);
@@ -73,7 +73,7 @@ TEST_CASE("a state says where the run stood") {
   const TempFolder folder;
   Session session(tiny("mnist-quick", "cpu")), other(tiny("mnist-quick", "cpu"));
   session.iterate(0, 2);
-  save_state(folder.path, session.model, session.trainer,
+  save_state(folder.path, session.model, session.method,
              {.iterations = 2, .images_seen = 7, .rollbacks = 3, .data = "some images"});
   const SavedState state = read_state(folder.path, 2);
   CHECK(state.progress.iterations == 2);
@@ -81,7 +81,7 @@ TEST_CASE("a state says where the run stood") {
   CHECK(state.progress.rollbacks == 3);
   CHECK(state.progress.data == "some images");
   CHECK(changes(state.config, session.model.config).empty());
-  load_state(state, other.model, other.trainer);
+  load_state(state, other.model, other.method);
   CHECK(same(other.state(), session.state()));
 }
 

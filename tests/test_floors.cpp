@@ -27,7 +27,7 @@ double saved_by_sampler(const Model& model, std::int64_t batch) {
   const auto n = static_cast<double>(batch), steps = static_cast<double>(model.config.diffusion_steps);
   const auto time = static_cast<double>(kTimeEmbedding), image = static_cast<double>(model.config.nemb);
   double macs = (n - 1.0) * steps * 2.0 * time * time;
-  for (const auto& block : model.Q.denoiser().blocks()) {
+  for (const auto& block : model.Q->denoiser().blocks()) {
     const auto out = static_cast<double>(block->layer.weight.value().size(0));
     macs += out * ((n - 1.0) * steps * time + n * (steps - 1.0) * image);
   }

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "autograd/grad.h"
+#include "damc/chains/langevin.h"
 #include "damc/model.h"
 #include "optim/adam.h"
 #include "tensor/error.h"
@@ -120,8 +121,8 @@ struct Case {
 /// processor's kernels, and one changes a gradient by about the root of its share: 3e-3 were seen. The f32 gradients of
 /// encoders are therefore compared to 5e-3 only, and all f64 gradients exactly.
 void check_encoder(const Case& c, const Model& model) {
-  const Variable x(c.images(c.config.architecture == "celebahq" ? 1 : 2), true), out = model.Q.embed(x);
-  const Named leaves = Named{{"input.x", x}} + parameters(model.Q, "Q.", {"encoder."});
+  const Variable x(c.images(c.config.architecture == "celebahq" ? 1 : 2), true), out = model.Q->embed(x);
+  const Named leaves = Named{{"input.x", x}} + parameters(*model.Q, "Q.", {"encoder."});
   c.comparison("encoder").check_output("encoder", out);
   c.comparison("encoder's gradients", c.dtype == Dtype::f32 ? 250.0 : 1.0)
       .check_gradients("encoder", out, Comparison::cotangent(out), leaves);
@@ -131,19 +132,19 @@ void check_networks(const Case& c) {
   const std::int64_t n = c.config.architecture == "celebahq" ? 1 : 2;
   Model model(c.config, c.dtype);
   fill_with_formula(model.G, "G.");
-  fill_with_formula(model.E, "E.");
-  fill_with_formula(model.Q, "Q.");
+  fill_with_formula(*model.E, "E.");
+  fill_with_formula(*model.Q, "Q.");
   const Variable z = leaf("z", {n, c.config.nz}, c.dtype);
   c.comparison("generator")
       .check_network("generator", model.G.forward(z), Named{{"input.z", z}} + parameters(model.G, "G."));
-  c.comparison("energy").check_network("energy", model.E.forward(z),
-                                       Named{{"input.z", z}} + parameters(model.E, "E."));
+  c.comparison("energy").check_network("energy", model.E->forward(z),
+                                       Named{{"input.z", z}} + parameters(*model.E, "E."));
   check_encoder(c, model);
   const Variable z3 = leaf("z", {3, c.config.nz}, c.dtype), xemb = leaf("xemb", {3, c.config.nemb}, c.dtype);
-  const Variable eps_hat = model.Q.denoiser().forward(z3, c.golden["denoiser.logsnr"].to(c.dtype), xemb);
+  const Variable eps_hat = model.Q->denoiser().forward(z3, c.golden["denoiser.logsnr"].to(c.dtype), xemb);
   c.comparison("denoiser")
       .check_network("denoiser", eps_hat,
-                     Named{{"input.z", z3}, {"input.xemb", xemb}} + parameters(model.Q, "Q.", {"p."}));
+                     Named{{"input.z", z3}, {"input.xemb", xemb}} + parameters(*model.Q, "Q.", {"p."}));
 }
 
 /// The diffusion loss with the condition replaced where the mask is 0; the values of single samples, the
@@ -155,7 +156,7 @@ void check_loss(const Case& c, const std::string& uncond, const std::string& top
   config.ngf = 1;  // not needed here
   if (!encoder) config.nif = 1;
   Model model(config, c.dtype);
-  fill_with_formula(model.Q, "Q.");
+  fill_with_formula(*model.Q, "Q.");
   const auto make_input = [&](const char* name) { return golden_input(name, {3, config.nz}, c.dtype); };
   const Tensor z = make_input("z"), eps = make_input("eps");
   const Tensor t = c.golden["loss.t"].to(c.dtype), mask = c.golden["loss.mask"].to(c.dtype);
@@ -164,18 +165,18 @@ void check_loss(const Case& c, const std::string& uncond, const std::string& top
                               std::make_unique<FixedNoise>(backend(Device{}), make_input("emb_noise")));
   Generator random(1);
   const Variable condition =
-      blend(mask, encoder ? model.Q.embed(c.images(3)) : xemb, model.Q.unconditional(3, random));
+      blend(mask, encoder ? model.Q->embed(c.images(3)) : xemb, model.Q->unconditional(3, random));
 
   Comparison comparison = c.comparison(topic);
   std::vector<Tensor> values;
   for (int i = 0; i < 3; ++i) {
     const auto row = [&](const Tensor& all) { return all.narrow(0, i, 1); };
-    values.push_back(model.Q.loss_at(row(z), row(condition.value()), row(t), row(eps)).value().reshape({1}));
+    values.push_back(model.Q->loss_at(row(z), row(condition.value()), row(t), row(eps)).value().reshape({1}));
   }
   comparison.check(topic + ".value", cat(values, 0));
   comparison.check_gradients(
-      topic, model.Q.loss_at(z, condition, t, eps), {},
-      (encoder ? Named{} : Named{{"input.xemb", xemb}}) + parameters(model.Q, "Q.", weights));
+      topic, model.Q->loss_at(z, condition, t, eps), {},
+      (encoder ? Named{} : Named{{"input.xemb", xemb}}) + parameters(*model.Q, "Q.", weights));
 }
 
 void check_losses(const Case& c) {
@@ -189,17 +190,17 @@ void check_chains(const Case& c) {
   config.nif = config.nemb = 1;  // the sampler is not needed here
   Model model(config, c.dtype);
   fill_with_formula(model.G, "G.");
-  fill_with_formula(model.E, "E.");
+  fill_with_formula(*model.E, "E.");
   const Tensor z = golden_input("z", {2, c.config.nz}, c.dtype), x = c.images(2);
   Comparison prior = c.comparison("prior chain"), posterior = c.comparison("posterior chain");
-  const double sigma = c.golden["posterior_chain.sigma"].item();
+  const Likelihood likelihood(model.G, c.golden["posterior_chain.sigma"].item());
   for (int k = 1; k <= 5; ++k) {
     const ChainOptions fast{k, c.golden["prior_chain.step_size"].item()};
     const ChainOptions slow{k, c.golden["posterior_chain.step_size"].item()};
     const std::string step = ".step." + std::to_string(k);
-    prior.check("prior_chain" + step, prior_langevin(model.E, z, fast, nullptr));
+    prior.check("prior_chain" + step, langevin(*model.prior, z, fast, nullptr));
     posterior.check("posterior_chain" + step,
-                    posterior_langevin(model.G, model.E, z, x, sigma, slow, nullptr));
+                    langevin(Posterior(likelihood, *model.prior, x), z, slow, nullptr));
   }
 }
 
@@ -250,7 +251,7 @@ TEST_CASE("the encoder of the large images in f64") {
   Config config = c.config;
   config.ngf = 1;  // the generator is not needed here
   Model model(config, c.dtype);
-  fill_with_formula(model.Q, "Q.");
+  fill_with_formula(*model.Q, "Q.");
   check_encoder(c, model);
 }
 

@@ -208,8 +208,8 @@ TEST_CASE("training, sampling and inference of every preset give the CPU's bits"
 
     const Model &a = here.model, &b = there.model;
     Generator random_a(4), random_b(4, 0, gpu);
-    CHECK(same(b.sample_lebm(3, random_b), a.sample_lebm(3, random_a)));
-    const Tensor z_a = a.Q.sample_prior(3, random_a), z_b = b.Q.sample_prior(3, random_b);
+    CHECK(same(b.draw("lebm", 3, random_b), a.draw("lebm", 3, random_a)));
+    const Tensor z_a = a.Q->sample_prior(3, random_a), z_b = b.Q->sample_prior(3, random_b);
     CHECK(same(z_b, z_a));
     CHECK(same(b.G.forward(z_b).value(), a.G.forward(z_a).value()));
     const Tensor x = pictures(a.config, 2, Device{});
@@ -227,7 +227,7 @@ TEST_CASE("the sampler's variants: null token, guidance, one observation for man
     Session session(c);
     session.iterate(0);
     Generator random(6, 0, session.model.device);
-    const Tensor z = session.model.Q.sample(pictures(c, 1, session.model.device), 4, random);
+    const Tensor z = session.model.Q->sample(pictures(c, 1, session.model.device), 4, random);
     return std::pair{session.numbers, z.to(Device{})};
   };
   const auto here = draw("cpu"), there = draw("cuda:0");
@@ -284,9 +284,9 @@ TEST_CASE("a run goes on where it stood on another device, through a file") {
     Session whole(tiny("mnist-quick", first)), resumed(tiny("mnist-quick", second));
     whole.iterate(0);
     whole.iterate(1);
-    save_state(folder, whole.model, whole.trainer,
+    save_state(folder, whole.model, whole.method,
                {.iterations = 2, .images_seen = 4, .rollbacks = 0, .data = ""});
-    load_state(read_state(folder, 2), resumed.model, resumed.trainer);
+    load_state(read_state(folder, 2), resumed.model, resumed.method);
     CHECK(same(resumed.state(), whole.state()));
     whole.numbers.clear();
     whole.iterate(2);

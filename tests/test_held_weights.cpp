@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "damc/chains/langevin.h"
+#include "damc/model.h"
 #include "tensor/ops.h"
 #include "tensor/record.h"
 #include "tests/rehearsal_backend.h"
@@ -24,12 +25,12 @@ TEST_CASE("a chain in one call or in steps of one, its weights held over all of 
   const EnergyNet E(6, 8, init);
   const Tensor start = random.normal({3, 6});
   Generator at_once(4);
-  const Tensor whole = prior_langevin(E, start, {6, 0.4}, &at_once);
+  const Tensor whole = langevin(EnergyPrior(E), start, {6, 0.4}, &at_once);
   for (const bool hold : {false, true}) {
     Generator singly(4);
-    const HeldWeights held(hold ? weights_of({&E}) : Tensors{});
+    const HeldWeights held(hold ? weights_of(E) : Tensors{});
     Tensor z = start;
-    for (int step = 0; step < 6; ++step) z = prior_langevin(E, z, {1, 0.4}, &singly);
+    for (int step = 0; step < 6; ++step) z = langevin(EnergyPrior(E), z, {1, 0.4}, &singly);
     CHECK(same(z, whole));
   }
 }
@@ -66,10 +67,10 @@ TEST_CASE("a long chain: one step is recorded, and the weights are held over all
   const auto follow = [](const std::string& where) {
     const Model model(tiny("mnist-quick", where));
     Generator random(4, 0, model.device);
-    const HeldWeights held(weights_of({&model.E}));
+    const HeldWeights held(model.prior->weights());
     Captured step("chain step", {"z"}, model.device, [&](const Tensors& in) {
-      const Tensor z = prior_langevin(model.E, in[0], {1, 0.4}, &random);
-      return Tensors{z, model.E.forward(z).value()};
+      const Tensor z = langevin(*model.prior, in[0], {1, 0.4}, &random);
+      return Tensors{z, model.E->forward(z).value()};
     });
     Tensor z = random.normal({3, model.config.nz});
     std::vector<double> values;

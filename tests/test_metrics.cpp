@@ -7,6 +7,7 @@
 #include <limits>
 #include <vector>
 
+#include "damc/batched.h"
 #include "damc/metrics.h"
 #include "tensor/error.h"
 
@@ -130,7 +131,7 @@ TEST_CASE("inference goes through all images, the same way every time") {
   Generator random = make_generator(model.config, Stream::evaluation, model.device);
   const std::int64_t n = evaluation_batch(model.images);
   const Tensor x = to_tensor(images, 0, n, model.device), z = model.infer(x, random);
-  const std::vector<double> energies = model.E.forward(z).value().to_vector<double>();
+  const std::vector<double> energies = model.E->forward(z).value().to_vector<double>();
   const std::vector<double> zs = z.to_vector<double>(), xs = x.to_vector<double>();
   const std::vector<double> made = model.G.forward(z).value().to_vector<double>();
   const Scores scores = anomaly_scores(inference);

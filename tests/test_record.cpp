@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "damc/batched.h"
 #include "damc/metrics.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
@@ -353,7 +354,7 @@ TEST_CASE("training of every preset: recorded steps issue identical work and giv
     for (int k = 0; k < kIterations; ++k) {
       here.iterate(k);
       there.iterate(k);
-      there.trainer.check();
+      there.method.check();
     }
     CHECK(device->replays() == 7 * (kIterations - 2));
     CHECK(there.numbers == here.numbers);
@@ -396,7 +397,7 @@ TEST_CASE("a state goes into a trainer whose steps are recorded, and comes out o
   for (int k = 20; k < 20 + kIterations; ++k) recorded.iterate(k);  // a past of its own
   const StateDict state = whole.state();
   recorded.model.load_state_dict(state);
-  recorded.trainer.load_state_dict(state);
+  recorded.method.load_state_dict(state);
   recorded.numbers.clear();
   whole.numbers.clear();
   for (int k = 2; k < 5; ++k) {
@@ -406,7 +407,7 @@ TEST_CASE("a state goes into a trainer whose steps are recorded, and comes out o
   CHECK(recorded.numbers == whole.numbers);
   Session after(steady("mnist-quick", "cpu"));
   after.model.load_state_dict(recorded.state());
-  after.trainer.load_state_dict(recorded.state());
+  after.method.load_state_dict(recorded.state());
   whole.iterate(5);
   after.iterate(5);
   CHECK(same(after.state(), whole.state()));
@@ -416,23 +417,23 @@ TEST_CASE("a number that is not finite stops recorded updates, and the check nam
   const RehearsalDevice device;
   Session session(steady("mnist-quick", "cuda:0"));
   for (int k = 0; k < kIterations; ++k) session.iterate(k);
-  session.trainer.check();
+  session.method.check();
   const StateDict before = session.model.G.state_dict();
   const Tensor x = pictures(session.model.config, session.model.config.batch, gpu, 5);
   x.narrow(0, 1, 1).fill(std::nan(""));
-  session.trainer.iterate(5, x);
+  session.method.iterate(5, x);
   session.iterate(6);  // the device goes on, but updates nothing
   CHECK(same(session.model.G.state_dict(), before));
-  CHECK_THROWS_WITH_AS(session.trainer.check(), "iteration 6: sampler loss is nan", Error);
+  CHECK_THROWS_WITH_AS(session.method.check(), "iteration 6: sampler loss is nan", Error);
   session.iterate(7);
-  session.trainer.check();
+  session.method.check();
   CHECK_FALSE(same(session.model.G.state_dict(), before));
 }
 
 TEST_CASE("a batch of another size is an error that says so") {
   Session session(steady("mnist-quick", "cpu"));
   session.iterate(0);
-  CHECK_THROWS_WITH_AS(session.trainer.iterate(1, pictures(session.model.config, 3, Device{})),
+  CHECK_THROWS_WITH_AS(session.method.iterate(1, pictures(session.model.config, 3, Device{})),
                        "step 'ancestral sampling': input 'x' was [2, 28, 28, 1] f32 in the first call and is "
                        "[3, 28, 28, 1] f32 now",
                        Error);
@@ -462,8 +463,8 @@ TEST_CASE("samples of all kinds are recorded, and go on in their stream of noise
     Generator random(4, 0, model.device);
     const Tensor x = pictures(model.config, 1, model.device);
     Captured step("samples", {"x"}, model.device, [&](const Tensors& in) {
-      const Tensor z = model.Q.sample(in[0], 3, random);  // three for one observation
-      return Tensors{model.Q.sample_prior(3, random), model.sample_lebm(3, random),
+      const Tensor z = model.Q->sample(in[0], 3, random);  // three for one observation
+      return Tensors{model.Q->sample_prior(3, random), model.draw("lebm", 3, random),
                      model.infer(in[0], random), model.G.forward(z).value()};
     });
     std::vector<double> values;

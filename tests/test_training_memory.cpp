@@ -23,9 +23,9 @@ TEST_CASE("training needs its weights, gradients and moments, and what an image 
   const auto parameters = [](const Module& network) {
     return sizeof(float) * static_cast<std::size_t>(network.parameter_count());
   };
-  const std::size_t learned = parameters(model.G) + parameters(model.E) + parameters(model.Q);
+  const std::size_t learned = parameters(model.G) + parameters(*model.E) + parameters(*model.Q);
   const std::size_t one = training_memory(with_batch(config, 1));
-  const std::size_t fixed = 3 * learned + parameters(model.Q_dummy);
+  const std::size_t fixed = 3 * learned + parameters(*model.Q_target);
   CHECK(one > fixed);
   CHECK(one < 2 * fixed);
 

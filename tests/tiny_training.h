@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "damc/trainer.h"
+#include "damc/method.h"
 #include "tensor/ops.h"
 
 namespace damc {
@@ -46,29 +46,28 @@ inline Tensor pictures(const Config& c, std::int64_t n, Device device, std::int6
 
 /// One model, its optimisers and what a test reads of its iterations.
 struct Session {
-  explicit Session(const Config& config) : model(config), trainer(model) {}
+  explicit Session(const Config& config) : model(config), method(model) {}
 
-  void iterate(std::int64_t first, std::int64_t count = 1) {
-    for (std::int64_t k = first; k < first + count; ++k) {
-      const Tensor x = pictures(model.config, model.config.batch, model.device, k);
-      const IterationStats s = trainer.iterate(k, x);
-      for (const Tensor& t : {s.loss_q, s.loss_g, s.energy_plus, s.energy_minus, s.grad_norm_q, s.grad_norm_g,
-                              s.grad_norm_e, s.z_norm, s.displacement})
-        numbers.push_back(t.item());
-    }
+  Stats iterate(std::int64_t k) {
+    const Stats stats = method.iterate(k, pictures(model.config, model.config.batch, model.device, k));
+    for (const auto& [name, value] : stats.read()) numbers.push_back(value);
+    return stats;
+  }
+  void iterate(std::int64_t first, std::int64_t count) {
+    for (std::int64_t k = first; k < first + count; ++k) iterate(k);
   }
   StateDict state() const {
     StateDict all = model.state_dict();
-    all.merge(trainer.state_dict());
+    all.merge(method.state_dict());
     return all;
   }
   void load(const StateDict& state) {
     model.load_state_dict(state);
-    trainer.load_state_dict(state);
+    method.load_state_dict(state);
   }
 
   Model model;
-  Trainer trainer;
+  Method method;
   std::vector<double> numbers;
 };
 

@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <functional>
 
+#include "damc/chains/langevin.h"
 #include "damc/checkpoint.h"
 #include "tensor/error.h"
 #include "tensor/io/file.h"
 #include "tensor/io/npy.h"
 #include "tensor/ops.h"
-
 #include "tensor/text.h"
 #include "tools/command_line.h"
 #include "tools/commands.h"
@@ -126,13 +126,17 @@ Tensor apply_sampler(Setting& setting) {
 
 Tensor apply_posterior_chain(Setting& setting) {
   const Config& c = setting.config;
-  return posterior_langevin(*setting.generator(), *setting.energy(), setting["z"], setting["x"], c.sigma,
-                            {static_cast<int>(setting.steps), c.posterior_step_size}, nullptr);
+  const auto G = setting.generator();
+  const auto E = setting.energy();
+  const Likelihood likelihood(*G, c.sigma);
+  const EnergyPrior prior(*E);
+  return langevin(Posterior(likelihood, prior, setting["x"]), setting["z"],
+                  {setting.steps, c.posterior_step_size}, nullptr);
 }
 
 Tensor apply_prior_chain(Setting& setting) {
-  return prior_langevin(*setting.energy(), setting["z"],
-                        {static_cast<int>(setting.steps), setting.config.prior_step_size}, nullptr);
+  const auto E = setting.energy();
+  return langevin(EnergyPrior(*E), setting["z"], {setting.steps, setting.config.prior_step_size}, nullptr);
 }
 
 /// One thing that can be applied.

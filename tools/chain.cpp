@@ -8,6 +8,7 @@
 #include <cmath>
 #include <span>
 
+#include "damc/chains/langevin.h"
 #include "data/image_io.h"
 #include "tensor/error.h"
 #include "tensor/io/npy.h"
@@ -64,24 +65,24 @@ Tensor read_energies(const Tensor& energies) {
 Trace run_chains(const Model& model, std::int64_t steps, std::int64_t chains, std::int64_t frames) {
   Generator random = make_generator(model.config, Stream::sampling, model.device);
   Trace trace{even_steps(steps, frames), {}, {}};
-  const HeldWeights held(weights_of({&model.E}));
-  Captured next("chain step", {"z"}, model.device, [&](const Tensors& in) {
-    const Tensor z = prior_langevin(model.E, in[0], {1, model.config.prior_step_size}, &random);
-    return Tensors{z, model.E.forward(z).value()};
+  const HeldWeights held(model.prior->weights());
+  CapturedStep<1, 2> next("chain step", {"z"}, model.device, [&](const auto& in) -> std::array<Tensor, 2> {
+    const Tensor z = langevin(*model.prior, in[0], {1, model.config.prior_step_size}, &random);
+    return {z, model.prior->energies(z).value()};
   });
   const Tensor energies = Tensor::empty({steps + 1, chains}, Dtype::f32, model.device);
   std::vector<Tensor> images;
   StatusLine status(0, steps, "step");
-  Tensor z = random.normal({chains, model.config.nz}), energy = model.E.forward(z).value();
+  Tensor z = random.normal({chains, model.config.nz}), energy = model.prior->energies(z).value();
   for (std::int64_t step = 0;; ++step) {
     energies.narrow(0, step, 1).copy_from(energy.reshape({1, chains}));
     if (std::binary_search(trace.frame_steps.begin(), trace.frame_steps.end(), step)) {
-      images.push_back(model.G.forward(z).value().to(Device{}));
+      images.push_back(model.decode(z).to(Device{}));
     }
     if (step == steps) break;
-    const Tensors after = next({z});
-    z = after[0];
-    energy = after[1];
+    const auto [next_z, next_energy] = next({z});
+    z = next_z;
+    energy = next_energy;
     status.update(step + 1, "", false);
   }
   trace.energies = read_energies(energies);
@@ -177,6 +178,10 @@ void write_picture(const fs::path& file, const Trace& trace) {
 
 void chain(const ChainCommandOptions& options) {
   const LoadedRun loaded = options.run.load();
+  if (!loaded.model->E) {
+    user_error(fmt::format("chain: a run of method {} has no energy prior", loaded.model->config.method),
+               "its prior is N(0, I), which needs no chains");
+  }
   const fs::path out = make_output_folder(options.out);
   for (const std::int64_t steps : options.steps) {
     for (const char* name : {"chain-{}.png", "energy-{}.npy"})

@@ -10,8 +10,8 @@
 #include <map>
 #include <optional>
 
+#include "damc/method.h"
 #include "damc/run_folder.h"
-#include "damc/trainer.h"
 #include "tensor/cuda/cuda_backend.h"
 #include "tensor/error.h"
 
@@ -127,27 +127,24 @@ Config small_training(const std::string& preset, Device device, const std::strin
 
 /// A training and the numbers that it logs.
 struct SmallTraining {
-  explicit SmallTraining(const Config& config) : model(config), trainer(model) {}
+  explicit SmallTraining(const Config& config) : model(config), method(model) {}
 
   void iterate(std::int64_t first, std::int64_t count) {
     const std::int64_t size = model.images.size;
     const Shape shape{model.config.batch, size, size, model.images.channels};
     for (std::int64_t k = first; k < first + count; ++k) {
       const Tensor x = affine(Generator(9, static_cast<std::uint64_t>(k)).uniform(shape), 2.0, -1.0);
-      const IterationStats s = trainer.iterate(k, x.to(model.device));
-      for (const Tensor& t : {s.loss_q, s.loss_g, s.grad_norm_q, s.grad_norm_g, s.grad_norm_e, s.z_norm,
-                              s.energy_plus, s.energy_minus, s.displacement})
-        numbers.push_back(t.item());
+      for (const auto& [name, value] : method.iterate(k, x.to(model.device)).read()) numbers.push_back(value);
     }
   }
   StateDict state() const {
     StateDict all = model.state_dict();
-    all.merge(trainer.state_dict());
+    all.merge(method.state_dict());
     return all;
   }
 
   Model model;
-  Trainer trainer;
+  Method method;
   std::vector<double> numbers;
 };
 
@@ -245,7 +242,7 @@ CheckedPart check_state(Device device) {
   const StateDict state = read_safetensors(file).tensors;
   SmallTraining resumed(small_training("mnist-quick", device, "fp32"));
   resumed.model.load_state_dict(state);
-  resumed.trainer.load_state_dict(state);
+  resumed.method.load_state_dict(state);
   whole.numbers.clear();
   whole.iterate(1, 1);
   resumed.iterate(1, 1);

@@ -1,10 +1,10 @@
 /// `damc eval`: numbers for a trained model, to the screen and to metrics.jsonl of the run.
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "damc/metrics.h"
+#include "damc/run_records.h"
 #include "tensor/error.h"
 #include "tensor/text.h"
 #include "tools/command_line.h"
@@ -55,19 +55,6 @@ Result measure_auprc(const Inference& inference, const Split& split, const Confi
       {{"holdout", config.holdout}, {"anomaly_share", share}}};
 }
 
-/// A result as a line of metrics.jsonl.
-std::string record(const Run& run, const Config& config, const std::string& metric, std::int64_t images,
-                   const Result& result) {
-  nlohmann::ordered_json line = {{"metric", metric},
-                                 {"value", result.value},
-                                 {"images", images},
-                                 {"iteration", run.iteration},
-                                 {"weights", run.weights.filename().string()},
-                                 {"seed", config.seed}};
-  line.update(result.details);
-  return line.dump();
-}
-
 Inference infer_shown(const Model& model, const Images& images) {
   StatusLine status(0, images.n, "image");
   return infer_all(model, images, [&](std::int64_t done) { status.update(done, "", false); });
@@ -84,15 +71,15 @@ void evaluate(const EvalOptions& options) {
   }
   const Inference inference = infer_shown(*loaded.model, split.test);
   fmt::print("{} after {} iterations\n", escaped(loaded.run.folder.native()), loaded.run.iteration);
-  std::vector<std::string>
-      records;  // written when all is shown: the folder may be read-only, or the disk full
+  std::vector<Metric> found;  // written when all is shown: the folder may be read-only, or the disk full
   for (const std::string& metric : options.metrics) {
     const Result result = metric == "mse" ? measure_mse(inference) : measure_auprc(inference, split, config);
     fmt::print("{:<6} {:.6f}  over {} test images ({})\n", metric, result.value, split.test.n, result.remark);
-    records.push_back(record(loaded.run, config, metric, split.test.n, result));
+    found.push_back({metric, result.value, split.test.n, loaded.run.iteration,
+                     loaded.run.weights.filename().string(), config.seed, result.details});
   }
   std::fflush(stdout);
-  for (const std::string& line : records) append_line(loaded.run.folder / "metrics.jsonl", line);
+  for (const Metric& metric : found) append_metric(loaded.run.folder, metric);
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "damc/metrics.h"
+#include "damc/batched.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
 #include "tools/shared_options.h"
@@ -21,12 +21,14 @@ std::filesystem::path numbered(const std::filesystem::path& folder, const char* 
 
 Pictures::Pictures(const Model& model, const Images& test)
     : x_(to_tensor(test, 0, std::min(kColumns, test.n), model.device)),
+      sources_(model.sources()),
       noise_(make_generator(model.config, Stream::sampling, model.device)),
       draw_("pictures", {"x"}, model.device, [&model, this](const Tensors& in) {
-        const auto decode = [&](const Tensor& z) { return model.G.forward(z).value(); };
-        const Tensor z0 = model.Q.sample(in[0], noise_), z = model.refine(z0, in[0]);
-        return Tensors{decode(z), decode(z0), decode(model.Q.sample_prior(kColumns * kColumns, noise_)),
-                       decode(model.sample_lebm(kColumns * kColumns, noise_))};
+        const Tensor z0 = model.start(in[0], noise_);
+        Tensors drawn{model.decode(model.refine(z0, in[0])), model.decode(z0)};
+        for (const std::string& source : sources_)
+          drawn.push_back(model.decode(model.draw(source, kColumns * kColumns, noise_)));
+        return drawn;
       }) {}
 
 Tensors Pictures::draw() {
@@ -38,8 +40,8 @@ void Pictures::write(const std::filesystem::path& folder, std::int64_t iteration
   const Tensors drawn = draw();
   write_grid(numbered(folder, "reconstructions", iterations), cat(Tensors{x_, drawn[0], drawn[1]}, 0),
              x_.size(0));
-  write_grid(numbered(folder, "samples-damc", iterations), drawn[2], kColumns);
-  write_grid(numbered(folder, "samples-lebm", iterations), drawn[3], kColumns);
+  for (std::size_t i = 0; i < sources_.size(); ++i)
+    write_grid(numbered(folder, ("samples-" + sources_[i]).c_str(), iterations), drawn[2 + i], kColumns);
 }
 
 void Pictures::write_reals(const std::filesystem::path& folder, const Tensor& minibatch) {

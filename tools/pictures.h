@@ -15,15 +15,16 @@ class Pictures {
   /// Keeps a reference to the model.
   Pictures(const Model& model, const Images& test);
 
-  /// Reconstructions, those of the sampler alone, samples of the sampler, of the energy prior.
+  /// Reconstructions, those where the chains start (of the sampler alone), samples of each of model.sources().
   Tensors draw();
-  /// Draws after `iterations` and writes reconstructions-N.png, samples-damc-N.png and samples-lebm-N.png.
+  /// Draws after `iterations` and writes reconstructions-N.png and samples-SOURCE-N.png.
   void write(const std::filesystem::path& folder, std::int64_t iterations);
   /// Writes reals-000000.png: images as the networks get them.
   static void write_reals(const std::filesystem::path& folder, const Tensor& minibatch);
 
  private:
   Tensor x_;
+  std::vector<std::string> sources_;
   Generator noise_;
   Captured draw_;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "damc/batched.h"
 #include "damc/metrics.h"
 #include "data/image_set.h"
 #include "data/kinds.h"
@@ -61,33 +62,31 @@ double total(const Tensor& errors) {
 
 Reconstructions reconstruct_all(const Model& model, const Images& images, std::int64_t kept) {
   Generator random = make_generator(model.config, Stream::evaluation, model.device);
-  const std::int64_t batch = evaluation_batch(model.images);
   std::vector<Tensor> observed, posterior, sampler, latents;
   double posterior_error = 0.0, sampler_error = 0.0;
-  Captured make("reconstruction", {"x"}, model.device, [&](const Tensors& in) {
-    const Tensor& x = in[0];
-    const Tensor z0 = model.Q.sample(x, random);
-    const Tensor z = model.refine(z0, x);
-    const Tensor by_posterior = model.G.forward(z).value();
-    const Tensor by_sampler = model.G.forward(z0).value();
-    return Tensors{by_posterior, by_sampler, row_squares(sub(by_posterior, x)),
-                   row_squares(sub(by_sampler, x)), z};
-  });
+  CapturedStep<1, 5> make("reconstruction", {"x"}, model.device,
+                          [&](const auto& in) -> std::array<Tensor, 5> {
+                            const auto& [x] = in;
+                            const Tensor z0 = model.start(x, random), z = model.refine(z0, x);
+                            const Tensor by_posterior = model.decode(z), by_sampler = model.decode(z0);
+                            return {by_posterior, by_sampler, row_squares(sub(by_posterior, x)),
+                                    row_squares(sub(by_sampler, x)), z};
+                          });
   StatusLine status(0, images.n, "image");
-  for (std::int64_t first = 0; first < images.n; first += batch) {
-    const Tensor x = to_tensor(images, first, std::min(batch, images.n - first), model.device);
-    const Tensors made = x.size(0) == batch ? make({x}) : make.unrecorded({x});
-    posterior_error += total(made[2]);
-    sampler_error += total(made[3]);
-    if (const std::int64_t shown = std::min(kept - first, x.size(0)); shown > 0) {
-      const auto shown_of = [&](const Tensor& t) { return t.narrow(0, 0, shown).to(Device{}); };
-      observed.push_back(shown_of(x));
-      posterior.push_back(shown_of(made[0]));
-      sampler.push_back(shown_of(made[1]));
-      latents.push_back(shown_of(made[4]));
-    }
-    status.update(first + x.size(0), "", false);
-  }
+  for_batches(make, images, model.images, model.device,
+              [&](std::int64_t first, const Tensor& x, const auto& made) {
+                const auto& [by_posterior, by_sampler, posterior_squares, sampler_squares, z] = made;
+                posterior_error += total(posterior_squares);
+                sampler_error += total(sampler_squares);
+                if (const std::int64_t shown = std::min(kept - first, x.size(0)); shown > 0) {
+                  const auto shown_of = [&](const Tensor& t) { return t.narrow(0, 0, shown).to(Device{}); };
+                  observed.push_back(shown_of(x));
+                  posterior.push_back(shown_of(by_posterior));
+                  sampler.push_back(shown_of(by_sampler));
+                  latents.push_back(shown_of(z));
+                }
+                status.update(first + x.size(0), "", false);
+              });
   const auto values = static_cast<double>(images.n * images.image_size());
   return {cat(observed, 0), cat(posterior, 0),        cat(sampler, 0),
           cat(latents, 0),  posterior_error / values, sampler_error / values};

@@ -1,11 +1,12 @@
 /// `damc sample`: images from a trained model, as a grid, as single files and as an array.
 
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "damc/metrics.h"
+#include "damc/batched.h"
 #include "data/image_io.h"
 #include "tensor/error.h"
 #include "tensor/io/npy.h"
@@ -31,7 +32,7 @@ struct SampleOptions {
   explicit SampleOptions(CLI::App& command) : run(command) {}
 
   RunOptions run;
-  std::vector<std::string> sources = {"damc"};
+  std::vector<std::string> sources;  ///< empty: the method's first
   std::optional<std::int64_t> count;
   std::string out;
   bool separate = false, npy = false;
@@ -61,12 +62,22 @@ Source read_source(const std::string& file, const Model& model, std::optional<st
   return {fs::path(file).stem().string(), z, count.value_or(z.size(0))};
 }
 
+Source drawn_source(const std::string& name, const Model& model, std::optional<std::int64_t> count) {
+  if (!model.has_source(name)) {
+    user_error(
+        fmt::format("--from {}: a run of method {} has no such latent vectors", name, model.config.method),
+        fmt::format("it has {}, and gaussian", fmt::join(model.sources(), ", ")));
+  }
+  return {name, {}, count.value_or(kCount)};
+}
+
 /// What --from lists. Throws UserError where two would write the same files, or an option has no effect.
 std::vector<Source> read_sources(const SampleOptions& options, const Model& model) {
   std::vector<Source> sources;
-  for (const std::string& text : options.sources) {
+  for (const std::string& text :
+       options.sources.empty() ? std::vector{model.sources().front()} : options.sources) {
     Source source = text.starts_with(kFile) ? read_source(text.substr(kFile.size()), model, options.count)
-                                            : Source{text, {}, options.count.value_or(kCount)};
+                                            : drawn_source(text, model, options.count);
     if (std::ranges::find(sources, source.name, &Source::name) != sources.end())
       user_error(fmt::format("--from: samples-{} would be written twice", source.name),
                  "leave out one of the two");
@@ -125,16 +136,17 @@ void sample_from(const Model& model, const Source& source, const SampleOptions& 
   const std::int64_t wanted = options.npy ? source.count : in_grid;
   std::vector<Tensor> kept, latents;
   const std::int64_t batch = evaluation_batch(model.images);
-  std::int64_t n = batch;  // less in the last batch only, which is not recorded
-  Captured draw("sampling", {}, model.device,
-                [&](const Tensors&) { return Tensors{draw_latents(model, source.name, n, random)}; });
-  Captured decode("decoding", {"z"}, model.device,
-                  [&](const Tensors& in) { return Tensors{model.G.forward(in[0]).value()}; });
+  using One = std::array<Tensor, 1>;
+  CapturedStep<0, 1> draw("sampling", {}, model.device,
+                          [&](const auto&) { return One{model.draw(source.name, batch, random)}; });
+  CapturedStep<1, 1> decode("decoding", {"z"}, model.device,
+                            [&](const auto& in) { return One{model.decode(in[0])}; });
   StatusLine status(0, source.count, "image");
   for (std::int64_t done = 0; done < source.count;) {
-    n = std::min(batch, source.count - done);
+    const std::int64_t n = std::min(batch, source.count - done);  // less in the last batch only
     const Tensor z = source.given.defined() ? source.given.narrow(0, done, n).to(model.device)
-                                            : (n == batch ? draw({}) : draw.unrecorded({}))[0];
+                     : n == batch           ? draw({})[0]
+                                            : model.draw(source.name, n, random);
     const Tensor images = (n == batch ? decode({z}) : decode.unrecorded({z}))[0].to(Device{});
     if (options.separate) write_separately(files.singles, images, done);
     if (done < wanted) kept.push_back(images);
@@ -163,9 +175,9 @@ void sample(const SampleOptions& options) {
   for (const Source& source : sources) sample_from(model, source, options, Outputs(out, source.name));
 }
 
-/// Sources of latent_sources(), and files of latent vectors.
+/// Names of Model::sources(), and files of latent vectors.
 CLI::Validator known_source() {
-  const CLI::Validator drawn = one_of(latent_sources());
+  const CLI::Validator drawn = one_of({"damc", "lebm", "gaussian"});
   return CLI::Validator([drawn](std::string& text) { return text.starts_with(kFile) ? "" : drawn(text); },
                         "");
 }
@@ -179,12 +191,12 @@ void add_sample_command(CLI::App& program) {
       ->add_option(
           "--from", options->sources,
           "where z comes from: damc (the sampler's q(z)), lebm (Langevin chains on the energy prior from "
-          "N(0, I)), gaussian (N(0, I) itself), file:Z.npy (given vectors [N, nz]); several with commas")
+          "N(0, I)), gaussian (N(0, I) itself), file:Z.npy (given vectors [N, nz]); several with commas "
+          "(default: the first that the run's method has)")
       ->type_name("SOURCE")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(known_source())
-      ->capture_default_str();
+      ->check(known_source());
   command
       ->add_option("--count", options->count,
                    fmt::format("images per source (default: {}, or all vectors of a file)", kCount))

@@ -185,18 +185,6 @@ fs::path make_output_folder(const std::string& folder) {
   return folder;
 }
 
-const std::vector<std::string>& latent_sources() {
-  static const std::vector<std::string> names = {"damc", "lebm", "gaussian"};
-  return names;
-}
-
-Tensor draw_latents(const Model& model, const std::string& source, std::int64_t n, Generator& random) {
-  if (source == "damc") return model.Q.sample_prior(n, random);
-  if (source == "lebm") return model.sample_lebm(n, random);
-  ENSURE(source == "gaussian", "no source of latent vectors '{}'", source);
-  return random.normal({n, model.config.nz});
-}
-
 void write_grid(const fs::path& file, const Tensor& images, std::int64_t columns) {
   write_grid(file, images.to_vector<float>(), images.size(0), images.size(1), images.size(2), images.size(3),
              columns);

@@ -96,12 +96,6 @@ void check_output_folder(const std::string& option, const std::string& folder);
 /// Makes a folder for results, with its parents, unless it exists. Throws UserError when that cannot be done.
 std::filesystem::path make_output_folder(const std::string& folder);
 
-/// Ways to draw z: the sampler's q(z), the energy prior's Langevin chains, and N(0, I).
-const std::vector<std::string>& latent_sources();
-
-/// n latent vectors from one of latent_sources().
-Tensor draw_latents(const Model& model, const std::string& source, std::int64_t n, Generator& random);
-
 /// Writes images [N,H,W,C] in [-1, 1] as a PNG grid, row by row, `columns` in a row.
 void write_grid(const std::filesystem::path& file, const Tensor& images, std::int64_t columns);
 

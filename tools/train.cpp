@@ -31,8 +31,8 @@ void print_plan(const Model& model) {
     fmt::print("{:<10}{:>14} parameters\n", what, count);
   };
   line("generator", model.G.parameter_count());
-  line("energy", model.E.parameter_count());
-  line("sampler", model.Q.parameter_count());
+  if (model.E) line("energy", model.E->parameter_count());
+  if (model.Q) line("sampler", model.Q->parameter_count());
   fmt::print("memory: {:.1f} MiB on a GPU, besides cuDNN's workspaces; the CPU's pool may take twice that\n",
              static_cast<double>(training_memory(model.config)) / 1048576.0);
   fmt::print("device: {}\n", model.device.str());
@@ -86,7 +86,8 @@ void add_train_command(CLI::App& program) {
   CLI::App& command =
       *program.add_subcommand("train", "learn generator, energy prior and sampler from images");
   const auto options = std::make_shared<TrainOptions>(command);
-  for (const char* key : {"data", "iterations", "batch", "seed", "device", "precision", "holdout"}) {
+  for (const char* key :
+       {"method", "data", "iterations", "batch", "seed", "device", "precision", "holdout"}) {
     options->config.add_flag(key);
   }
   command.add_option("--out", options->out, "folder in which the run's own folder is made (default: runs)")

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "damc/trainer.h"
+#include "damc/method.h"
 #include "tensor/arena.h"
 #include "tensor/cuda/launch.h"
 #include "tensor/product_mode.h"
@@ -96,12 +96,12 @@ std::size_t training_memory(Config config) {
   const BackendOverride measuring(device, std::make_unique<MeasuringBackend>());
   config.device = device.str();
   Model model(config);
-  Trainer trainer(model);
+  Method method(model);
   const std::int64_t size = model.images.size;
   const Shape shape{config.batch, size, size, model.images.channels};
   // Two minibatches, as one is loaded beside the other.
   const Tensor x = Tensor::empty(shape, Dtype::f32, device), next = Tensor::empty(shape, Dtype::f32, device);
-  for (int k = 0; k < kCallsUntilRecorded; ++k) trainer.iterate(k, x);
+  for (int k = 0; k < kCallsUntilRecorded; ++k) method.iterate(k, x);
   return backend(device).bytes_reserved();
 }
 

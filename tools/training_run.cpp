@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "damc/batched.h"
 #include "damc/metrics.h"
 #include "damc/run_folder.h"
+#include "damc/run_records.h"
 #include "tensor/ops.h"
 #include "tools/commands.h"
 #include "tools/pictures.h"
@@ -19,7 +20,6 @@ namespace damc {
 namespace {
 
 namespace fs = std::filesystem;
-using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
 double megabytes(std::size_t bytes) { return static_cast<double>(bytes) / 1048576.0; }
@@ -32,6 +32,15 @@ Images first(const Images& images, std::int64_t n) {
   std::vector<std::int64_t> numbers(static_cast<std::size_t>(std::min(n, images.n)));
   std::iota(numbers.begin(), numbers.end(), 0);
   return subset(images, numbers);
+}
+
+/// "loss G 1.2 Q 3.4  E+ 5.6 E- 7.8", what the method has of it, with so many digits of losses and energies.
+std::string losses(const Stats& stats, int loss_digits, int energy_digits) {
+  std::string text = fmt::format("loss G {:.{}g}", stats["loss_g"], loss_digits);
+  if (stats.contains("loss_q")) text += fmt::format(" Q {:.{}g}", stats["loss_q"], loss_digits);
+  if (!stats.contains("energy_plus")) return text;
+  return text + fmt::format("  E+ {:.{}g} E- {:.{}g}", stats["energy_plus"], energy_digits,
+                            stats["energy_minus"], energy_digits);
 }
 
 /// A message without its hint.
@@ -50,8 +59,8 @@ TrainingRun::TrainingRun(RunStart start)
   note_emulation(start.config);
   if (start.state) progress_ = start.state->progress;
   progress_.data = start.data;
-  trainer_ = std::make_unique<Trainer>(*model_, progress_.rollbacks);
-  if (start.state) load_state(*start.state, *model_, *trainer_);
+  method_ = std::make_unique<Method>(*model_, progress_.rollbacks);
+  if (start.state) load_state(*start.state, *model_, *method_);
 }
 
 void TrainingRun::run(const fs::path& parent) {
@@ -60,8 +69,7 @@ void TrainingRun::run(const fs::path& parent) {
   open(parent);
   try {
     say(fmt::format("{}: {} of {} iterations done, {}, {} parameters", folder_.string(), progress_.iterations,
-                    c.iterations, progress_.data,
-                    model_->G.parameter_count() + model_->E.parameter_count() + model_->Q.parameter_count()));
+                    c.iterations, progress_.data, model_->parameter_count()));
     for (const std::string& note : notes_) say(note);
     for (bool ended = false; !ended;) {
       try {
@@ -112,7 +120,7 @@ void TrainingRun::train() {
     Pictures::write_reals(folder_ / "grids", feed.take(0));
   }
   while (done < c.iterations) {
-    const IterationStats stats = trainer_->iterate(done, feed.take(done));
+    const Stats stats = method_->iterate(done, feed.take(done));
     ++done;
     progress_.images_seen += c.batch;
     if (done < c.iterations) feed.load(done);  // beside the work that is queued
@@ -133,17 +141,15 @@ void TrainingRun::train() {
 }
 
 /// All that is shown and written of an iteration, but its state.
-void TrainingRun::finish_iteration(const IterationStats& stats, Pictures& pictures) {
+void TrainingRun::finish_iteration(const Stats& stats, Pictures& pictures) {
   const Config& c = model_->config;
   const bool logged = due(c.log_every);
-  if (logged) trainer_->check();
-  status_->update(
-      progress_.iterations,
-      logged ? fmt::format("loss G {:.4g} Q {:.4g}  E+ {:.3g} E- {:.3g}  {:.0f} MiB", stats.loss_g.item(),
-                           stats.loss_q.item(), stats.energy_plus.item(), stats.energy_minus.item(),
-                           megabytes(backend(model_->device).bytes_reserved()))
-             : std::string(),
-      logged);
+  if (logged) method_->check();
+  status_->update(progress_.iterations,
+                  logged ? fmt::format("{}  {:.0f} MiB", losses(stats, 4, 3),
+                                       megabytes(backend(model_->device).bytes_reserved()))
+                         : std::string(),
+                  logged);
   try {
     if (logged) log(stats, status_->seconds_per_iteration());
     if (due(c.grid_every)) pictures.write(folder_ / "grids", progress_.iterations);
@@ -168,20 +174,20 @@ void TrainingRun::go_back(const Divergence& error) {
   const std::int64_t saved = rollback_state(folder_, c.state_every);
   say(fmt::format("diverged: {}; rollback {} of {} to iteration {}: other noise, half the learning rates",
                   error.what(), rollbacks, c.on_nan_retries, std::max<std::int64_t>(saved, 0)));
-  trainer_.reset();  // with the memory of its steps
+  method_.reset();  // with the memory of its steps
   if (saved < 0) {
     model_->load_state_dict(Model(c).state_dict());
-    trainer_ = std::make_unique<Trainer>(*model_, rollbacks);
+    method_ = std::make_unique<Method>(*model_, rollbacks);
     progress_ = {.iterations = 0, .images_seen = 0, .rollbacks = 0, .data = progress_.data};
   } else {
     const SavedState state = read_state(folder_, saved);
-    trainer_ = std::make_unique<Trainer>(*model_, rollbacks);
-    load_state(state, *model_, *trainer_);
+    method_ = std::make_unique<Method>(*model_, rollbacks);
+    load_state(state, *model_, *method_);
     progress_ = state.progress;
   }
   progress_.rollbacks = rollbacks;
   rewind_run(folder_, progress_.iterations);
-  save_state(folder_, *model_, *trainer_, progress_);  // so that a resumed run has the rollback behind it
+  save_state(folder_, *model_, *method_, progress_);  // so that a resumed run has the rollback behind it
 }
 
 /// How to go on after a divergence.
@@ -202,8 +208,8 @@ std::vector<double> TrainingRun::time_iterations(int count) {
   for (int i = 0; i < count; ++i) {
     const Clock::time_point start = Clock::now();
     const std::int64_t k = progress_.iterations + i;
-    trainer_->iterate(k, feed.take(k));
-    trainer_->check();  // waits for the device
+    method_->iterate(k, feed.take(k));
+    method_->check();  // waits for the device
     seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
   }
   return seconds;
@@ -231,7 +237,7 @@ std::string TrainingRun::explain(const OutOfMemory& error) {
 /// A batch that fits where the configuration's does not; 0: none does. Trains no further: the memory goes to those
 /// that are tried.
 std::int64_t TrainingRun::fitting_batch(const OutOfMemory& error) {
-  trainer_.reset();
+  method_.reset();
   std::int64_t batch = largest_batch(model_->config, error.bytes.free + error.bytes.in_use);
   while (batch > 0 && !fits(batch)) {
     if (stop_signal()) throw Exit{128 + stop_signal()};
@@ -245,10 +251,10 @@ bool TrainingRun::fits(std::int64_t batch) {
   try {
     Pictures pictures(*model_, split_->test);
     pictures.draw();  // as at the start
-    Trainer trainer(*model_);
+    Method method(*model_);
     const Tensor both = Tensor::zeros(batch_shape(*model_, 2 * batch), Dtype::f32, model_->device);
     const Tensor x = both.narrow(0, 0, batch);  // beside the next minibatch
-    for (int k = 0; k < kCallsUntilRecorded; ++k) trainer.iterate(k, x);
+    for (int k = 0; k < kCallsUntilRecorded; ++k) method.iterate(k, x);
     pictures.draw();
     if (model_->config.eval_every > 0)
       infer_all(*model_, first(split_->test, evaluation_batch(model_->images)));
@@ -276,36 +282,16 @@ void TrainingRun::log_end(const std::string& reason) {
   }
 }
 
-void TrainingRun::log(const IterationStats& stats, double seconds) {
-  const double plus = stats.energy_plus.item(), minus = stats.energy_minus.item();
-  const json object = {{"iteration", progress_.iterations},
-                       {"images_seen", progress_.images_seen},
-                       {"time", utc_time()},
-                       {"loss_q", stats.loss_q.item()},
-                       {"loss_g", stats.loss_g.item()},
-                       {"energy_plus", plus},
-                       {"energy_minus", minus},
-                       {"energy_gap", plus - minus},
-                       {"grad_norm_q", stats.grad_norm_q.item()},
-                       {"grad_norm_g", stats.grad_norm_g.item()},
-                       {"grad_norm_e", stats.grad_norm_e.item()},
-                       {"z_norm", stats.z_norm.item()},
-                       {"chain_displacement", stats.displacement.item()},
-                       {"lr_q", stats.lr_q},
-                       {"lr_g", stats.lr_g},
-                       {"lr_e", stats.lr_e},
-                       {"seconds_per_iteration", seconds},
-                       {"memory_mib", megabytes(backend(model_->device).bytes_reserved())}};
-  append_line(folder_ / "stats.jsonl", object.dump());
-  append_log(folder_, fmt::format("iteration {}  loss G {:.5g} Q {:.5g}  E+ {:.4g} E- {:.4g}  {:.3g} s/it",
-                                  progress_.iterations, stats.loss_g.item(), stats.loss_q.item(), plus, minus,
+void TrainingRun::log(const Stats& stats, double seconds) {
+  append_stats(folder_, progress_, stats, seconds, backend(model_->device).bytes_reserved());
+  append_log(folder_, fmt::format("iteration {}  {}  {:.3g} s/it", progress_.iterations, losses(stats, 5, 4),
                                   seconds));
 }
 
 void TrainingRun::save() {
-  trainer_->check();
+  method_->check();
   save_model(folder_, *model_, progress_);
-  save_state(folder_, *model_, *trainer_, progress_);
+  save_state(folder_, *model_, *method_, progress_);
 }
 
 void TrainingRun::evaluate() {
@@ -313,11 +299,7 @@ void TrainingRun::evaluate() {
   const auto record = [&](const char* metric, double value) {
     status_->print(fmt::format("iteration {}: {} {:.6f} over {} test images", progress_.iterations, metric,
                                value, split_->test.n));
-    const json object = {{"iteration", progress_.iterations},
-                         {"metric", metric},
-                         {"value", value},
-                         {"images", split_->test.n}};
-    append_line(folder_ / "metrics.jsonl", object.dump());
+    append_metric(folder_, {metric, value, split_->test.n, progress_.iterations, "", model_->config.seed});
   };
   record("mse", mse(inference));
   if (!split_->test_is_anomaly.empty())

@@ -1,4 +1,4 @@
-/// One training run: the loop around Trainer, its run folder, its pictures and its numbers.
+/// One training run: the loop around Method, its run folder, its pictures and its numbers.
 #pragma once
 
 #include <filesystem>
@@ -35,7 +35,7 @@ class TrainingRun {
  private:
   void open(const std::filesystem::path& parent);
   void train();
-  void finish_iteration(const IterationStats& stats, Pictures& pictures);
+  void finish_iteration(const Stats& stats, Pictures& pictures);
   bool due(std::int64_t interval) const;
   void go_back(const Divergence& error);
   std::string advice() const;
@@ -44,7 +44,7 @@ class TrainingRun {
   bool fits(std::int64_t batch);
   void say(const std::string& line);
   void log_end(const std::string& reason);
-  void log(const IterationStats& stats, double seconds);
+  void log(const Stats& stats, double seconds);
   void save();
   void save_in_spite_of(const Error& error);
   void evaluate();
@@ -53,7 +53,7 @@ class TrainingRun {
   std::unique_ptr<FolderLock> lock_;
   std::unique_ptr<Split> split_;
   std::unique_ptr<Model> model_;
-  std::unique_ptr<Trainer> trainer_;
+  std::unique_ptr<Method> method_;
   std::unique_ptr<Batches> batches_;
   std::vector<std::string> notes_;
   Progress progress_;

@@ -87,7 +87,8 @@ GeneratorNet::GeneratorNet(const Architecture& images, std::int64_t nz, std::int
   }
 }
 
-Variable GeneratorNet::forward(const Variable& z) const {
+Variable GeneratorNet::forward(const Variable& z, const Unary* fused) const {
+  ENSURE(!fused, "generator: nothing fuses into a generator");
   ENSURE(z.value().ndim() == 2, "generator: z has shape {}, expected [N, nz]", z.shape().str());
   const Variable pixel = reshape(z, {z.size(0), 1, 1, z.size(1)});
   const Variable y = cast(gen_.forward(cast(pixel, activations_of(precision_, z.dtype()))), z.dtype());

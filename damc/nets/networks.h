@@ -48,11 +48,11 @@ class EnergyNet final : public Module {
 };
 
 /// G(z), Table S2: transposed convolutions with LReLU(0.2) between and Tanh last. z [N, nz] -> [N, H, W, C].
-class GeneratorNet final : public Module {
+class GeneratorNet final : public Layer {
  public:
   GeneratorNet(const Architecture& images, std::int64_t nz, std::int64_t ngf, Init& init,
                Precision precision = Precision::fp32);
-  Variable forward(const Variable& z) const;
+  Variable forward(const Variable& z, const Unary* fused = nullptr) const override;
   void visit(const std::string& prefix, const Visitor& visitor) const override {
     gen_.visit(prefix + "gen.", visitor);
   }

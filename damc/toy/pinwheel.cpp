@@ -3,6 +3,7 @@
 #include <numbers>
 
 #include "autograd/ops.h"
+#include "tensor/error.h"
 
 namespace damc {
 
@@ -25,7 +26,8 @@ RandomMlp::RandomMlp(Generator& random) {
   }
 }
 
-Variable RandomMlp::forward(const Variable& z) const {
+Variable RandomMlp::forward(const Variable& z, const Unary* fused) const {
+  ENSURE(!fused, "pinwheel: nothing fuses into its network");
   constexpr Unary relu{UnaryOp::leaky_relu, 0.0};
   Variable h = z;
   for (std::size_t i = 0; i < weights_.size(); ++i) {

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "autograd/variable.h"
+#include "nn/layers.h"
 #include "tensor/random.h"
 
 namespace damc {
@@ -15,11 +15,11 @@ Tensor sample_pinwheel(std::int64_t n, Generator& random);
 
 /// g: a multilayer perceptron 2-128-128-128-2 with ReLU between, weights N(0, 0.2^2), biases N(0, 0.1^2);
 /// never trained.
-class RandomMlp {
+class RandomMlp final : public Layer {
  public:
   explicit RandomMlp(Generator& random);
   /// z [N, 2] -> [N, 2]
-  Variable forward(const Variable& z) const;
+  Variable forward(const Variable& z, const Unary* fused = nullptr) const override;
 
  private:
   std::vector<Tensor> weights_, biases_;  // [out, in], [out]

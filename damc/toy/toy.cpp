@@ -2,10 +2,8 @@
 
 #include <cmath>
 
-#include "autograd/grad.h"
 #include "damc/chains/langevin.h"
 #include "damc/model.h"
-#include "optim/ema.h"
 #include "tensor/error.h"
 
 namespace damc {
@@ -15,11 +13,11 @@ constexpr std::int64_t kEmbedding = 128;
 constexpr double kNoise = 0.25;  // of the observations, sigma of the likelihood
 constexpr double kPrecision = 1.0 / (2.0 * kNoise * kNoise);
 constexpr double kStepSize = 0.1;
-constexpr int kUpdates = 6;  // M
-constexpr double kMaskProbability = 0.1;
-constexpr double kRate = 2e-4, kWeightDecay = 1e-2;  // AdamW with PyTorch's default moments
-constexpr std::int64_t kEmaEvery = 10;
-constexpr double kEmaRho = 0.75;
+constexpr AmortizedSamplerOptions kFitting = {
+    .updates = 6, .p_uncond = 0.1, .ema_every = 10, .ema_rho = 0.75};
+constexpr double kRate = 2e-4;
+constexpr LearnerOptions kLearning = {.rate = {.initial = kRate, .factor = 1.0, .every = 1, .least = kRate},
+                                      .adam = {.weight_decay = 1e-2}};  // PyTorch's moments
 
 Generator make_generator(const ToyOptions& options, Stream stream) {
   return Generator(options.seed, static_cast<std::uint64_t>(stream), options.device);
@@ -55,16 +53,22 @@ Toy::Toy(const ToyOptions& options)
       evaluation_(make_generator(options, Stream::evaluation)),
       g_(world_),
       observation_(observe(sample_pinwheel(1, world_), world_)),
+      likelihood_(g_, kNoise),
       Q_(make_amortizer(options)),
-      Q_dummy_(make_amortizer(options)),
-      adam_(Q_, {.weight_decay = kWeightDecay}) {}
+      Q_target_(make_amortizer(options)),
+      watch_(options.device),
+      sampler_(Q_, Q_target_, kFitting, kLearning, watch_) {}
 
 double Toy::iterate() {
+  sampler_.learner().begin(iterations_);
+  watch_.begin(iterations_);
   const Tensor x = observe(sample_pinwheel(options_.batch, training_), training_);    // line 2
-  const Tensor z0 = Q_dummy_.sample(x, training_);                                    // line 3
+  const Tensor z0 = sampler_.sample(x, training_);                                    // line 3
   const Tensor z_plus = posterior_chain(z0, x, options_.posterior_steps, training_);  // line 5
-  const double loss = update_sampler(x, z_plus);                                      // line 7
-  if (++iterations_ % kEmaEvery == 0) ema_update(Q_dummy_, Q_, kEmaRho);
+  const double loss = sampler_.fit(x, z_plus, training_)[0].item();                   // line 7
+  if (sampler_.follows_after(iterations_)) sampler_.follow();
+  ENSURE(!watch_.read(), "iteration {}: the sampler diverges, its loss is {}", iterations_ + 1, loss);
+  ++iterations_;
   return loss;
 }
 
@@ -92,27 +96,8 @@ Tensor Toy::observe(const Tensor& z, Generator& random) const {
   return add(g_.forward(z).value(), mul(random.normal(z.shape()), kNoise));
 }
 
-/// Langevin on U(z) = |x - g(z)|^2 / (2 0.25^2) + |z|^2/2
 Tensor Toy::posterior_chain(const Tensor& z, const Tensor& x, int steps, Generator& random) const {
-  return langevin([&](const Variable& v) { return kPrecision * sum(square(g_.forward(v) - x)); }, z,
-                  {steps, kStepSize}, &random);
-}
-
-/// M steps on Eq. (8), the diffusion loss with z+ as data. Which rows count as unconditional is drawn once.
-double Toy::update_sampler(const Tensor& x, const Tensor& z_plus) {
-  const std::int64_t n = x.size(0);
-  const Tensor mask = greater(training_.uniform({n}), kMaskProbability);
-  const std::vector<Variable> parameters = Q_.parameters();
-  double last_loss = 0.0;
-  for (int update = 0; update < kUpdates; ++update) {
-    const Variable xemb = blend(mask, Q_.embed(x), Q_.unconditional(n, training_));
-    const Variable loss = Q_.loss(z_plus, xemb, training_);
-    last_loss = loss.value().item();
-    ENSURE(std::isfinite(last_loss), "iteration {}: the sampler's loss is {}", iterations_, last_loss);
-    const std::vector<Tensor> gradients = grad(loss, parameters);
-    adam_.step(gradients, global_norm(gradients), kRate);
-  }
-  return last_loss;
+  return langevin(Posterior(likelihood_, prior_, x), z, {steps, kStepSize}, &random);
 }
 
 }  // namespace damc

@@ -6,10 +6,10 @@
 /// in the paper's chains.
 #pragma once
 
-#include "damc/sampler/amortizer.h"
+#include "damc/chains/likelihood.h"
+#include "damc/sampler/amortized_sampler.h"
 #include "damc/toy/density.h"
 #include "damc/toy/pinwheel.h"
-#include "optim/adam.h"
 
 namespace damc {
 
@@ -46,14 +46,16 @@ class Toy {
  private:
   Tensor observe(const Tensor& z, Generator& random) const;
   Tensor posterior_chain(const Tensor& z, const Tensor& x, int steps, Generator& random) const;
-  double update_sampler(const Tensor& x, const Tensor& z_plus);
 
   ToyOptions options_;
   Generator world_, training_, evaluation_;  // evaluations must not shift the training's stream
   RandomMlp g_;
   Tensor observation_;
-  Amortizer Q_, Q_dummy_;  // the sampler, and the target sampler that starts the chains
-  Adam adam_;
+  GaussianPrior prior_;
+  Likelihood likelihood_;
+  Amortizer Q_, Q_target_;
+  FiniteWatch watch_;
+  AmortizedSampler sampler_;
   std::int64_t iterations_ = 0;
 };
 

@@ -36,8 +36,8 @@ void bench_linear_layers(BenchReport& report, const Config& config, std::int64_t
     const HeldWeights held({w});
     measure(".linear_held");
   };
-  model.E.visit("", visitor);
-  model.Q.denoiser().visit("", visitor);
+  model.E->visit("", visitor);
+  model.Q->denoiser().visit("", visitor);
 }
 
 void bench_convolution(BenchReport& report, const std::string& preset, const ConvLayer& layer) {

@@ -1,6 +1,7 @@
 #include <map>
 
 #include "damc/chains/langevin.h"
+#include "damc/model.h"
 #include "tensor/ops.h"
 #include "tensor/record.h"
 #include "tools/bench/suites.h"
@@ -16,19 +17,19 @@ void visit_sampling(
   const Architecture& a = model.images;
   const Tensor x = affine(random.uniform({batch, a.size, a.size, a.channels}), 2.0, -1.0);
   const Tensor xemb = random.normal({batch, config.nemb});
-  const AncestralPlan plan(model.Q.sampling(), xemb.dtype(), model.device);
-  const ChainOptions long_run{static_cast<int>(config.sample_prior_steps), config.posterior_step_size};
+  const AncestralPlan plan(model.Q->sampling(), xemb.dtype(), model.device);
+  const ChainOptions long_run{config.sample_prior_steps, config.posterior_step_size};
   const auto normal = [&] { return random.normal({batch, config.nz}); };
-  const auto decode = [&](const Tensor& z) { return model.G.forward(z).value(); };
+  const auto decode = [&](const Tensor& z) { return model.decode(z); };
   const std::map<std::string, std::function<Tensor()>> draws = {
       {"damc_latents",
-       [&] { return ancestral_sample(model.Q.denoiser(), normal(), xemb, {}, plan, &random); }},
-      {"damc_prior", [&] { return decode(model.Q.sample_prior(batch, random)); }},
-      {"lebm_prior", [&] { return decode(model.sample_lebm(batch, random)); }},
+       [&] { return ancestral_sample(model.Q->denoiser(), normal(), xemb, {}, plan, &random); }},
+      {"damc_prior", [&] { return decode(model.draw("damc", batch, random)); }},
+      {"lebm_prior", [&] { return decode(model.draw("lebm", batch, random)); }},
       {"damc_posterior", [&] { return decode(model.infer(x, random)); }},
       {"lebm_posterior",
        [&] {
-         return decode(posterior_langevin(model.G, model.E, normal(), x, config.sigma, long_run, &random));
+         return decode(langevin(Posterior(model.likelihood, *model.prior, x), normal(), long_run, &random));
        }},
   };
   for (const PartWork& work : sampling_work(model, batch)) {

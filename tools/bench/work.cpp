@@ -38,10 +38,10 @@ struct Work {
       : config(model.config),
         generator(macs_of(generator_layers(config, batch))),
         encoder(macs_of(encoder_layers(config, batch))),
-        energy(linear_layers(model.E, "", batch)),
-        denoiser(linear_layers(model.Q.denoiser(), "", batch)),
-        prior_emb(linear_layers(model.Q, "prior_emb.", batch)),
-        projection(static_cast<double>(model.Q.denoiser().fourier_projection().value().numel() * batch)) {}
+        energy(linear_layers(*model.E, "", batch)),
+        denoiser(linear_layers(model.Q->denoiser(), "", batch)),
+        prior_emb(linear_layers(*model.Q, "prior_emb.", batch)),
+        projection(static_cast<double>(model.Q->denoiser().fourier_projection().value().numel() * batch)) {}
 
   double ancestral() const { return static_cast<double>(config.diffusion_steps) * forward(denoiser); }
   double prior_chain(std::int64_t steps) const { return static_cast<double>(steps) * 2.0 * forward(energy); }

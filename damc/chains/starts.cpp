@@ -1,0 +1,19 @@
+#include "damc/chains/starts.h"
+
+namespace damc {
+
+Tensor FromSampler::posterior(const Tensor& x, Generator& random) const { return sampler_.sample(x, random); }
+
+Tensor FromSampler::prior(const Tensor& z0, Generator& random) const {
+  return noise_starts_ ? cat(std::vector<Tensor>{z0, random.normal(z0.shape(), z0.dtype())}, 0) : z0;
+}
+
+Tensor FromNoise::posterior(const Tensor& x, Generator& random) const {
+  return random.normal({x.size(0), nz_}, x.dtype());
+}
+
+Tensor FromNoise::prior(const Tensor& z0, Generator& random) const {
+  return random.normal(z0.shape(), z0.dtype());
+}
+
+}  // namespace damc

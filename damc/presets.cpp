@@ -1,0 +1,87 @@
+#include "damc/presets.h"
+
+#include <algorithm>
+
+#include "tensor/error.h"
+#include "tensor/text.h"
+
+namespace damc {
+namespace {
+
+template <class Row>
+const Row& find_row(const std::vector<Row>& rows, const char* what, const std::string& name) {
+  const auto found = std::ranges::find(rows, name, &Row::name);
+  if (found != rows.end()) return *found;
+  std::vector<std::string> names;
+  for (const Row& row : rows) names.push_back(row.name);
+  user_error(fmt::format("unknown {} '{}'", what, name),
+             did_you_mean(name, names) + fmt::format("choose one of {}", fmt::join(names, ", ")));
+}
+
+}  // namespace
+
+const std::vector<Preset>& presets() {
+  static const std::vector<Preset> rows = {
+      {"svhn", "svhn", {}},
+      {"celeba64", "celeba64", {{"ngf", "128"}}},
+      {"cifar10", "cifar10", {{"nz", "128"}, {"ngf", "128"}, {"sample_prior_step_size", "1.6"}}},
+      {"celebahq", "celebahq", {{"nz", "128"}, {"ngf", "128"}, {"sigma", "1.0"}}},
+      {"mnist-anomaly",
+       "mnist",
+       {{"flip", "false"},
+        {"prior_noise_starts", "false"},
+        {"split_losses", "true"},
+        {"weight_decay", "0.0"},
+        {"nz", "8"},
+        {"ngf", "128"},
+        {"nif", "128"},
+        {"lr_g", "1e-4"},
+        {"lr_q", "1e-4"},
+        {"lr_e", "5e-5"},
+        {"holdout", "1"}}},
+      {"mnist-quick",
+       "mnist",
+       {{"flip", "false"},
+        {"split_losses", "true"},
+        {"weight_decay", "0.0"},
+        {"nz", "16"},
+        {"ngf", "8"},
+        {"nif", "8"},
+        {"nemb", "128"},
+        {"width", "0.5"},
+        {"batch", "64"},
+        {"iterations", "500"},
+        {"lr_g", "1e-3"},
+        {"lr_q", "1e-3"},
+        {"lr_e", "2e-4"},
+        {"sigma", "0.3"},
+        {"posterior_steps", "15"},
+        {"ema_rho", "0.1"},
+        {"log_every", "25"},
+        {"grid_every", "250"},
+        {"state_every", "250"}}},
+  };
+  return rows;
+}
+
+std::vector<std::string> preset_names() {
+  std::vector<std::string> names;
+  for (const Preset& preset : presets()) names.push_back(preset.name);
+  return names;
+}
+
+const Preset& find_preset(const std::string& name) { return find_row(presets(), "preset", name); }
+
+const std::vector<MethodParts>& methods() {
+  // The values are those of the authors' own scripts for these ablations.
+  static const std::vector<MethodParts> rows = {
+      {"damc", true, true, {}},
+      {"damc-g", false, true, {{"weight_decay", "0.01"}}},
+      {"sr-lebm", true, false, {{"energy_l2", "0.001"}, {"test_posterior_steps", "100"}}},
+  };
+  return rows;
+}
+
+const MethodParts& method_parts(const std::string& name) { return find_row(methods(), "method", name); }
+
+}  // namespace damc

@@ -1,0 +1,39 @@
+/// The experiments and the methods that there are, as tables: what each changes in a configuration.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace damc {
+
+/// Keys and their values as text.
+using KeyValues = std::vector<std::pair<std::string, std::string>>;
+
+/// An experiment of the paper or our own. Keys that it does not state have the defaults of Config, SVHN's.
+struct Preset {
+  std::string name;
+  std::string images;  ///< their kind: layers of the networks (nets/networks.h), and the reader
+  KeyValues keys;
+};
+
+/// In the order of the paper and then our own.
+const std::vector<Preset>& presets();
+/// Their names.
+std::vector<std::string> preset_names();
+/// Throws UserError for an unknown name.
+const Preset& find_preset(const std::string& name);
+
+/// What a method of learning consists of (method.h).
+struct MethodParts {
+  std::string name;
+  bool energy_prior;  ///< else N(0, I)
+  bool sampler;       ///< fitted to the chains' ends and their start, else they start from N(0, I)
+  KeyValues keys;     ///< values where a configuration does not state its own
+};
+
+const std::vector<MethodParts>& methods();
+/// Throws UserError for an unknown name.
+const MethodParts& method_parts(const std::string& name);
+
+}  // namespace damc

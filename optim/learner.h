@@ -1,0 +1,53 @@
+/// A network that learns: its optimiser, its learning rate over iterations, clipping, and a watch on its numbers.
+#pragma once
+
+#include <array>
+#include <string>
+
+#include "optim/adam.h"
+#include "optim/schedule.h"
+
+namespace damc {
+
+struct LearnerOptions {
+  ExponentialDecay rate;
+  AdamOptions adam;
+  double grad_clip = 0.0;  ///< largest global norm of the gradients; 0: no clipping
+};
+
+class Learner {
+ public:
+  /// Keeps references to the network, which it updates, and to the watch. Messages call the network `name`, numbers and
+  /// files `key`: "generator", "g".
+  Learner(std::string name, std::string key, const Module& network, const LearnerOptions& options,
+          FiniteWatch& watch);
+
+  /// Writes the learning rate of iteration k (from 0) to the device.
+  void begin(std::int64_t k);
+  /// The rate of the iteration that begin() named.
+  double rate() const { return rate_; }
+  const std::string& key() const { return key_; }
+
+  /// One update on a scalar loss, unless the watch has seen, or sees now, a number that is not finite. Returns the loss
+  /// and the norm of its gradient before clipping. Everything that changes weights while training passes here: where
+  /// several devices learn together, this is where their gradients are averaged.
+  std::array<Tensor, 2> step(const Variable& loss);
+
+  /// The optimiser's state under "adam_<key>.".
+  StateDict state_dict() const { return adam_.state_dict(prefix()); }
+  /// Throws UserError naming what is missing or has another shape.
+  void load_state_dict(const StateDict& state) { adam_.load_state_dict(state, prefix()); }
+
+ private:
+  std::string prefix() const { return "adam_" + key_ + "."; }
+
+  std::string key_;
+  const Module& network_;
+  LearnerOptions options_;
+  FiniteWatch& watch_;
+  std::int64_t loss_code_, norm_code_;
+  Adam adam_;
+  double rate_ = 0.0;
+};
+
+}  // namespace damc
