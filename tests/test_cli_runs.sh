@@ -8,6 +8,8 @@ echo "-- from training to numbers"
 succeeds 'done' train --preset mnist-quick "${tiny[@]}" --data small --out runs --holdout 9 --iterations 2 --batch 8
 run=$(echo runs/?????-mnist-quick)
 succeeds 'mse +[0-9.]+ +over 68 test images' eval "$run" --metric mse,auprc
+succeeds 'pca-fd [0-9.]+ +reconstructions 68/' eval "$run" --metric pca-fd --samples 80
+refuses 2 "did you mean 'gaussian'" eval "$run" --metric pca-fd --from gausian
 [ "$(grep -cE '"metric":"(mse|auprc)","value":0?[0-9.]+' "$run/metrics.jsonl")" = 2 ] || fail "metrics.jsonl: $(cat "$run/metrics.jsonl")"
 succeeds 'emulates .* bf16' train --resume "$run" --iterations 3 --precision bf16
 grep -q "^precision = 'bf16'" "$run/config.toml" || fail "the run does not hold its new precision"

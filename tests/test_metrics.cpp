@@ -9,7 +9,9 @@
 
 #include "damc/batched.h"
 #include "damc/metrics.h"
+#include "damc/metrics/generated.h"
 #include "tensor/error.h"
+#include "tensor/ops.h"
 
 using namespace damc;
 
@@ -141,4 +143,30 @@ TEST_CASE("inference goes through all images, the same way every time") {
     for (std::size_t j = i * 4; j < (i + 1) * 4; ++j) score += 0.5 * zs[j] * zs[j];
     CHECK(scores[i] == doctest::Approx(score).epsilon(1e-5));
   }
+}
+
+TEST_CASE(
+    "generated images: reconstructions are those of the error, samples those of one draw after the other") {
+  const Model model(tiny_config());
+  const Images images = noise_images(131);
+  const Inference inference = infer_all(model, images);
+  std::int64_t done = 0;
+  for_reconstructions(model, images, images.n, [&](const Tensor& made) {
+    const std::vector<double> errors =
+        row_squares(sub(made, to_tensor(images, done, made.size(0), {}))).to_vector<double>();
+    for (const double error : errors) {
+      CHECK(error ==
+            doctest::Approx(inference.squared_error[static_cast<std::size_t>(done++)]).epsilon(1e-5));
+    }
+  });
+  CHECK(done == images.n);
+
+  Generator random = make_generator(model.config, Stream::sampling, {});
+  const Tensor first = model.decode(model.draw("damc", 128, random)),
+               last = model.decode(model.draw("damc", 2, random));
+  std::vector<Tensor> made;
+  for_samples(model, "damc", 130, [&](const Tensor& some) { made.push_back(some.clone()); });
+  REQUIRE(made.size() == 2);
+  CHECK(made[0].to_vector<float>() == first.to_vector<float>());
+  CHECK(made[1].to_vector<float>() == last.to_vector<float>());
 }

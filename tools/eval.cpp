@@ -9,6 +9,7 @@
 #include "tensor/text.h"
 #include "tools/command_line.h"
 #include "tools/commands.h"
+#include "tools/distances.h"
 #include "tools/shared_options.h"
 #include "tools/status_line.h"
 
@@ -21,14 +22,7 @@ struct EvalOptions {
   RunOptions run;
   std::vector<std::string> metrics = {"mse"};
   std::string data;
-  std::int64_t samples = 0;  ///< 0: all test images
-};
-
-/// One result: what is printed, and what is recorded besides.
-struct Result {
-  double value;
-  std::string remark;
-  nlohmann::ordered_json details = nlohmann::ordered_json::object();
+  DistanceOptions distances;
 };
 
 /// Refuses what cannot be computed before anything slow begins.
@@ -36,7 +30,7 @@ void check(const EvalOptions& options, const Config& config) {
   for (const std::string& metric : options.metrics) {
     if (metric == "fid" || metric == "kid") {
       user_error(fmt::format("{} needs the Inception network, which this version does not have yet", metric),
-                 "mse and auprc are available");
+                 "mse, auprc and pca-fd are available");
     }
     if (metric == "auprc" && config.holdout < 0) {
       user_error("auprc measures the detection of a held-out digit, but this run learned from all",
@@ -45,41 +39,68 @@ void check(const EvalOptions& options, const Config& config) {
   }
 }
 
-Result measure_mse(const Inference& inference) { return {mse(inference), "per pixel value in [-1, 1]"}; }
+/// The numbers of one model on one data set; inference is done once, when it is first needed.
+class Evaluation {
+ public:
+  Evaluation(const Model& model, const Split& split, const DistanceOptions& options)
+      : model_(model), split_(split), distances_(model, split, options) {}
 
-Result measure_auprc(const Inference& inference, const Split& split, const Config& config) {
-  const double share = anomaly_share(split.test_is_anomaly);
-  return {
-      auprc(anomaly_scores(inference), split.test_is_anomaly),
-      fmt::format("digit {} is the anomaly; a random score gives {:.4f}, their share", config.holdout, share),
-      {{"holdout", config.holdout}, {"anomaly_share", share}}};
-}
+  std::vector<Finding> measure(const std::string& metric) {
+    if (metric == "pca-fd") return distances_.pca_fd();
+    return {metric == "mse" ? measure_mse() : measure_auprc()};
+  }
 
-Inference infer_shown(const Model& model, const Images& images) {
-  StatusLine status(0, images.n, "image");
-  return infer_all(model, images, [&](std::int64_t done) { status.update(done, "", false); });
-}
+ private:
+  const Inference& inference() {
+    if (!inference_) {
+      StatusLine status(0, split_.test.n, "image");
+      inference_ = infer_all(model_, split_.test, [&](std::int64_t done) { status.update(done, "", false); });
+    }
+    return *inference_;
+  }
+
+  Finding over_test_images(const std::string& metric, double value, const std::string& remark) const {
+    return {metric, value, split_.test.n, fmt::format("over {} test images", split_.test.n), remark};
+  }
+  Finding measure_mse() { return over_test_images("mse", mse(inference()), "per pixel value in [-1, 1]"); }
+  Finding measure_auprc() {
+    const double share = anomaly_share(split_.test_is_anomaly);
+    const std::int64_t digit = model_.config.holdout;
+    Finding found = over_test_images(
+        "auprc", auprc(anomaly_scores(inference()), split_.test_is_anomaly),
+        fmt::format("digit {} is the anomaly; a random score gives {:.4f}, their share", digit, share));
+    found.details = {{"holdout", digit}, {"anomaly_share", share}};
+    return found;
+  }
+
+  const Model& model_;
+  const Split& split_;
+  Distances distances_;
+  std::optional<Inference> inference_;
+};
 
 void evaluate(const EvalOptions& options) {
   const LoadedRun loaded = options.run.load();
   const Config& config = loaded.model->config;
   check(options, config);
   Split split = load_data(config, options.data);
-  if (options.samples > 0 && options.samples < split.test.n) {
-    split_off(split.test, options.samples);
-    if (config.holdout >= 0) split.test_is_anomaly.resize(static_cast<std::size_t>(options.samples));
+  const std::int64_t most = options.distances.samples.value_or(split.test.n);
+  if (most < split.test.n) {
+    split_off(split.test, most);
+    if (config.holdout >= 0) split.test_is_anomaly.resize(static_cast<std::size_t>(most));
   }
-  const Inference inference = infer_shown(*loaded.model, split.test);
+  Evaluation evaluation(*loaded.model, split, options.distances);
   fmt::print("{} after {} iterations\n", escaped(loaded.run.folder.native()), loaded.run.iteration);
-  std::vector<Metric> found;  // written when all is shown: the folder may be read-only, or the disk full
+  std::vector<Metric> records;  // written when all is shown: the folder may be read-only, or the disk full
   for (const std::string& metric : options.metrics) {
-    const Result result = metric == "mse" ? measure_mse(inference) : measure_auprc(inference, split, config);
-    fmt::print("{:<6} {:.6f}  over {} test images ({})\n", metric, result.value, split.test.n, result.remark);
-    found.push_back({metric, result.value, split.test.n, loaded.run.iteration,
-                     loaded.run.weights.filename().string(), config.seed, result.details});
+    for (const Finding& found : evaluation.measure(metric)) {
+      fmt::print("{:<6} {:.6f}  {} ({})\n", found.metric, found.value, found.over, found.remark);
+      records.push_back({found.metric, found.value, found.images, loaded.run.iteration,
+                         loaded.run.weights.filename().string(), config.seed, found.details});
+    }
+    std::fflush(stdout);
   }
-  std::fflush(stdout);
-  for (const Metric& metric : found) append_metric(loaded.run.folder, metric);
+  for (const Metric& record : records) append_metric(loaded.run.folder, record);
 }
 
 }  // namespace
@@ -88,20 +109,31 @@ void add_eval_command(CLI::App& program) {
   CLI::App* command = program.add_subcommand("eval", "Measure a trained model on images it has not seen");
   auto options = std::make_shared<EvalOptions>(*command);
   command
-      ->add_option(
-          "--metric", options->metrics,
-          "mse (reconstruction), auprc (anomaly detection, needs a held-out digit), fid, kid; several with "
-          "commas")
+      ->add_option("--metric", options->metrics,
+                   "mse (reconstruction), auprc (anomaly detection, needs a held-out digit), pca-fd (Frechet "
+                   "distance of "
+                   "pixels' principal components, of samples and of reconstructions: needs no other network, "
+                   "and is not "
+                   "FID), fid, kid; several with commas")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(one_of({"mse", "auprc", "fid", "kid"}))
+      ->check(one_of({"mse", "auprc", "pca-fd", "fid", "kid"}))
       ->capture_default_str();
   command
       ->add_option("--data", options->data, "folder of the data set (default: the one the run learned from)")
       ->type_name("DIR");
-  command->add_option("--samples", options->samples, "only the first N test images (default: all)")
+  command
+      ->add_option("--samples", options->distances.samples,
+                   "only the first N test images (default: all), and so many generated ones (pca-fd: 10000)")
       ->type_name("N")
       ->check(whole_number(1, 1'000'000'000));
+  command
+      ->add_option(
+          "--from", options->distances.from,
+          "where z of generated images comes from: damc, lebm, gaussian, as for 'damc sample' (default: the "
+          "first that the run's method has)")
+      ->type_name("SOURCE")
+      ->check(one_of({"damc", "lebm", "gaussian"}));
   command->callback([options] { evaluate(*options); });
 }
 

@@ -1,0 +1,23 @@
+/// Images that a model makes, a batch at a time, for what measures them.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "damc/model.h"
+#include "data/images.h"
+
+namespace damc {
+
+/// Takes images [N, H, W, C] in [-1, 1] on the model's device; they are valid until it returns.
+using TakeImages = std::function<void(const Tensor& images)>;
+
+/// `count` samples of a source (Model::sources) under the model's seed: those that `damc sample` draws.
+void for_samples(const Model& model, const std::string& source, std::int64_t count, const TakeImages& take);
+
+/// G(z) of the first `count` images, z as it is evaluated (Model::infer): those whose error infer_all (metrics.h) finds.
+void for_reconstructions(const Model& model, const Images& images, std::int64_t count,
+                         const TakeImages& take);
+
+}  // namespace damc

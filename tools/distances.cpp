@@ -1,0 +1,88 @@
+#include "tools/distances.h"
+
+#include <algorithm>
+#include <functional>
+
+#include "damc/batched.h"
+#include "damc/metrics/frechet.h"
+#include "damc/metrics/generated.h"
+#include "damc/metrics/pixel_components.h"
+#include "tensor/error.h"
+#include "tools/status_line.h"
+
+namespace damc {
+namespace {
+
+constexpr std::int64_t kMostReal = 50'000;      // the paper's reference: the first of the training images
+constexpr std::int64_t kPixelSamples = 10'000;  // enough for distances in 50 dimensions
+
+/// The real images that are compared with.
+Images reference_images(const Split& split) {
+  Images images = split.train;
+  split_off(images, std::min(images.n, kMostReal));
+  return images;
+}
+
+/// Calls take for the images themselves.
+void for_images(const Images& images, std::int64_t count, const TakeImages& take) {
+  constexpr std::int64_t batch = 1024;
+  for (std::int64_t first = 0; first < count; first += batch) {
+    take(to_tensor(images, first, std::min(batch, count - first), Device{}));
+  }
+}
+
+}  // namespace
+
+Distances::Distances(const Model& model, const Split& split, const DistanceOptions& options)
+    : model_(model), split_(split), options_(options) {
+  if (options_.from.empty()) options_.from = model.sources().front();
+  if (model.has_source(options_.from)) return;
+  user_error(fmt::format("--from {}: a run of method {} has no such latent vectors", options_.from,
+                         model.config.method),
+             fmt::format("it has {}, and gaussian", fmt::join(model.sources(), ", ")));
+}
+
+std::vector<Finding> Distances::pca_fd() const {
+  const Images real = reference_images(split_);
+  StatusLine status(0, real.n, "image");
+  const PixelComponents components(real, 50, [&](std::int64_t done) { status.update(done, "", false); });
+  const std::int64_t made = options_.samples.value_or(kPixelSamples);
+  const std::int64_t unseen = std::min(split_.test.n, made);
+  struct Set {
+    const char* of;
+    std::int64_t count;
+    std::string remark;
+    std::function<void(const TakeImages&)> each;
+  };
+  const std::vector<Set> sets = {
+      {"samples", made, fmt::format("from {}; pixels, not Inception", options_.from),
+       [&](const TakeImages& take) { for_samples(model_, options_.from, made, take); }},
+      {"reconstructions", unseen, "of test images: without the prior's part",
+       [&](const TakeImages& take) { for_reconstructions(model_, split_.test, unseen, take); }},
+      {"test images", unseen, "themselves: without the decoder's part",
+       [&](const TakeImages& take) { for_images(split_.test, unseen, take); }}};
+  std::vector<Finding> found;
+  for (const Set& set : sets) {
+    StatisticsStream stream(false);
+    StatusLine progress(0, set.count, "image");
+    std::int64_t done = 0;
+    set.each([&](const Tensor& images) {
+      stream.add(components(images));
+      progress.update(done += images.size(0), "", false);
+    });
+    found.push_back({"pca-fd",
+                     frechet_distance(components.reference(), stream.finish()).value,
+                     set.count,
+                     fmt::format("{} {}/{}", set.of, set.count, real.n),
+                     set.remark,
+                     {{"of", set.of},
+                      {"from", options_.from},
+                      {"reference", "training images"},
+                      {"reference_images", real.n},
+                      {"components", components.count()},
+                      {"explained", components.explained()}}});
+  }
+  return found;
+}
+
+}  // namespace damc
