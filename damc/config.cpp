@@ -312,12 +312,12 @@ Config ConfigBuilder::finish() const {
   return c;
 }
 
-std::string value_text(const Config& config, const ConfigKey& key) {
+std::string plain_text(const Config& config, const ConfigKey& key) {
   return std::visit(
       [&](auto member) -> std::string {
         const auto& value = config.*member;
         using T = std::remove_cvref_t<decltype(value)>;
-        if constexpr (std::is_same_v<T, std::string>) return quoted(value);
+        if constexpr (std::is_same_v<T, std::string>) return value;
         if constexpr (std::is_same_v<T, bool>) return value ? "true" : "false";
         std::string text = fmt::format("{}", value);
         if (std::is_same_v<T, double> && text.find_first_of(".en") == std::string::npos) text += ".0";
@@ -326,10 +326,15 @@ std::string value_text(const Config& config, const ConfigKey& key) {
       key.member);
 }
 
+std::string value_text(const Config& config, const ConfigKey& key) {
+  const std::string text = plain_text(config, key);
+  return std::holds_alternative<std::string Config::*>(key.member) ? quoted(text) : text;
+}
+
 std::vector<ConfigChange> changes(const Config& before, const Config& after) {
   std::vector<ConfigChange> found;
   for (const ConfigKey& key : config_keys()) {
-    ConfigChange change{&key, value_text(before, key), value_text(after, key)};
+    ConfigChange change{&key, plain_text(before, key), plain_text(after, key)};
     if (change.before != change.after) found.push_back(std::move(change));
   }
   return found;

@@ -93,7 +93,7 @@ bool is_fixed(const ConfigKey& key);
 /// All keys, in the order they are printed.
 const std::vector<ConfigKey>& config_keys();
 
-/// A key whose value differs between two configurations, and its values as text.
+/// A key whose value differs between two configurations, and its values as --set takes them.
 struct ConfigChange {
   const ConfigKey* key;
   std::string before, after;
@@ -134,7 +134,9 @@ std::string to_toml(const Config& config);
 
 /// Reads what to_toml wrote. Throws UserError for a damaged file.
 Config read_config(const std::filesystem::path& file);
-/// One key's value as text, as in TOML.
+/// One key's value as --set takes it.
+std::string plain_text(const Config& config, const ConfigKey& key);
+/// The same as in TOML.
 std::string value_text(const Config& config, const ConfigKey& key);
 
 }  // namespace damc

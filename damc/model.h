@@ -54,11 +54,10 @@ struct Model {
   /// x of z [N, nz], [N, H, W, C] in [-1, 1].
   Tensor decode(const Tensor& z) const { return G.forward(z).value(); }
 
-  /// What latent vectors are drawn from without an observation, the method's own first: "damc" (the sampler's q(z)),
-  /// "lebm" (Langevin chains on the energy prior from N(0, I)), "gaussian" (N(0, I), of every model, listed where it is
-  /// the prior).
+  /// What latent vectors are drawn from without an observation: "damc" (the sampler's q(z)), then "lebm" (Langevin
+  /// chains on the energy prior from N(0, I)), or "gaussian" where the prior is N(0, I).
   std::vector<std::string> sources() const;
-  /// Whether draw() knows the source.
+  /// Whether draw() knows the source: those, and "gaussian" for every model.
   bool has_source(const std::string& source) const;
   /// n latent vectors [n, nz]. Throws Error for a source that the method does not have.
   Tensor draw(const std::string& source, std::int64_t n, Generator& random) const;

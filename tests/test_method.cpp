@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <set>
 
 #include "damc/method.h"
 #include "tensor/error.h"
@@ -351,4 +352,126 @@ TEST_CASE("every preset iterates") {
     CHECK(stats["grad_norm_g"] > 0.0);
     CHECK(stats["chain_displacement"] > 0.0);
   }
+}
+
+namespace {
+
+/// An iteration of one of the methods, small.
+Config of_method(const std::string& method) {
+  ConfigBuilder builder("mnist-quick");
+  builder.set("method", method);
+  for (const auto& [key, value] : KeyValues{{"nz", "6"},
+                                            {"ngf", "4"},
+                                            {"nif", "4"},
+                                            {"nemb", "16"},
+                                            {"ndf", "16"},
+                                            {"width", "0.1"},
+                                            {"batch", "8"},
+                                            {"diffusion_steps", "6"},
+                                            {"posterior_steps", "3"},
+                                            {"prior_steps", "4"},
+                                            {"q_updates", "2"},
+                                            {"ema_every", "2"}})
+    builder.set(key, value);
+  return builder.finish();
+}
+
+/// Names of the tensors of a state up to the first dot.
+std::set<std::string> parts(const StateDict& state) {
+  std::set<std::string> found;
+  for (const auto& [name, t] : state) found.insert(name.substr(0, name.find('.')));
+  return found;
+}
+
+}  // namespace
+
+TEST_CASE("a method has the parts that it consists of, and runs what belongs to them") {
+  struct Expected {
+    const char* method;
+    std::set<std::string> state;
+    std::vector<std::string> sources;
+    int updates, steps;
+  };
+  const Config sizes = of_method("damc");
+  const auto posterior = static_cast<int>(sizes.posterior_steps), prior = static_cast<int>(sizes.prior_steps);
+  const auto ancestral = static_cast<int>(sizes.diffusion_steps);
+  for (const Expected& expected : std::vector<Expected>{
+           {"damc",
+            {"G", "E", "Q", "Q_dummy", "adam_g", "adam_e", "adam_q", "noise"},
+            {"damc", "lebm"},
+            2 + 1 + 1,
+            ancestral + posterior + prior},
+           {"damc-g",
+            {"G", "Q", "Q_dummy", "adam_g", "adam_q", "noise"},
+            {"damc", "gaussian"},
+            2 + 1,
+            ancestral + posterior},
+           {"sr-lebm", {"G", "E", "adam_g", "adam_e", "noise"}, {"lebm"}, 1 + 1, posterior + prior}}) {
+    CAPTURE(expected.method);
+    Session session(of_method(expected.method));
+    const KernelLog log;
+    const Stats stats = session.iterate(0);
+    CHECK(log.count("adam") == expected.updates);
+    CHECK(log.count("noisy_update") == expected.steps);
+    CHECK(parts(session.state()) == expected.state);
+    CHECK(session.model.sources() == expected.sources);
+    CHECK(stats.contains("loss_q") == expected.state.contains("Q"));
+    CHECK(stats.contains("energy_plus") == expected.state.contains("E"));
+    Generator random(5);
+    for (const std::string source : {"damc", "lebm", "gaussian"}) {
+      if (session.model.has_source(source)) {
+        CHECK(session.model.draw(source, 3, random).shape() == Shape{3, sizes.nz});
+      } else {
+        CHECK_THROWS_AS(session.model.draw(source, 3, random), Error);
+      }
+    }
+  }
+}
+
+TEST_CASE("every method goes on to the last bit from a state") {
+  for (const char* method : {"damc-g", "sr-lebm"}) {
+    CAPTURE(method);
+    Session whole(of_method(method)), first(of_method(method)), second(of_method(method));
+    whole.iterate(0, 5);
+    first.iterate(0, 3);
+    second.iterate(10, 2);
+    second.load(first.state());
+    second.iterate(3, 2);
+    CHECK(bytes(second.state()) == bytes(whole.state()));
+  }
+}
+
+TEST_CASE("without an energy the posterior of damc-g is that of damc whose energy is zero") {
+  Model damc(of_method("damc")), gaussian(of_method("damc-g"));
+  for (const Variable& weight : damc.E->parameters()) weight.value().fill(0.0);
+  const Tensor x = images(damc.config, 0), z = Generator(3).normal({damc.config.batch, damc.config.nz});
+  gaussian.G.copy_from(damc.G);
+  CHECK(same(gaussian.refine(z, x), damc.refine(z, x)));
+  CHECK(sum_squares(sub(damc.refine(z, x), z)).item() > 0.0);
+}
+
+TEST_CASE("energy_l2 pulls both energies to zero") {
+  Config c = of_method("sr-lebm");
+  c.lr_e = 1e-2;
+  c.energy_l2 = 0.0;
+  Session plain(c);
+  c.energy_l2 = 100.0;
+  Session pulled(c);
+  for (int k = 0; k < 30; ++k) {
+    plain.iterate(k);
+    pulled.iterate(k);
+  }
+  const auto size = [](const Stats& s) { return std::abs(s["energy_plus"]) + std::abs(s["energy_minus"]); };
+  CHECK(size(pulled.iterate(30)) < 0.5 * size(plain.iterate(30)));
+}
+
+TEST_CASE("values of a method count where the configuration states none") {
+  CHECK(of_method("damc").weight_decay == 0.0);  // the preset's
+  CHECK(of_method("damc-g").weight_decay == 0.01);
+  CHECK(of_method("sr-lebm").test_posterior_steps == 100);
+  ConfigBuilder builder("svhn");
+  builder.set("test_posterior_steps", "7");
+  builder.set("method", "sr-lebm");
+  CHECK(builder.finish().test_posterior_steps == 7);
+  CHECK(builder.finish().energy_l2 == 0.001);
 }

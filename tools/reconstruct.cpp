@@ -1,4 +1,4 @@
-/// `damc reconstruct`: images beside what the model makes of them, by its posterior and by its sampler alone.
+/// `damc reconstruct`: images beside what the model makes of them, by its posterior and by its sampler alone (without one: where chains start).
 
 #include <algorithm>
 #include <numeric>
@@ -124,7 +124,8 @@ void reconstruct(const ReconstructOptions& options) {
 
   fmt::print("mse posterior  {:.6f}  over {} images (per pixel value in [-1, 1])\n", all.mse_posterior,
              images.n);
-  fmt::print("mse sampler    {:.6f}  over {} images (per pixel value in [-1, 1])\n", all.mse_sampler,
+  const char* start = model.Q ? "sampler" : "start";  // of the posterior's chains: q(z given x), or N(0, I)
+  fmt::print("mse {:<10} {:.6f}  over {} images (per pixel value in [-1, 1])\n", start, all.mse_sampler,
              images.n);
 
   const std::int64_t shown = std::min(images.n, kShown), columns = std::min(shown, kColumns);
@@ -133,8 +134,8 @@ void reconstruct(const ReconstructOptions& options) {
     write_npy(arrays[0], all.posterior);
     write_npy(arrays[1], all.z);
   }
-  fmt::print("{}: rows are observed, posterior ({} steps), sampler alone; {} of {} images shown\n",
-             escaped(file.native()), model.config.test_posterior_steps, shown, images.n);
+  fmt::print("{}: rows are observed, posterior ({} steps), {} alone; {} of {} images shown\n",
+             escaped(file.native()), model.config.test_posterior_steps, start, shown, images.n);
 }
 
 }  // namespace

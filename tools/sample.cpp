@@ -66,7 +66,7 @@ Source drawn_source(const std::string& name, const Model& model, std::optional<s
   if (!model.has_source(name)) {
     user_error(
         fmt::format("--from {}: a run of method {} has no such latent vectors", name, model.config.method),
-        fmt::format("it has {}, and gaussian", fmt::join(model.sources(), ", ")));
+        fmt::format("it has {}{}", fmt::join(model.sources(), ", "), model.E ? ", gaussian" : ""));
   }
   return {name, {}, count.value_or(kCount)};
 }

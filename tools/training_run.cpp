@@ -194,12 +194,14 @@ void TrainingRun::go_back(const Divergence& error) {
 std::string TrainingRun::advice() const {
   const Config& c = model_->config;
   const auto states = checkpoints(folder_, "state");
+  std::string rates = fmt::format("--set lr_g={}", c.lr_g / 2);
+  if (model_->E) rates += fmt::format(" --set lr_e={}", c.lr_e / 2);
+  if (model_->Q) rates += fmt::format(" --set lr_q={}", c.lr_q / 2);
   return fmt::format(
-      "hint: damc train --resume {} --set lr_g={} --set lr_e={} --set lr_q={} goes on from iteration {} with "
-      "half the "
-      "rates; step sizes, grad_clip, seed or --set on_nan=rollback may help, too",
-      shell_word(folder_.string()), c.lr_g / 2, c.lr_e / 2, c.lr_q / 2,
-      states.empty() ? 0 : states.rbegin()->first);
+      "hint: damc train --resume {} {} goes on from iteration {} with half the rates; step sizes, grad_clip, "
+      "seed or "
+      "--set on_nan=rollback may help, too",
+      shell_word(folder_.string()), rates, states.empty() ? 0 : states.rbegin()->first);
 }
 
 std::vector<double> TrainingRun::time_iterations(int count) {
