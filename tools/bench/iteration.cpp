@@ -44,7 +44,7 @@ void bench_iteration(BenchReport& report, const Config& config, std::int64_t bat
   const std::int64_t images = batch ? batch : 32;
   IterationBenchmark benchmark(config, images);
   const int first_rounds = benchmark.model().device.type == DeviceType::cpu ? 1 : kCallsUntilRecorded;
-  for (int k = 0; k < first_rounds; ++k) benchmark.run(0, {});
+  for (int k = 0; k < first_rounds; ++k) benchmark.run(0, [](const std::string&) {});
   std::map<std::string, std::vector<double>> seconds;
   for (int k = 1; k <= report.repeat(); ++k) {
     report.sample_gemm();
