@@ -71,6 +71,7 @@ void CudaMemory::release(void* block, std::size_t bytes) {
   if (arenas_.in_use()) {
     late_.push_back(block);  // the stream may be capturing, and would take this for a part of the step
   } else {
+    cudaSetDevice(index_);  // that of the thread may be another
     cudaFreeAsync(block, stream_);
   }
 }
