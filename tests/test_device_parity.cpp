@@ -210,6 +210,53 @@ TEST_CASE("images and filters cut out of others, at any address, and batches of 
   CHECK(sum_squares(conv2d_grad_w(none, no_output, no_image)).item() == 0.0);
 }
 
+TEST_CASE("bf16 images and matrices cut out of others, at any address") {
+  const Tensor stack = Generator(1).normal({4, 5, 5, 1}).to(Dtype::bf16),
+               w = Generator(2).normal({5, 3, 3, 1});
+  const Tensor there = stack.to(gpu), filter = w.to(gpu);
+  for (std::int64_t i = 0; i < 4; ++i) {
+    const Tensor wanted = conv2d(stack.narrow(0, i, 1).to(Dtype::f64), w.to(Dtype::f64), {}, 1, 1);
+    CHECK(nmse(conv2d(there.narrow(0, i, 1), filter, {}, 1, 1), wanted) < 1e-4);
+  }
+  const Tensor x = Generator(3).normal({8, 13}), m = Generator(4).normal({7, 13}),
+               b = Generator(5).normal({9});
+  for (std::int64_t i = 0; i < 3; ++i) {  // a product with a bias: its operands' addresses are of every kind
+    const auto on = [&](const Tensor& t, std::int64_t n) { return t.to(gpu).narrow(0, i, n); };
+    const auto exact = [&](const Tensor& t, std::int64_t n) { return t.narrow(0, i, n).to(Dtype::f64); };
+    CHECK(nmse(linear(on(x, 5), on(m, 4), on(b, 4)), linear(exact(x, 5), exact(m, 4), exact(b, 4))) < 1e-10);
+  }
+}
+
+TEST_CASE("a convolution whose columns are made for some images at a time") {
+  const ConvGeometry s = conv_geometry({30, 64, 64, 1}, {2, 16, 16, 1}, 1, 0);
+  const auto draw = [](std::uint64_t seed, const Shape& shape) { return Generator(seed).normal(shape); };
+  const Tensor x = draw(1, s.in_shape()), w = draw(2, s.filter_shape()), g = draw(3, s.out_shape());
+  const auto exact = [](const Tensor& t) { return t.to(Dtype::f64); };
+  CHECK(nmse(conv2d_forward(s, x.to(gpu), w.to(gpu)), conv2d_forward(s, exact(x), exact(w))) < 1e-10);
+  CHECK(nmse(conv2d_grad_x(s, g.to(gpu), w.to(gpu)), conv2d_grad_x(s, exact(g), exact(w))) < 1e-10);
+}
+
+TEST_CASE("another device that is used before every kernel changes nothing") {
+  constexpr Device other{DeviceType::cuda, 1};
+  try {
+    Tensor::zeros({1}, Dtype::f32, other);
+  } catch (const Error&) {
+    MESSAGE("there is one device");
+    return;
+  }
+  const Tensor elsewhere = Tensor::zeros({1}, Dtype::f32, other);
+  const auto use_other = [&](const char*, const Tensor&, const auto& call) {
+    elsewhere.fill(1.0);
+    call();
+  };
+  for (const OpCase& row : op_cases()) {
+    CAPTURE(row.name());
+    const OpResult wanted = evaluate(row, make_inputs(row, Dtype::f32, gpu));
+    const BackendOverride beside(gpu, std::make_unique<ObservedBackend>(backend(gpu), use_other));
+    CHECK(same(evaluate(row, make_inputs(row, Dtype::f32, gpu)), wanted));
+  }
+}
+
 TEST_CASE("noise: the same numbers on both devices, to rounding") {
   for (const std::int64_t n : {1, 6, 1023, 1 << 20}) {
     Generator here(7, 3), there(7, 3, gpu);

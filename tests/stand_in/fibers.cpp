@@ -66,33 +66,55 @@ class Fiber {
   const void* self_ = nullptr;
 };
 
-/// The threads of a block in order.
-void next_thread(uint3& thread) {
-  if (++thread.x < place.threads.x) return;
-  thread.x = 0;
-  if (++thread.y < place.threads.y) return;
-  thread.y = 0;
-  ++thread.z;
-}
+/// A block's threads, each with its place in it.
+class Team {
+ public:
+  /// Runs the first thread to its first barrier; if there is one all of them to their ends, block by block in this order
+  /// or the other, since between barriers no order is promised.
+  bool run(void (*kernel)(const void*), const void* self) {
+    take_places();
+    const auto waits = [&](std::size_t i) {
+      place.thread = places_[i];
+      fibers_[i].run(kernel, self);
+      return fibers_[i].state == Fiber::State::at_barrier;
+    };
+    if (!waits(0)) return false;
+    backwards_ = !backwards_;
+    const std::size_t count = places_.size();
+    std::size_t waiting = 1;
+    for (bool first_round = true; waiting > 0; first_round = false) {
+      if (!first_round) waiting = 0;
+      for (std::size_t k = 0; k < count; ++k) {
+        const std::size_t i = backwards_ ? count - 1 - k : k;
+        const bool goes_on = first_round ? i > 0 : fibers_[i].state == Fiber::State::at_barrier;
+        if (goes_on) waiting += waits(i);
+      }
+      if (waiting != 0 && waiting != count)
+        gpu.problem("a kernel", "a barrier that not all threads of a block reach");
+    }
+    return true;
+  }
+
+ private:
+  void take_places() {
+    const auto [x, y, z] = place.threads;
+    if (x == size_.x && y == size_.y && z == size_.z) return;
+    size_ = place.threads;
+    places_.clear();
+    for (unsigned i = 0; i < x * y * z; ++i) places_.push_back({i % x, i / x % y, i / x / y});
+  }
+
+  std::vector<Fiber> fibers_{1024};
+  dim3 size_{0, 0, 0};
+  std::vector<uint3> places_;
+  bool backwards_ = true;
+};
 
 }  // namespace
 
 bool run_to_barriers(void (*kernel)(const void*), const void* self) {
-  static std::vector<Fiber> fibers(1024);
-  const unsigned count = place.threads.x * place.threads.y * place.threads.z;
-  for (bool first_round = true;; first_round = false) {
-    unsigned waiting = 0;
-    uint3 thread{0, 0, 0};
-    for (unsigned i = 0; i < count; ++i, next_thread(thread)) {
-      if (!first_round && fibers[i].state != Fiber::State::at_barrier) continue;
-      place.thread = thread;
-      fibers[i].run(kernel, self);
-      waiting += fibers[i].state == Fiber::State::at_barrier;
-      if (first_round && i == 0 && waiting == 0) return false;
-    }
-    if (waiting == 0) return true;
-    if (waiting != count) gpu.problem("a kernel", "a barrier that not all threads of a block reach");
-  }
+  static Team team;
+  return team.run(kernel, self);
 }
 
 void barrier() {
