@@ -232,6 +232,10 @@ const std::vector<ConfigKey>& config_keys() {
       {"output", "state_every", &C::state_every, "iterations between saved states; 0: only at the end", 0,
        kHuge},
       {"output", "eval_every", &C::eval_every, "iterations between evaluations; 0: never", 0, kHuge},
+      {"output", "eval_metrics", &C::eval_metrics,
+       "what they measure, as 'damc eval --metric', with commas; empty: mse, and with a holdout auprc"},
+      {"output", "eval_samples", &C::eval_samples,
+       "most test images, and generated ones, of an evaluation; 0: as many as 'damc eval' takes", 0, kHuge},
       {"output", "keep_models", &C::keep_models, "saved weights that stay, the newest; 0: all", 0, kHuge},
       {"divergence", "on_nan", &C::on_nan,
        "when a loss is not finite: stop; or go back to the last state, take other noise, halve the learning "

@@ -65,6 +65,8 @@ struct Config {
 
   // Output
   std::int64_t log_every = 50, grid_every = 5000, state_every = 5000, eval_every = 0, keep_models = 0;
+  std::string eval_metrics;
+  std::int64_t eval_samples = 0;
 
   // Divergence
   std::string on_nan = "stop";

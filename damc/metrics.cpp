@@ -94,4 +94,14 @@ double anomaly_share(std::span<const std::uint8_t> is_anomaly) {
   return static_cast<double>(count) / static_cast<double>(is_anomaly.size());
 }
 
+double least_possible_auprc(std::span<const std::uint8_t> is_anomaly) {
+  const auto anomalies = std::count(is_anomaly.begin(), is_anomaly.end(), std::uint8_t{1});
+  ENSURE(anomalies > 0, "least possible auprc: none of {} images is an anomaly", is_anomaly.size());
+  const double normal = static_cast<double>(is_anomaly.size()) - static_cast<double>(anomalies);
+  double total = 0.0;
+  for (std::int64_t i = 1; i <= anomalies; ++i)
+    total += static_cast<double>(i) / (normal + static_cast<double>(i));
+  return total / static_cast<double>(anomalies);
+}
+
 }  // namespace damc

@@ -47,4 +47,8 @@ double auprc(std::span<const double> scores, std::span<const std::uint8_t> is_an
 /// at all.
 double anomaly_share(std::span<const std::uint8_t> is_anomaly);
 
+/// The least area that a ranking without ties can have: every normal image above every anomaly, mean over i of
+/// i / (normal images + i) with i from 1 to the number of anomalies. Throws Error when nothing is an anomaly.
+double least_possible_auprc(std::span<const std::uint8_t> is_anomaly);
+
 }  // namespace damc

@@ -9,8 +9,16 @@ succeeds 'done' train --preset mnist-quick "${tiny[@]}" --data small --out runs 
 run=$(echo runs/?????-mnist-quick)
 succeeds 'mse +[0-9.]+ +over 68 test images' eval "$run" --metric mse,auprc
 succeeds 'pca-fd [0-9.]+ +reconstructions 68/' eval "$run" --metric pca-fd --samples 80
-refuses 2 "did you mean 'gaussian'" eval "$run" --metric pca-fd --from gausian
+refuses 2 "'gausian' is not one of damc" eval "$run" --metric pca-fd --from gausian
 [ "$(grep -cE '"metric":"(mse|auprc)","value":0?[0-9.]+' "$run/metrics.jsonl")" = 2 ] || fail "metrics.jsonl: $(cat "$run/metrics.jsonl")"
+succeeds 'auprc-reconstruction [0-9.]+ +over 68 .* least possible is' eval "$run" --metric auprc-reconstruction
+succeeds 'iteration 1: auprc [0-9.]+ over 40 test' train --preset mnist-quick "${tiny[@]}" --data small --out measured --holdout 9 --iterations 2 --batch 8 \
+  --set eval_every=1 --set eval_metrics=auprc,pca-fd --set eval_samples=40
+measured=$(echo measured/?????-mnist-quick)
+grep -q 'auprc: mean .* of the last 2 evaluations in training; the best of 2' "$measured/log.txt" || fail "no history: $(cat "$measured/log.txt")"
+[ "$(grep -c '"metric":"pca-fd"' "$measured/metrics.jsonl")" = 6 ] || fail "metrics.jsonl: $(cat "$measured/metrics.jsonl")"
+succeeds 'auprc: mean .* of the last 2' eval "$measured" --metric auprc --samples 40
+refuses 2 "unknown metric 'fidd'" train --preset mnist-quick --data small --out none --set eval_every=1 --set eval_metrics=mse,fidd
 succeeds 'emulates .* bf16' train --resume "$run" --iterations 3 --precision bf16
 grep -q "^precision = 'bf16'" "$run/config.toml" || fail "the run does not hold its new precision"
 exists "$run/model-000003.safetensors"

@@ -6,9 +6,7 @@
 #include "damc/batched.h"
 #include "damc/metrics/frechet.h"
 #include "damc/metrics/generated.h"
-#include "damc/metrics/pixel_components.h"
 #include "tensor/error.h"
-#include "tools/status_line.h"
 
 namespace damc {
 namespace {
@@ -33,8 +31,9 @@ void for_images(const Images& images, std::int64_t count, const TakeImages& take
 
 }  // namespace
 
-Distances::Distances(const Model& model, const Split& split, const DistanceOptions& options)
-    : model_(model), split_(split), options_(options) {
+Distances::Distances(const Model& model, const Split& split, const DistanceOptions& options,
+                     bool shows_progress)
+    : model_(model), split_(split), options_(options), shows_progress_(shows_progress) {
   if (options_.from.empty()) options_.from = model.sources().front();
   if (model.has_source(options_.from)) return;
   user_error(fmt::format("--from {}: a run of method {} has no such latent vectors", options_.from,
@@ -42,10 +41,12 @@ Distances::Distances(const Model& model, const Split& split, const DistanceOptio
              fmt::format("it has {}, and gaussian", fmt::join(model.sources(), ", ")));
 }
 
-std::vector<Finding> Distances::pca_fd() const {
+std::vector<Finding> Distances::pca_fd() {
   const Images real = reference_images(split_);
-  StatusLine status(0, real.n, "image");
-  const PixelComponents components(real, 50, [&](std::int64_t done) { status.update(done, "", false); });
+  if (!components_) {
+    ShownProgress progress(real.n, shows_progress_);
+    components_.emplace(real, 50, [&](std::int64_t done) { progress.update(done); });
+  }
   const std::int64_t made = options_.samples.value_or(kPixelSamples);
   const std::int64_t unseen = std::min(split_.test.n, made);
   struct Set {
@@ -64,14 +65,14 @@ std::vector<Finding> Distances::pca_fd() const {
   std::vector<Finding> found;
   for (const Set& set : sets) {
     StatisticsStream stream(false);
-    StatusLine progress(0, set.count, "image");
+    ShownProgress progress(set.count, shows_progress_);
     std::int64_t done = 0;
     set.each([&](const Tensor& images) {
-      stream.add(components(images));
-      progress.update(done += images.size(0), "", false);
+      stream.add((*components_)(images));
+      progress.update(done += images.size(0));
     });
     found.push_back({"pca-fd",
-                     frechet_distance(components.reference(), stream.finish()).value,
+                     frechet_distance(components_->reference(), stream.finish()).value,
                      set.count,
                      fmt::format("{} {}/{}", set.of, set.count, real.n),
                      set.remark,
@@ -79,8 +80,8 @@ std::vector<Finding> Distances::pca_fd() const {
                       {"from", options_.from},
                       {"reference", "training images"},
                       {"reference_images", real.n},
-                      {"components", components.count()},
-                      {"explained", components.explained()}}});
+                      {"components", components_->count()},
+                      {"explained", components_->explained()}}});
   }
   return found;
 }

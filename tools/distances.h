@@ -7,8 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "damc/metrics/pixel_components.h"
 #include "damc/model.h"
 #include "data/images.h"
+#include "tools/status_line.h"
 
 namespace damc {
 
@@ -27,20 +29,36 @@ struct DistanceOptions {
   std::optional<std::int64_t> samples;  ///< generated images; none: as many as a metric needs
 };
 
+/// A status line over images, where one is wanted.
+class ShownProgress {
+ public:
+  ShownProgress(std::int64_t total, bool shown) {
+    if (shown) status_.emplace(0, total, "image");
+  }
+  void update(std::int64_t done) {
+    if (status_) status_->update(done, "", false);
+  }
+
+ private:
+  std::optional<StatusLine> status_;
+};
+
 class Distances {
  public:
   /// Keeps references. Throws UserError for a source that the model does not have.
-  Distances(const Model& model, const Split& split, const DistanceOptions& options);
+  Distances(const Model& model, const Split& split, const DistanceOptions& options, bool shows_progress);
 
   /// Frechet distances along the principal components of the training images' pixels (metrics/pixel_components.h), of
   /// samples, of reconstructions of test images, and of these themselves: what samples have more than reconstructions is
   /// the prior's, what those have more than test images the decoder's.
-  std::vector<Finding> pca_fd() const;
+  std::vector<Finding> pca_fd();
 
  private:
   const Model& model_;
   const Split& split_;
   DistanceOptions options_;
+  bool shows_progress_;
+  std::optional<PixelComponents> components_;
 };
 
 }  // namespace damc

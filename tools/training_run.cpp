@@ -61,6 +61,12 @@ TrainingRun::TrainingRun(RunStart start)
   progress_.data = start.data;
   method_ = std::make_unique<Method>(*model_, progress_.rollbacks);
   if (start.state) load_state(*start.state, *model_, *method_);
+  if (start.config.eval_every == 0) return;
+  metrics_ = training_metrics(start.config);
+  std::optional<std::int64_t> most;
+  if (start.config.eval_samples > 0) most = start.config.eval_samples;
+  evaluated_ = first_test_images(*split_, most);
+  evaluation_.emplace(*model_, *evaluated_, DistanceOptions{.from = "", .samples = most}, false);
 }
 
 void TrainingRun::run(const fs::path& parent) {
@@ -297,15 +303,19 @@ void TrainingRun::save() {
 }
 
 void TrainingRun::evaluate() {
-  const Inference inference = infer_all(*model_, split_->test);
-  const auto record = [&](const char* metric, double value) {
-    status_->print(fmt::format("iteration {}: {} {:.6f} over {} test images", progress_.iterations, metric,
-                               value, split_->test.n));
-    append_metric(folder_, {metric, value, split_->test.n, progress_.iterations, "", model_->config.seed});
-  };
-  record("mse", mse(inference));
-  if (!split_->test_is_anomaly.empty())
-    record("auprc", auprc(anomaly_scores(inference), split_->test_is_anomaly));
+  const Config& c = model_->config;
+  evaluation_->forget();
+  for (const std::string& metric : metrics_) {
+    for (const Finding& found : evaluation_->measure(metric)) {
+      say(fmt::format("iteration {}: {} {:.6f} {}", progress_.iterations, found.metric, found.value,
+                      found.over));
+      append_metric(folder_, {found.metric, found.value, found.images, progress_.iterations, "", c.seed,
+                              found.details});
+    }
+    if (progress_.iterations == c.iterations) {
+      if (const auto line = history_line(folder_, metric)) say(*line);
+    }
+  }
 }
 
 }  // namespace damc

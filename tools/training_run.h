@@ -9,6 +9,7 @@
 
 #include "data/feed.h"
 #include "tensor/error.h"
+#include "tools/evaluation.h"
 #include "tools/pictures.h"
 #include "tools/run_start.h"
 #include "tools/status_line.h"
@@ -52,9 +53,12 @@ class TrainingRun {
   std::filesystem::path folder_;
   std::unique_ptr<FolderLock> lock_;
   std::unique_ptr<Split> split_;
+  std::vector<std::string> metrics_;  // that evaluations measure
   std::unique_ptr<Model> model_;
   std::unique_ptr<Method> method_;
   std::unique_ptr<Batches> batches_;
+  std::optional<Split> evaluated_;  // what evaluations see of the split
+  std::optional<Evaluation> evaluation_;
   std::vector<std::string> notes_;
   Progress progress_;
   std::optional<StatusLine> status_;

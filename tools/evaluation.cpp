@@ -1,0 +1,117 @@
+#include "tools/evaluation.h"
+
+#include <algorithm>
+#include <sstream>
+
+#include "damc/run_records.h"
+#include "tensor/error.h"
+#include "tensor/text.h"
+
+namespace damc {
+namespace {
+
+constexpr const char* kAuprc = "auprc";
+constexpr const char* kAuprcReconstruction = "auprc-reconstruction";
+
+bool detects_anomalies(const std::string& metric) {
+  return metric == kAuprc || metric == kAuprcReconstruction;
+}
+
+}  // namespace
+
+const std::vector<std::string>& metric_names() {
+  static const std::vector<std::string> names{"mse", kAuprc, kAuprcReconstruction, "pca-fd", "fid", "kid"};
+  return names;
+}
+
+void check_metrics(const std::vector<std::string>& metrics, const Config& config) {
+  for (const std::string& metric : metrics) {
+    if (std::ranges::find(metric_names(), metric) == metric_names().end()) {
+      user_error(fmt::format("unknown metric '{}'", metric),
+                 did_you_mean(metric, metric_names()) +
+                     fmt::format("choose from {}", fmt::join(metric_names(), ", ")));
+    }
+    if (metric == "fid" || metric == "kid") {
+      user_error(fmt::format("{} needs the Inception network, which this version does not have yet", metric),
+                 "mse, auprc and pca-fd are available");
+    }
+    if (detects_anomalies(metric) && config.holdout < 0) {
+      user_error(
+          fmt::format("{} measures the detection of a held-out digit, but this run learned from all", metric),
+          "train with --preset mnist-anomaly, or --set holdout=DIGIT on another MNIST preset");
+    }
+  }
+}
+
+std::vector<std::string> training_metrics(const Config& config) {
+  std::vector<std::string> metrics;
+  std::istringstream list(config.eval_metrics);
+  for (std::string metric; std::getline(list, metric, ',');) metrics.push_back(metric);
+  if (metrics.empty()) {
+    metrics = {"mse"};
+    if (config.holdout >= 0) metrics.insert(metrics.end(), {kAuprc, kAuprcReconstruction});
+  }
+  check_metrics(metrics, config);
+  return metrics;
+}
+
+Split first_test_images(Split split, std::optional<std::int64_t> most) {
+  const std::int64_t n = std::min(most.value_or(split.test.n), split.test.n);
+  split_off(split.test, n);
+  if (!split.test_is_anomaly.empty()) split.test_is_anomaly.resize(static_cast<std::size_t>(n));
+  return split;
+}
+
+Evaluation::Evaluation(const Model& model, const Split& split, const DistanceOptions& options,
+                       bool shows_progress)
+    : model_(model),
+      split_(split),
+      shows_progress_(shows_progress),
+      distances_(model, split, options, shows_progress) {}
+
+std::vector<Finding> Evaluation::measure(const std::string& metric) {
+  if (metric == "pca-fd") return distances_.pca_fd();
+  if (detects_anomalies(metric)) return {anomaly_detection(metric)};
+  return {over_test_images(metric, mse(inference()), "per pixel value in [-1, 1]")};
+}
+
+const Inference& Evaluation::inference() {
+  if (!inference_) {
+    ShownProgress progress(split_.test.n, shows_progress_);
+    inference_ = infer_all(model_, split_.test, [&](std::int64_t done) { progress.update(done); });
+  }
+  return *inference_;
+}
+
+Finding Evaluation::over_test_images(const std::string& metric, double value,
+                                     const std::string& remark) const {
+  return {metric, value, split_.test.n, fmt::format("over {} test images", split_.test.n), remark};
+}
+
+Finding Evaluation::anomaly_detection(const std::string& metric) {
+  const std::vector<double> scores =
+      metric == kAuprc ? anomaly_scores(inference()) : inference().squared_error;
+  const double share = anomaly_share(split_.test_is_anomaly),
+               least = least_possible_auprc(split_.test_is_anomaly);
+  const std::int64_t digit = model_.config.holdout;
+  Finding found = over_test_images(
+      metric, auprc(scores, split_.test_is_anomaly),
+      fmt::format(
+          "digit {} is the anomaly; a random score gives {:.4f}, their share; the least possible is {:.4f}",
+          digit, share, least));
+  found.details = {{"holdout", digit}, {"anomaly_share", share}, {"least_possible", least}};
+  return found;
+}
+
+std::optional<std::string> history_line(const std::filesystem::path& folder, const std::string& metric) {
+  if (!detects_anomalies(metric)) return {};
+  const MetricHistory past = metric_history(read_metrics(folder), metric);
+  if (past.evaluations < 2) return {};
+  return fmt::format(
+      "{}: mean {:.4f}, deviation {:.4f} of the last {} evaluations in training; the best of {}, {:.4f} "
+      "after iteration "
+      "{}, was chosen by the images it is measured on",
+      metric, past.mean, past.deviation, past.last, past.evaluations, past.best, past.best_iteration);
+}
+
+}  // namespace damc

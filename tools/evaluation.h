@@ -1,0 +1,53 @@
+/// Every metric of `damc eval` and of evaluations while training.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "damc/metrics.h"
+#include "tools/distances.h"
+
+namespace damc {
+
+/// In the order of the help.
+const std::vector<std::string>& metric_names();
+
+/// Throws UserError for a metric that there is not, or that a run of this configuration cannot be measured by.
+void check_metrics(const std::vector<std::string>& metrics, const Config& config);
+
+/// The metrics that a training evaluates (the key eval_metrics), checked.
+std::vector<std::string> training_metrics(const Config& config);
+
+/// A split with no more test images than `most`, the first.
+Split first_test_images(Split split, std::optional<std::int64_t> most);
+
+/// The numbers of one model on one data set.
+class Evaluation {
+ public:
+  /// Keeps references. With `shows_progress` there are status lines while it takes time. Throws UserError as Distances.
+  Evaluation(const Model& model, const Split& split, const DistanceOptions& options, bool shows_progress);
+
+  /// All numbers of one metric. What several metrics share is done once, until forget().
+  std::vector<Finding> measure(const std::string& metric);
+  /// The model has other weights now.
+  void forget() { inference_.reset(); }
+
+ private:
+  const Inference& inference();
+  Finding over_test_images(const std::string& metric, double value, const std::string& remark) const;
+  Finding anomaly_detection(const std::string& metric);
+
+  const Model& model_;
+  const Split& split_;
+  bool shows_progress_;
+  Distances distances_;
+  std::optional<Inference> inference_;
+};
+
+/// How a detection of anomalies went over a training: mean and deviation of the last evaluations, as published, and the
+/// best apart. None for other metrics, and where fewer than two evaluations are recorded in the folder.
+std::optional<std::string> history_line(const std::filesystem::path& folder, const std::string& metric);
+
+}  // namespace damc
