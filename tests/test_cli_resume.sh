@@ -53,7 +53,7 @@ for change in 'iterations = 6, was 4' 'lr_g = 0.0005, was 0.001' 'seed = 3, was 
   grep -qE "^20[-0-9]+T[0-9:]+Z changed: $change" "$run/log.txt" || fail "log.txt does not tell of $change: $(cat "$run/log.txt")"
 done
 grep -q '^lr_g = 0.0005 ' "$run/config.toml" || fail "config.toml does not hold a change"
-grep -q '"images_seen":40,"iteration":6,' "$run/stats.jsonl" || fail "images_seen: $(tail -1 "$run/stats.jsonl")"
+grep -q '"iteration":6,"images_seen":40,' "$run/stats.jsonl" || fail "images_seen: $(tail -1 "$run/stats.jsonl")"
 sed -i 's/^batch = 4 /batch = 5 /' "$run/config.toml"
 succeeds 'changed: batch = 5, was 4' train --resume "$run" --iterations 7
 sed -i 's/^ngf = 2 /ngf = 3 /' "$run/config.toml"
