@@ -17,6 +17,7 @@
 ///
 /// There are two devices. The environment changes what they are:
 ///   STAND_IN_MIB=N       each has N MiB of memory, else 80 GiB
+///   STAND_IN_PROCESSORS=N it has N multiprocessors, else 132
 ///   STAND_IN_REFUSES=N   every Nth plan of cuDNN does not run
 ///   STAND_IN_EAGER=1     streams but a device's first do at once what they need not wait for; else all wait as long as
 ///                        they may

@@ -83,7 +83,7 @@ MUTANTS = {
     "partial sums combined across the wrong dimension": (
         "executor.cuh", "PartialBody<T>{partial, chunks, inner}", "PartialBody<T>{partial, inner, chunks}"),
     "a launch that another device's thread makes": (
-        "executor.cuh", "    memory_->use_device();\n    for_each_kernel", "    for_each_kernel"),
+        "executor.cuh", "    memory_->use_device();\n    for_rows_kernel", "    for_rows_kernel"),
     # Memory, streams and graphs.
     "a copy that the host does not wait for": (
         "memory.cpp", 'up ? "to" : "from", index_));\n  synchronize();', 'up ? "to" : "from", index_));'),
@@ -143,9 +143,10 @@ class Build:
 
     def fault(self):
         """The first sign that the mutant is wrong, or None."""
-        for eager, cases in (("0", "*"), ("1", "batches*")):
+        for eager, processors, cases in (("0", "132", "*"), ("1", "1", "batches*,an optimiser*")):
             run = [self.work / "parity", "--abort-after=1", f"--test-case={cases}"]
-            environment = {**os.environ, "STAND_IN_EAGER": eager, "OMP_WAIT_POLICY": "passive"}
+            environment = {**os.environ, "STAND_IN_EAGER": eager, "STAND_IN_PROCESSORS": processors,
+                           "OMP_WAIT_POLICY": "passive"}
             try:
                 done = subprocess.run(run, env=environment, capture_output=True, text=True, errors="replace", timeout=300)
             except subprocess.TimeoutExpired:

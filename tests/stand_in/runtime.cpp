@@ -52,7 +52,9 @@ cudaError_t cudaSetDevice(int device) {
   return gpu.device = device, cudaSuccess;
 }
 cudaError_t cudaGetLastError() { return cudaSuccess; }
-cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) { return *value = 132, cudaSuccess; }
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
+  return *value = static_cast<int>(stand_in::setting("STAND_IN_PROCESSORS", 132)), cudaSuccess;
+}
 cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int device) {
   return *pool = gpu.make_handle<cudaMemPool_t>(device), cudaSuccess;
 }
