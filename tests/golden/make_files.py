@@ -6,10 +6,11 @@ state.pth        every element type, views, shared memories, empty and 0-dimensi
 legacy.pth       the same in the form of PyTorch before 1.6
 authors.pth.tar  a checkpoint in the layout of the paper's authors after two updates of tiny networks (models.py, with
                  a time embedding of 8), its archive deflated to be smaller
+arrays.mat, baseline.jpg, progressive.jpg   what scipy and Pillow write, for fuzz_files.cpp
 stats.npz        arrays as pytorch-fid keeps its statistics, 5 features in the place of 2048; stats-deflated.npz
 script.pth, module.pth, code.pth   a TorchScript archive, a pickled module, a pickle that calls os.system: refused
 
-Tensor i of state.pth holds 0.5 (k - i), k = 0, 1, .. in row-major order, rounded to its type. PyTorch 2 or later.
+Tensor i of state.pth holds 0.5 (k - i), k = 0, 1, .. in row-major order, rounded to its type. PyTorch 2 or later, scipy, Pillow.
 """
 
 import argparse
@@ -19,6 +20,8 @@ import pathlib
 import zipfile
 
 import numpy
+import PIL.Image
+import scipy.io
 import torch
 
 import models
@@ -110,6 +113,11 @@ def main():
     torch.jit.script(torch.nn.Linear(1, 1)).save(FILES / "script.pth")
     mu = numpy.arange(5) / 7
     arrays = {"mu": mu, "sigma": numpy.outer(mu, mu) + numpy.eye(5)}
+    image = PIL.Image.fromarray(numpy.arange(16 * 17 * 3, dtype=numpy.uint8).reshape(16, 17, 3))
+    image.save(FILES / "baseline.jpg")
+    image.save(FILES / "progressive.jpg", progressive=True)
+    scipy.io.savemat(FILES / "arrays.mat", {"X": numpy.arange(96, dtype=numpy.uint8).reshape(4, 4, 3, 2),
+                                            "y": numpy.array([[1], [10]])}, do_compression=True)
     numpy.savez(FILES / "stats.npz", **arrays)
     numpy.savez_compressed(FILES / "stats-deflated.npz", **arrays)
 
