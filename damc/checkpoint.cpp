@@ -6,8 +6,8 @@
 #include <cstring>
 #include <span>
 
+#include "damc/authors_layout.h"
 #include "tensor/error.h"
-#include "tensor/io/weights.h"
 
 namespace damc {
 namespace {
@@ -114,7 +114,9 @@ std::map<std::int64_t, fs::path> checkpoints(const fs::path& folder, const std::
 }
 
 SafetensorsFile read_checkpoint(const fs::path& file) {
-  SafetensorsFile read = read_weights(file);
+  const StoredWeights stored = open_checkpoint(file);
+  SafetensorsFile read{{}, stored.metadata};
+  for (const auto& [name, tensor] : stored.tensors) read.tensors.emplace(name, to_tensor(tensor));
   const std::int64_t format = number(read, file, "damc_format", 0);
   if (format > kFormat) {
     user_error(
@@ -178,6 +180,39 @@ void load_state(const SavedState& state, Model& model, Method& method) {
   } catch (const UserError& error) {
     throw UserError(fmt::format("{}: {}", state.file.string(), error.what()));
   }
+}
+
+SavedState read_initial(const fs::path& file, const Config& config) {
+  SafetensorsFile read = read_checkpoint(file);
+  check_finite(read.tensors, file);
+  SavedState initial{file, {}, config, std::move(read.tensors)};
+  const bool continues =
+      std::ranges::any_of(initial.tensors, [](const auto& item) { return item.first.starts_with("adam_"); });
+  if (!continues) return initial;
+  const std::int64_t iterations = number(read, file, "iterations", 0);
+  if (iterations > config.iterations) {
+    user_error(fmt::format("{} has {} iterations behind it, {} were asked for", file.string(), iterations,
+                           config.iterations),
+               "--iterations counts those as well");
+  }
+  initial.progress = {.iterations = iterations,
+                      .images_seen = number(read, file, "images_seen", iterations * config.batch),
+                      .rollbacks = 0,
+                      .data = ""};
+  return initial;
+}
+
+std::vector<std::string> load_initial(const SavedState& initial, Model& model, Method& method) {
+  StateDict state = method.state_dict();
+  const StateDict weights = model.state_dict();
+  std::vector<std::string> unused;
+  for (const auto& [name, tensor] : initial.tensors) {
+    if (!state.contains(name) && !weights.contains(name)) unused.push_back(name);
+  }
+  SavedState whole{initial.file, {}, initial.config, initial.tensors};
+  whole.tensors.merge(state);  // what the file does not have
+  load_state(whole, model, method);
+  return unused;
 }
 
 std::int64_t rollback_state(const fs::path& folder, std::int64_t state_every) {

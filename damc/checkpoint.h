@@ -58,6 +58,15 @@ SavedState read_state(const std::filesystem::path& folder, std::int64_t iteratio
 /// Restores model and method. Throws UserError when the state does not fit the model.
 void load_state(const SavedState& state, Model& model, Method& method);
 
+/// Weights of any file that is read, to begin a run with. With the states of optimisers in it the run goes on after its
+/// iterations. Throws UserError as read_checkpoint does, for numbers that are not finite, and when more iterations are
+/// behind it than config.iterations.
+SavedState read_initial(const std::filesystem::path& file, const Config& config);
+
+/// Sets the model to such weights, and of the method what is there besides; the rest of it begins anew. Returns the names
+/// of what neither uses. Throws UserError naming a weight that is missing or has another shape.
+std::vector<std::string> load_initial(const SavedState& initial, Model& model, Method& method);
+
 /// The state that a rollback goes to: the newest that `state_every` has saved and no interruption, so that a run that
 /// was stopped goes back as far as one that was not; else the oldest. -1: there is none, a rollback begins again.
 std::int64_t rollback_state(const std::filesystem::path& folder, std::int64_t state_every);

@@ -145,15 +145,6 @@ TEST_CASE("torch: views of one memory") {
   }
 }
 
-TEST_CASE("torch: names of a checkpoint in the authors' layout") {
-  const StoredWeights file = open_weights(kFiles / "authors.pth.tar");
-  CHECK(file.tensors.contains("G.gen.0.weight"));
-  CHECK(file.tensors.contains("Q_dummy.encoder.net.0.bias"));
-  CHECK(file.tensors.contains("Q_optimizer.state.1.exp_avg_sq"));
-  CHECK(file.metadata.at("iter") == "1");
-  CHECK(file.left_out.empty());
-}
-
 TEST_CASE("torch: what is written is read, in every element type and without a copy of the whole") {
   const TempFile file;
   const TorchValue original = read_torch_file(kFiles / "state.pth");

@@ -19,6 +19,7 @@ void add_chain_command(CLI::App& program);
 void add_toy_command(CLI::App& program);
 void add_apply_command(CLI::App& program);
 void add_data_command(CLI::App& program);
+void add_convert_command(CLI::App& program);
 void add_info_command(CLI::App& program);
 void add_bench_command(CLI::App& program);
 

@@ -3,11 +3,11 @@
 #include <fmt/ranges.h>
 #include <algorithm>
 
+#include "damc/authors_layout.h"
 #include "tensor/cpu/cpu_backend.h"
 #include "tensor/cuda/cuda_backend.h"
 #include "tensor/error.h"
 #include "tensor/io/file.h"
-#include "tensor/io/weights.h"
 #include "tensor/text.h"
 #include "tools/commands.h"
 #include "tools/device_check.h"
@@ -74,7 +74,7 @@ void print_networks(const StoredWeights& weights) {
 }
 
 void print_weights(const fs::path& file) {
-  const StoredWeights weights = open_weights(file);
+  const StoredWeights weights = open_checkpoint(file);
   for (const auto& [name, tensor] : weights.tensors)
     fmt::print("{:<44} {:<5} [{}]\n", escaped(name), tensor.dtype, fmt::join(tensor.shape, ", "));
   for (const auto& [key, value] : weights.metadata) {
@@ -93,7 +93,7 @@ void print_run(const fs::path& folder) {
   const Run run = open_run(folder);
   fmt::print("{}: preset {}, {} of {} iterations\n", escaped(folder.native()), run.config.preset,
              run.iteration, run.config.iterations);
-  print_networks(open_weights(run.weights));
+  print_networks(open_checkpoint(run.weights));
   std::map<std::string, std::int64_t> files;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
     if (entry.is_regular_file())

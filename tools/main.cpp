@@ -76,6 +76,7 @@ int main(int argc, char** argv) {
   damc::add_toy_command(program);
   damc::add_apply_command(program);
   damc::add_data_command(program);
+  damc::add_convert_command(program);
   damc::add_info_command(program);
   damc::add_bench_command(program);
   damc::add_help_and_version(program);

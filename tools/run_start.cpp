@@ -54,9 +54,13 @@ std::vector<std::string> noted_changes(const Config& before, const Config& after
 
 }  // namespace
 
-RunStart new_run(const Config& config) {
-  RunStart start{
-      .config = config, .split = {}, .data = {}, .folder = {}, .lock = {}, .state = {}, .notes = {}};
+RunStart new_run(const Config& config, const fs::path& init) {
+  RunStart start;
+  start.config = config;
+  if (!init.empty()) {
+    start.state = read_initial(init, config);
+    start.is_initial = true;
+  }
   backend(parse_device(config.device));  // a device that is not there is told before the data are read
   load_images(start);
   return start;
@@ -68,13 +72,11 @@ RunStart resumed_run(const fs::path& folder, const ConfigOptions& options) {
   ConfigBuilder builder = ConfigBuilder::from_file(folder / "config.toml");
   const Config before = builder.finish();
   options.overlay(builder);
-  RunStart start{.config = builder.finish(),
-                 .split = {},
-                 .data = {},
-                 .folder = folder,
-                 .lock = std::move(lock),
-                 .state = newest_state(folder),
-                 .notes = {}};
+  RunStart start;
+  start.config = builder.finish();
+  start.folder = folder;
+  start.lock = std::move(lock);
+  start.state = newest_state(folder);
   const std::int64_t done = start.state ? start.state->progress.iterations : 0;
   if (start.config.iterations < done) {
     user_error(fmt::format("{} has {} iterations behind it, {} were asked for", folder.string(), done,

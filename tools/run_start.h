@@ -22,11 +22,13 @@ struct RunStart {
   std::filesystem::path folder;      ///< of the run; empty: it is yet to be made
   std::unique_ptr<FolderLock> lock;  ///< of that folder
   std::optional<SavedState> state;   ///< to go on from; none: it begins at iteration 0
+  bool is_initial = false;           ///< whether that is of elsewhere, and need not be whole
   std::vector<std::string> notes;    ///< what is not as it was, a line each
 };
 
-/// A new run. Throws UserError when there is no data set, or one that does not fit the preset.
-RunStart new_run(const Config& config);
+/// A new run, which begins with the weights of the file `init` unless that is empty. Throws UserError when there is no
+/// data set, or one that does not fit the preset, and as read_initial does.
+RunStart new_run(const Config& config, const std::filesystem::path& init);
 
 /// The run in `folder`, from its newest state, with what the command line changes. Throws UserError while another
 /// process trains there, when its newest state is damaged, when a change is not one that a run can take, and when the

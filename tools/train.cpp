@@ -21,6 +21,7 @@ struct TrainOptions {
 
   ConfigOptions config;
   std::optional<std::string> out, resume;
+  std::string init;
   bool dry_run = false, no_check = false;
 };
 
@@ -57,7 +58,7 @@ void dry_run(const TrainOptions& options) {
     fmt::print("time: not measured; with --data DIR the images are read and two iterations timed\n");
     return;
   }
-  RunStart start = config ? new_run(*config) : resumed_run(*options.resume, options.config);
+  RunStart start = config ? new_run(*config, options.init) : resumed_run(*options.resume, options.config);
   for (const std::string& note : start.notes) fmt::print("{}\n", note);
   TrainingRun run(std::move(start));
   print_plan(run.model());
@@ -70,12 +71,15 @@ void train(const TrainOptions& options) {
   if (options.resume && options.out) {
     user_error("--out with --resume: a run goes on in its own folder", "leave out one of the two");
   }
+  if (options.resume && !options.init.empty()) {
+    user_error("--init with --resume: a run goes on with its own weights", "leave out one of the two");
+  }
   if (options.out) check_output_folder("--out", *options.out);
   if (options.dry_run) return dry_run(options);
   const std::string out = options.out.value_or("runs");
   if (!options.resume) check_output_folder("--out", out);
-  RunStart start =
-      options.resume ? resumed_run(*options.resume, options.config) : new_run(options.config.build());
+  RunStart start = options.resume ? resumed_run(*options.resume, options.config)
+                                  : new_run(options.config.build(), options.init);
   if (!options.no_check) check_first_use(parse_device(start.config.device));
   TrainingRun(std::move(start)).run(out);
 }
@@ -98,6 +102,12 @@ void add_train_command(CLI::App& program) {
           "continue this run where it stood, exactly so unless --set and other options change what does not "
           "shape its networks; --data says where its images are now")
       ->type_name("RUN");
+  command
+      .add_option(
+          "--init", options->init,
+          "begin with the weights of this file: of a run, of the authors (.pth.tar), or others by their "
+          "names; with a state of optimisers in it training goes on after its iterations")
+      ->type_name("FILE");
   command.add_flag(
       "--dry-run", options->dry_run,
       "print the effective configuration, sizes and device, read the data, time two iterations, and "

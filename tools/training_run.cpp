@@ -1,9 +1,12 @@
 #include "tools/training_run.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <numeric>
+#include <span>
 
 #include "damc/batched.h"
 #include "damc/metrics.h"
@@ -60,13 +63,32 @@ TrainingRun::TrainingRun(RunStart start)
   if (start.state) progress_ = start.state->progress;
   progress_.data = start.data;
   method_ = std::make_unique<Method>(*model_, progress_.rollbacks);
-  if (start.state) load_state(*start.state, *model_, *method_);
+  if (start.is_initial) {
+    begin_with(*start.state);
+  } else if (start.state) {
+    load_state(*start.state, *model_, *method_);
+  }
   if (start.config.eval_every == 0) return;
   metrics_ = training_metrics(start.config);
   std::optional<std::int64_t> most;
   if (start.config.eval_samples > 0) most = start.config.eval_samples;
   evaluated_ = first_test_images(*split_, most);
   evaluation_.emplace(*model_, *evaluated_, DistanceOptions{.from = "", .samples = most}, false);
+}
+
+/// Weights of elsewhere: what of the file is of no use is told.
+void TrainingRun::begin_with(const SavedState& initial) {
+  starts_elsewhere_ = true;
+  const std::vector<std::string> unused = load_initial(initial, *model_, *method_);
+  std::string note = fmt::format("weights of {}", initial.file.string());
+  if (progress_.iterations > 0)
+    note += fmt::format(", with its optimisers after {} iterations", progress_.iterations);
+  if (!unused.empty()) {
+    const std::span shown(unused.data(), std::min<std::size_t>(unused.size(), 4));
+    note += fmt::format("; not used: {} ({}{})", unused.size(), fmt::join(shown, ", "),
+                        shown.size() < unused.size() ? ", ..." : "");
+  }
+  notes_.push_back(note);
 }
 
 void TrainingRun::run(const fs::path& parent) {
@@ -103,6 +125,7 @@ void TrainingRun::open(const fs::path& parent) {
   if (folder_.empty()) {
     folder_ = make_run_folder(parent, c.preset, c);
     lock_ = std::make_unique<FolderLock>(folder_);
+    if (starts_elsewhere_) save();  // what to go back to, or on from, before there is another
   } else {
     rewind_run(folder_, progress_.iterations);
     fs::create_directories(folder_ / "grids");

@@ -34,6 +34,7 @@ class TrainingRun {
   const Progress& progress() const { return progress_; }
 
  private:
+  void begin_with(const SavedState& initial);
   void open(const std::filesystem::path& parent);
   void train();
   void finish_iteration(const Stats& stats, Pictures& pictures);
@@ -61,6 +62,7 @@ class TrainingRun {
   std::optional<Evaluation> evaluation_;
   std::vector<std::string> notes_;
   Progress progress_;
+  bool starts_elsewhere_ = false;  // with weights that no file of the run holds yet
   std::optional<StatusLine> status_;
 };
 

@@ -90,7 +90,7 @@ const TorchValue* TorchValue::find(const std::string& key) const {
 }
 
 StoredWeights flatten(const TorchValue& root, const std::string& where) {
-  StoredWeights out;
+  StoredWeights out{"PyTorch", {}, {}, {}};
   Flattener(where, out).add("", root);
   return out;
 }

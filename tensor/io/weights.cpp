@@ -23,31 +23,16 @@ bool holds(InputFile& file, std::int64_t at, std::string_view text) {
   return std::string_view(reinterpret_cast<const char*>(found.data()), text.size()) == text;
 }
 
-/// "G_state_dict.gen.0.weight" as "G.gen.0.weight".
-std::string short_name(const std::string& name) {
-  constexpr std::string_view ending = "_state_dict";
-  const std::size_t end = std::min(name.find('.'), name.size());
-  if (end <= ending.size() || !name.substr(0, end).ends_with(ending)) return name;
-  return name.substr(0, end - ending.size()) + name.substr(end);
-}
-
-StoredWeights open_torch(const fs::path& path, const char* format) {
-  const std::string where = fmt::format("'{}'", path.string());
-  StoredWeights flat = flatten(read_torch_file(path), where);
-  StoredWeights out{format, {}, std::move(flat.metadata), std::move(flat.left_out)};
-  for (auto& [name, tensor] : flat.tensors) {
-    if (!out.tensors.emplace(short_name(name), std::move(tensor)).second)
-      user_error(fmt::format("{}: two tensors are named {}", where, in_quotes(short_name(name))));
-  }
-  return out;
-}
-
 }  // namespace
 
-StoredWeights open_weights(const fs::path& path) {
+bool is_torch_file(const fs::path& path) {
   InputFile file(path);
-  if (holds(file, 0, "PK\3\4")) return open_torch(path, "PyTorch");
-  if (is_legacy_torch_file(path)) return open_torch(path, "PyTorch before 1.6");
+  return holds(file, 0, "PK\3\4") || is_legacy_torch_file(path);
+}
+
+StoredWeights open_weights(const fs::path& path) {
+  if (is_torch_file(path)) return flatten(read_torch_file(path), fmt::format("'{}'", path.string()));
+  InputFile file(path);
   const char* what = holds(file, 0, "\x89HDF")   ? "an HDF5 file, as Keras and MATLAB write them"
                      : holds(file, 257, "ustar") ? "a tar archive, as PyTorch 0.1 wrote them"
                      : holds(file, 0, "\x80\2") || holds(file, 0, "\x80\3") || holds(file, 0, "\x80\4")

@@ -7,9 +7,12 @@
 
 namespace damc {
 
-/// Opens a file, its tensors to be read one by one. Of a PyTorch file, the values of nested dictionaries are named by
-/// their keys, joined by dots, and a key X_state_dict at the top counts as X; numbers and texts become metadata. Throws
-/// UserError with the file and the reason when it is missing, damaged or of another kind.
+/// Whether a file's first bytes are those of a file of PyTorch in either form, or of another zip archive. Throws UserError
+/// when there is no such file.
+bool is_torch_file(const std::filesystem::path& path);
+
+/// Opens a file, its tensors to be read one by one; of a PyTorch file see flatten(). Throws UserError with the file and
+/// the reason when it is missing, damaged or of another kind.
 StoredWeights open_weights(const std::filesystem::path& path);
 
 /// All tensors of such a file that a Tensor can hold, as read_safetensors gives them. Throws UserError as above.
