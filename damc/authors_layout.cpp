@@ -225,7 +225,8 @@ class Exporter {
       if (network.optimizer && weights_.tensors.contains(std::string(network.optimizer) + "schedule"))
         root.push_back({optimizer_key(network), optimizer(network, parameters)});
     }
-    if (const auto last = metadata(kIterations).as<std::int64_t>()) root.push_back({"iter", {*last - 1}});
+    const TorchValue iterations = metadata(kIterations);
+    if (const auto count = as_count(&iterations)) root.push_back({"iter", {*count - 1}});
     left_.metadata.erase(kIterations);
     TorchDict ours;
     for (const auto& [name, text] : left_.metadata) ours.push_back({name, {text}});

@@ -209,7 +209,7 @@ std::vector<std::string> load_initial(const SavedState& initial, Model& model, M
   for (const auto& [name, tensor] : initial.tensors) {
     if (!state.contains(name) && !weights.contains(name)) unused.push_back(name);
   }
-  SavedState whole{initial.file, {}, initial.config, initial.tensors};
+  SavedState whole = initial;
   whole.tensors.merge(state);  // what the file does not have
   load_state(whole, model, method);
   return unused;
