@@ -147,14 +147,23 @@ class Importer {
     out_.metadata[prefix + kStep] = std::to_string(steps);
   }
 
+  /// Texts that this program has put there, as they are.
+  void add_metadata(const TorchValue& ours) {
+    const auto* items = ours.as<TorchDict>();
+    if (!items) fail(fmt::format("{} is no dictionary", in_quotes(kOurMetadata)));
+    for (const TorchItem& item : *items) {
+      const auto* text = item.value.as<std::string>();
+      if (text) out_.metadata.emplace(text_key(item), *text);
+    }
+  }
+
   /// Whatever else is there, under its own names.
   void add_rest(const TorchValue& checkpoint) {
     TorchDict rest;
     for (const TorchItem& item : *checkpoint.as<TorchDict>()) {
       const std::string& key = text_key(item);
       if (key == kOurMetadata) {
-        for (const auto& [name, text] : flatten(item.value, where_).metadata)
-          out_.metadata.emplace(name, text);
+        add_metadata(item.value);
         continue;
       }
       const bool done =

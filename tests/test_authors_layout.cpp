@@ -88,7 +88,8 @@ TEST_CASE("authors: by way of a file of safetensors nothing is lost") {
 }
 
 TEST_CASE("authors: a state of this program") {
-  StoredWeights state{"safetensors", {}, {{"iterations", "700"}, {"note", "a text"}}, {}};
+  StoredWeights state{
+      "safetensors", {}, {{"iterations", "700"}, {"note", "a text"}, {"damc_format", "1"}}, {}};
   const StoredTensor numbers = stored(Tensor::full({2}, 0.25));
   for (const char* name :
        {"G.gen.0.weight", "G.gen.0.bias", "G.gen.10.weight", "G.gen.2.weight", "adam_g.m.gen.0.weight",
@@ -113,6 +114,7 @@ TEST_CASE("authors: a state of this program") {
   CHECK_FALSE(flat.tensors.contains("G_optimizer.state.1.step"));
   const StoredWeights back = from_authors(checkpoint, "a file");
   CHECK(back.metadata.at("note") == "a text");
+  CHECK(back.metadata.at("damc_format") == "1");
   CHECK(back.metadata.at("iterations") == "700");
 }
 

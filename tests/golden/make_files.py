@@ -1,6 +1,7 @@
 """Files as PyTorch and numpy write them, for the tests of their readers, in files/:
 
     python3 make_files.py
+    python3 make_files.py --check build/bin/damc    # that PyTorch reads what damc convert writes, bit for bit
 
 state.pth        every element type, views, shared memories, empty and 0-dimensional tensors, nested values
 legacy.pth       the same in the form of PyTorch before 1.6
@@ -10,17 +11,22 @@ arrays.mat, baseline.jpg, progressive.jpg   what scipy and Pillow write, for fuz
 stats.npz        arrays as pytorch-fid keeps its statistics, 5 features in the place of 2048; stats-deflated.npz
 script.pth, module.pth, code.pth   a TorchScript archive, a pickled module, a pickle that calls os.system: refused
 
-Tensor i of state.pth holds 0.5 (k - i), k = 0, 1, .. in row-major order, rounded to its type. PyTorch 2 or later, scipy, Pillow.
+Tensor i of state.pth holds 0.5 (k - i), k = 0, 1, .. in row-major order, rounded to its type. Needs
+PyTorch 2 or later, safetensors, scipy and Pillow.
 """
 
 import argparse
 import collections
+import functools
 import os
 import pathlib
+import subprocess
+import tempfile
 import zipfile
 
 import numpy
 import PIL.Image
+import safetensors.torch
 import scipy.io
 import torch
 
@@ -102,7 +108,54 @@ class Code:
         return os.system, ("echo this was run",)
 
 
-def main():
+def same(a, b):
+    """Whether two nested values are equal to the bit; lists and tuples count as one."""
+    if isinstance(a, torch.Tensor):
+        return isinstance(b, torch.Tensor) and a.dtype == b.dtype and torch.equal(a, b)
+    if isinstance(a, dict):
+        return list(a) == list(b) and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(same, a, b))
+    return type(a) is type(b) and a == b
+
+
+def check(damc):
+    with tempfile.TemporaryDirectory() as folder:
+        def convert(source, name):
+            target = pathlib.Path(folder) / name
+            subprocess.run([damc, "convert", source, target], check=True)
+            return target
+
+        original = FILES / "authors.pth.tar"
+        load = functools.partial(torch.load, weights_only=True)
+        inflated = pathlib.Path(folder) / "inflated.pth"  # PyTorch itself reads no deflated archive
+        with zipfile.ZipFile(original) as archive, zipfile.ZipFile(inflated, "w") as copy:
+            for name in archive.namelist():
+                copy.writestr(name, archive.read(name))
+        before, after = load(inflated), load(convert(convert(original, "a.safetensors"), "a.pth"))
+        assert list(after) == list(before)
+        for key in before:
+            if key.endswith("_optimizer"):  # its group's keys come in another order
+                groups = [{k: group[k] for k in sorted(group)} for group in before[key]["param_groups"]], \
+                    [{k: group[k] for k in sorted(group)} for group in after[key]["param_groups"]]
+                assert same(*groups) and same(before[key]["state"], after[key]["state"]), key
+            else:
+                assert same(dict(before[key]) if isinstance(before[key], dict) else before[key], after[key]), key
+        models.NTEMB = 8
+        energy = models.Energy(models.preset("svhn", nz=4, ndf=8))
+        energy.load_state_dict(after["E_state_dict"])
+        torch.optim.Adam(energy.parameters()).load_state_dict(after["E_optimizer"])
+
+        tensors = safetensors.torch.load_file(convert(FILES / "legacy.pth", "b.safetensors"))
+        written = load(convert(convert(FILES / "state.pth", "c.safetensors"), "c.pth"))
+        assert same({name: tensors[name] for name in sorted(tensors)}, written)
+        for group, values in state().items():
+            for name, value in values.items() if group in ("flat", "views") else []:
+                assert same(value, tensors[f"{group}.{name}"]), name
+    print("PyTorch reads what damc writes, bit for bit")
+
+
+def make():
     FILES.mkdir(exist_ok=True)
     torch.save(state(), FILES / "state.pth")
     torch.save(state(), FILES / "legacy.pth", _use_new_zipfile_serialization=False)
@@ -123,4 +176,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", metavar="DAMC")
+    arguments = parser.parse_args()
+    check(arguments.check) if arguments.check else make()
