@@ -26,9 +26,9 @@ class Shared {
 };
 
 /// dL/d(a) for y = act(a), from y alone.
-Shared before_activation(const Unary* activation, const Tensor& y) {
-  if (!activation) return Shared([](const Tensor& g) { return g; });
-  return Shared([f = *activation, y](const Tensor& g) { return unary_vjp(f, g, y, y); });
+Shared before_activation(const Unary& activation, const Tensor& y) {
+  if (activation.op == UnaryOp::identity) return Shared([](const Tensor& g) { return g; });
+  return Shared([activation, y](const Tensor& g) { return unary_vjp(activation, g, y, y); });
 }
 
 }  // namespace
@@ -111,59 +111,65 @@ Variable cat(const std::vector<Variable>& parts, int dim) {
 }
 
 // y = a b: ga = g b^T, gb = a^T g
-Variable matmul(const Variable& a, const Variable& b) {
-  return record("matmul", matmul(a.value(), b.value()),
-                {{a, [b = b.value()](const Tensor& g) { return matmul(g, b.transpose(-1, -2)); }},
-                 {b, [a = a.value()](const Tensor& g) { return matmul(a.transpose(-1, -2), g); }}});
+Variable matmul(const Variable& a, const Variable& b, MatmulPrecision p) {
+  return record("matmul", matmul(a.value(), b.value(), p),
+                {{a, [p, b = b.value()](const Tensor& g) { return matmul(g, b.transpose(-1, -2), p); }},
+                 {b, [p, a = a.value()](const Tensor& g) { return matmul(a.transpose(-1, -2), g, p); }}});
 }
 
 // y = act(x w^T + bias), gs = dL/d(x w^T + bias): gx = gs w, gw = gs^T x, gb = sum of gs over rows
-Variable linear(const Variable& x, const Variable& w, const Variable& bias, const Unary* activation) {
-  const Tensor y = linear(x.value(), w.value(), bias.value(), activation);
-  const Shared gs = before_activation(activation, y);
+Variable linear(const Variable& x, const Variable& w, const Variable& bias, const ProductOptions& options) {
+  const Tensor y = linear(x.value(), w.value(), bias.value(), options);
+  const Shared gs = before_activation(options.activation, y);
+  const MatmulPrecision p = options.precision;
   return record("linear", y,
-                {{x, [gs, w = w.value()](const Tensor& g) { return matmul(gs(g), w); }},
-                 {w, [gs, x = x.value()](const Tensor& g) { return matmul(gs(g).transpose(0, 1), x); }},
+                {{x, [gs, p, w = w.value()](const Tensor& g) { return matmul(gs(g), w, p); }},
+                 {w, [gs, p, x = x.value()](const Tensor& g) { return matmul(gs(g).transpose(0, 1), x, p); }},
                  {bias, [gs](const Tensor& g) { return sum(gs(g), 0); }}});
 }
 
 // y = [sin 2 pi z B, cos 2 pi z B, z], gt = dL/d(z B): gz = g_3 + gt B^T, gB = z^T gt
-Variable fourier_features(const Variable& z, const Variable& projection) {
-  const Tensor y = fourier_features(z.value(), projection.value());
+Variable fourier_features(const Variable& z, const Variable& projection, MatmulPrecision p) {
+  const Tensor y = fourier_features(z.value(), projection.value(), p);
   const std::int64_t m = z.size(1), n = projection.size(1);
   const Shared gt([y, n](const Tensor& g) { return fourier_features_vjp(g, y, n); });
   return record(
       "fourier_features", y,
-      {{z, [gt, m, n, B = projection.value()](
-               const Tensor& g) { return add(g.narrow(1, 2 * n, m), matmul(gt(g), B.transpose(0, 1))); }},
-       {projection, [gt, z = z.value()](const Tensor& g) { return matmul(z.transpose(0, 1), gt(g)); }}});
+      {{z, [gt, m, n, p, B = projection.value()](
+               const Tensor& g) { return add(g.narrow(1, 2 * n, m), matmul(gt(g), B.transpose(0, 1), p)); }},
+       {projection,
+        [gt, p, z = z.value()](const Tensor& g) { return matmul(z.transpose(0, 1), gt(g), p); }}});
 }
 
 Variable conv2d(const Variable& x, const Variable& filter, const Variable& bias, std::int64_t stride,
-                std::int64_t padding, const Unary* activation) {
+                std::int64_t padding, const ProductOptions& options) {
   const ConvGeometry s = conv_geometry(x.shape(), filter.shape(), stride, padding);
-  const Tensor y = conv2d_forward(s, x.value(), filter.value(), bias.value(), activation);
-  const Shared gs = before_activation(activation, y);
-  return record("conv2d", y,
-                {{x, [gs, s, w = filter.value()](const Tensor& g) { return conv2d_grad_x(s, gs(g), w); }},
-                 {filter, [gs, s, x = x.value()](const Tensor& g) { return conv2d_grad_w(s, gs(g), x); }},
-                 {bias, [gs, c = s.out_c](const Tensor& g) { return sum_to(gs(g), {c}); }}});
+  const Tensor y = conv2d_forward(s, x.value(), filter.value(), bias.value(), options);
+  const Shared gs = before_activation(options.activation, y);
+  const ProductOptions plain{{}, options.precision};
+  return record(
+      "conv2d", y,
+      {{x, [=, w = filter.value()](const Tensor& g) { return conv2d_grad_x(s, gs(g), w, {}, plain); }},
+       {filter, [=, x = x.value()](const Tensor& g) { return conv2d_grad_w(s, gs(g), x, plain.precision); }},
+       {bias, [gs, c = s.out_c](const Tensor& g) { return sum_to(gs(g), {c}); }}});
 }
 
 // The input gradient of a convolution, so its own gradients are that convolution's other two passes.
 Variable conv_transpose2d(const Variable& x, const Variable& filter, const Variable& bias,
-                          std::int64_t stride, std::int64_t padding, const Unary* activation) {
+                          std::int64_t stride, std::int64_t padding, const ProductOptions& options) {
   const ConvGeometry s = conv_transpose_geometry(x.shape(), filter.shape(), stride, padding);
-  const Tensor y = conv_transpose2d(x.value(), filter.value(), bias.value(), stride, padding, activation);
-  const Shared gs = before_activation(activation, y);
-  return record("conv_transpose2d", y,
-                {{x, [gs, s, w = filter.value()](const Tensor& g) { return conv2d_forward(s, gs(g), w); }},
-                 {filter, [gs, s, x = x.value()](const Tensor& g) { return conv2d_grad_w(s, x, gs(g)); }},
-                 {bias, [gs, c = s.in_c](const Tensor& g) { return sum_to(gs(g), {c}); }}});
+  const Tensor y = conv_transpose2d(x.value(), filter.value(), bias.value(), stride, padding, options);
+  const Shared gs = before_activation(options.activation, y);
+  const ProductOptions plain{{}, options.precision};
+  return record(
+      "conv_transpose2d", y,
+      {{x, [=, w = filter.value()](const Tensor& g) { return conv2d_forward(s, gs(g), w, {}, plain); }},
+       {filter, [=, x = x.value()](const Tensor& g) { return conv2d_grad_w(s, x, gs(g), plain.precision); }},
+       {bias, [gs, c = s.in_c](const Tensor& g) { return sum_to(gs(g), {c}); }}});
 }
 
 Variable instance_norm(const Variable& x, const Variable& w, const Variable& b, double eps,
-                       const Unary* activation) {
+                       const Unary& activation) {
   ENSURE(x.value().ndim() == 4 && w.shape() == Shape{x.size(3)} && b.shape() == w.shape(),
          "instance_norm: image {} (N,H,W,C), weight {}, bias {}", x.shape().str(), w.shape().str(),
          b.shape().str());
@@ -172,8 +178,7 @@ Variable instance_norm(const Variable& x, const Variable& w, const Variable& b, 
            "instance_norm: image {} on {}, a parameter {} on {}", name(x.dtype()), x.device().str(),
            name(parameter->dtype()), parameter->device().str());
   }
-  ENSURE(!activation || activation->op == UnaryOp::leaky_relu || activation->op == UnaryOp::tanh,
-         "instance_norm: only leaky_relu and tanh ride on it");
+  ENSURE(fuses(activation.op), "instance_norm: {} cannot be fused into it", name(activation.op));
   const Shape shape = x.shape();
   const std::int64_t n = shape[0], channels = shape[3];
   const Tensor pixels = x.value().reshape({n, shape[1] * shape[2], channels});

@@ -61,24 +61,26 @@ Variable reshape(const Variable& x, const Shape& shape);
 Variable narrow(const Variable& x, int dim, std::int64_t start, std::int64_t length);
 Variable cat(const std::vector<Variable>& parts, int dim);
 
-Variable matmul(const Variable& a, const Variable& b);
-/// act(x w^T + bias); bias may be undefined, activation null.
+// Gradients are multiplied in the precision of the product that they belong to.
+Variable matmul(const Variable& a, const Variable& b, MatmulPrecision precision = MatmulPrecision::f32);
+/// act(x w^T + bias); bias may be undefined.
 Variable linear(const Variable& x, const Variable& w, const Variable& bias,
-                const Unary* activation = nullptr);
+                const ProductOptions& options = {});
 
 /// Learned Fourier features [sin 2 pi z B, cos 2 pi z B, z]: z [N, m], B [m, n]; [N, 2n + m].
-Variable fourier_features(const Variable& z, const Variable& projection);
+Variable fourier_features(const Variable& z, const Variable& projection,
+                          MatmulPrecision precision = MatmulPrecision::f32);
 
 // Channels last, filters, biases and their gradients f32 for bf16 images: images N,H,W,C; filters Cout,kH,kW,Cin
 // (Cin,kH,kW,Cout for the transposed convolution).
 Variable conv2d(const Variable& x, const Variable& filter, const Variable& bias, std::int64_t stride,
-                std::int64_t padding, const Unary* activation = nullptr);
+                std::int64_t padding, const ProductOptions& options = {});
 Variable conv_transpose2d(const Variable& x, const Variable& filter, const Variable& bias,
-                          std::int64_t stride, std::int64_t padding, const Unary* activation = nullptr);
+                          std::int64_t stride, std::int64_t padding, const ProductOptions& options = {});
 
 /// act(w (x - mean) / sqrt(var + eps) + b), w and b f32 for a bf16 x, mean and (biased) variance over the pixels of
 /// each image and channel.
 Variable instance_norm(const Variable& x, const Variable& w, const Variable& b, double eps = 1e-5,
-                       const Unary* activation = nullptr);
+                       const Unary& activation = {});
 
 }  // namespace damc

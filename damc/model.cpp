@@ -30,11 +30,10 @@ Model::Model(const Config& c, Dtype dtype)
       images(architecture(c.architecture)),
       device(parse_device(c.device)),
       init_random_(make_generator(c, Stream::init, device)),
-      init_(init_random_, dtype),
+      init_(init_random_, dtype, products_of(parse_precision(c.precision))),
       G(images, c.nz, c.ngf, init_, parse_precision(c.precision)),
       likelihood(G, c.sigma) {
   const MethodParts& parts = method_parts(c.method);
-  if (dtype == Dtype::f32) products_.emplace(device, products_of(parse_precision(c.precision)));
   if (parts.energy_prior) {
     E.emplace(c.nz, c.ndf, init_);
     prior = std::make_unique<EnergyPrior>(*E);

@@ -15,8 +15,7 @@ namespace damc {
 AmortizerOptions amortizer_options(const Config& config);
 
 struct Model {
-  /// Networks with fresh parameters from config.seed, on config.device, in config.precision. While a model in f32
-  /// lives, the device multiplies all f32 operands in its way; throws Error where a living one has another.
+  /// Networks with fresh parameters from config.seed, on config.device, in config.precision.
   explicit Model(const Config& config, Dtype dtype = Dtype::f32);
 
   Config config;
@@ -24,7 +23,6 @@ struct Model {
   Device device;
 
  private:
-  std::optional<HeldProducts> products_;  // f64 is always exact
   // Initialisation has a stream of its own, so that nothing else shifts it.
   Generator init_random_;
   Init init_;

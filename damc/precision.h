@@ -11,7 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "tensor/backend.h"
+#include "tensor/dtype.h"
+#include "tensor/product_options.h"
 
 namespace damc {
 
@@ -29,8 +30,8 @@ constexpr const char* name(Precision precision) {
 Precision parse_precision(const std::string& name);
 
 /// How f32 operands are multiplied.
-inline Products products_of(Precision precision) {
-  return precision == Precision::fp32 ? Products::f32 : Products::tf32;
+inline MatmulPrecision products_of(Precision precision) {
+  return precision == Precision::fp32 ? MatmulPrecision::f32 : MatmulPrecision::tf32;
 }
 
 /// The type of a convolutional network's activations for inputs of type `outside`.

@@ -3,15 +3,19 @@
 #pragma once
 
 #include "autograd/variable.h"
+#include "tensor/product_options.h"
 #include "tensor/random.h"
 
 namespace damc {
 
-/// Makes leaves that require gradients, from one random stream, on its device.
+/// What layers are made with: leaves that require gradients, drawn from one random stream on its device, and the
+/// precision in which the layers multiply.
 class Init {
  public:
-  explicit Init(Generator& random, Dtype dtype = Dtype::f32) : random_(random), dtype_(dtype) {}
+  explicit Init(Generator& random, Dtype dtype = Dtype::f32, MatmulPrecision precision = MatmulPrecision::f32)
+      : random_(random), dtype_(dtype), precision_(precision) {}
 
+  MatmulPrecision precision() const { return precision_; }
   /// U(-bound, bound) with bound = 1/sqrt(fan_in)
   Variable uniform(const Shape& shape, std::int64_t fan_in);
   /// N(0, 1)
@@ -21,6 +25,7 @@ class Init {
  private:
   Generator& random_;
   Dtype dtype_;
+  MatmulPrecision precision_;
 };
 
 }  // namespace damc

@@ -7,10 +7,12 @@
 namespace damc {
 
 Linear::Linear(std::int64_t in, std::int64_t out, Init& init, bool with_bias)
-    : weight(init.uniform({out, in}, in)), bias(with_bias ? init.uniform({out}, in) : Variable()) {}
+    : weight(init.uniform({out, in}, in)),
+      bias(with_bias ? init.uniform({out}, in) : Variable()),
+      precision(init.precision()) {}
 
-Variable Linear::forward(const Variable& x, const Unary* fused) const {
-  return linear(x, weight, bias, fused);
+Variable Linear::forward_with(const Variable& x, const Unary& activation) const {
+  return linear(x, weight, bias, {activation, precision});
 }
 
 void Linear::visit(const std::string& prefix, const Visitor& visitor) const {
@@ -22,11 +24,12 @@ Conv2d::Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int6
                std::int64_t padding, Init& init)
     : weight(init.uniform({out, kernel, kernel, in}, in * kernel * kernel)),
       bias(init.uniform({out}, in * kernel * kernel)),
+      precision(init.precision()),
       stride_(stride),
       padding_(padding) {}
 
-Variable Conv2d::forward(const Variable& x, const Unary* fused) const {
-  return conv2d(x, weight, bias, stride_, padding_, fused);
+Variable Conv2d::forward_with(const Variable& x, const Unary& activation) const {
+  return conv2d(x, weight, bias, stride_, padding_, {activation, precision});
 }
 
 void Conv2d::visit(const std::string& prefix, const Visitor& visitor) const {
@@ -38,11 +41,12 @@ ConvTranspose2d::ConvTranspose2d(std::int64_t in, std::int64_t out, std::int64_t
                                  std::int64_t padding, Init& init)
     : weight(init.uniform({in, kernel, kernel, out}, out * kernel * kernel)),
       bias(init.uniform({out}, out * kernel * kernel)),
+      precision(init.precision()),
       stride_(stride),
       padding_(padding) {}
 
-Variable ConvTranspose2d::forward(const Variable& x, const Unary* fused) const {
-  return conv_transpose2d(x, weight, bias, stride_, padding_, fused);
+Variable ConvTranspose2d::forward_with(const Variable& x, const Unary& activation) const {
+  return conv_transpose2d(x, weight, bias, stride_, padding_, {activation, precision});
 }
 
 void ConvTranspose2d::visit(const std::string& prefix, const Visitor& visitor) const {
@@ -53,8 +57,8 @@ void ConvTranspose2d::visit(const std::string& prefix, const Visitor& visitor) c
 InstanceNorm2d::InstanceNorm2d(std::int64_t channels, Init& init)
     : weight(init.constant({channels}, 1.0)), bias(init.constant({channels}, 0.0)) {}
 
-Variable InstanceNorm2d::forward(const Variable& x, const Unary* fused) const {
-  return instance_norm(x, weight, bias, 1e-5, fused);
+Variable InstanceNorm2d::forward_with(const Variable& x, const Unary& activation) const {
+  return instance_norm(x, weight, bias, 1e-5, activation);
 }
 
 void InstanceNorm2d::visit(const std::string& prefix, const Visitor& visitor) const {
@@ -62,22 +66,15 @@ void InstanceNorm2d::visit(const std::string& prefix, const Visitor& visitor) co
   visitor(prefix + "bias", bias);
 }
 
-Variable Activation::forward(const Variable& x, const Unary* fused) const {
-  ENSURE(!fused, "activation: nothing fuses into an activation");
-  return unary(f_, x);
-}
-
-const Unary* Activation::as_activation() const {
-  return f_.op == UnaryOp::leaky_relu || f_.op == UnaryOp::tanh ? &f_ : nullptr;
-}
-
-Variable Sequential::forward(const Variable& x, const Unary* fused) const {
-  ENSURE(!fused, "sequential: nothing fuses into a sequence");
+Variable Sequential::forward(const Variable& x) const {
   Variable y = x;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    const Unary* next = i + 1 < layers_.size() ? layers_[i + 1]->as_activation() : nullptr;
-    if (next && layers_[i]->can_fuse()) {
-      y = layers_[i++]->forward(y, next);
+    const auto* fusable = dynamic_cast<const FusableLayer*>(layers_[i].get());
+    const auto* next =
+        i + 1 < layers_.size() ? dynamic_cast<const Activation*>(layers_[i + 1].get()) : nullptr;
+    if (fusable && next && fuses(next->function.op)) {
+      y = fusable->forward_with(y, next->function);
+      ++i;
     } else {
       y = layers_[i]->forward(y);
     }

@@ -13,61 +13,63 @@ namespace damc {
 /// A module of one input and one output.
 class Layer : public Module {
  public:
-  /// `fused` is an activation to apply to the result in the same pass; only asked of layers with can_fuse().
-  virtual Variable forward(const Variable& x, const Unary* fused = nullptr) const = 0;
-  virtual bool can_fuse() const { return false; }
-  /// The activation this layer is, when it is one that rides on other kernels.
-  virtual const Unary* as_activation() const { return nullptr; }
+  virtual Variable forward(const Variable& x) const = 0;
   void visit(const std::string&, const Visitor&) const override {}
 };
 
+/// A layer that can apply an activation, one that fuses(), to its result in the same pass.
+class FusableLayer : public Layer {
+ public:
+  Variable forward(const Variable& x) const final { return forward_with(x, {}); }
+  virtual Variable forward_with(const Variable& x, const Unary& activation) const = 0;
+};
+
 /// y = x W^T + b; x [N, in], weight [out, in], bias [out].
-class Linear final : public Layer {
+class Linear final : public FusableLayer {
  public:
   Linear(std::int64_t in, std::int64_t out, Init& init, bool bias = true);
-  Variable forward(const Variable& x, const Unary* fused = nullptr) const override;
-  bool can_fuse() const override { return true; }
+  Variable forward_with(const Variable& x, const Unary& activation) const override;
   void visit(const std::string& prefix, const Visitor& visitor) const override;
 
   Variable weight, bias;  ///< bias is undefined when there is none
+  MatmulPrecision precision;
 };
 
 /// Convolution, square kernel; weight Cout,k,k,Cin.
-class Conv2d final : public Layer {
+class Conv2d final : public FusableLayer {
  public:
   Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride, std::int64_t padding,
          Init& init);
-  Variable forward(const Variable& x, const Unary* fused = nullptr) const override;
-  bool can_fuse() const override { return true; }
+  Variable forward_with(const Variable& x, const Unary& activation) const override;
   void visit(const std::string& prefix, const Visitor& visitor) const override;
 
   Variable weight, bias;
+  MatmulPrecision precision;
 
  private:
   std::int64_t stride_, padding_;
 };
 
 /// Transposed convolution, square kernel; weight Cin,k,k,Cout. Its fan_in is Cout k k, as PyTorch counts it.
-class ConvTranspose2d final : public Layer {
+class ConvTranspose2d final : public FusableLayer {
  public:
   ConvTranspose2d(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride,
                   std::int64_t padding, Init& init);
-  Variable forward(const Variable& x, const Unary* fused = nullptr) const override;
-  bool can_fuse() const override { return true; }
+  Variable forward_with(const Variable& x, const Unary& activation) const override;
   void visit(const std::string& prefix, const Visitor& visitor) const override;
 
   Variable weight, bias;
+  MatmulPrecision precision;
 
  private:
   std::int64_t stride_, padding_;
 };
 
 /// Instance normalisation with affine weight (1 at first) and bias (0); eps 1e-5.
-class InstanceNorm2d final : public Layer {
+class InstanceNorm2d final : public FusableLayer {
  public:
   InstanceNorm2d(std::int64_t channels, Init& init);
-  Variable forward(const Variable& x, const Unary* fused = nullptr) const override;
-  bool can_fuse() const override { return true; }
+  Variable forward_with(const Variable& x, const Unary& activation) const override;
   void visit(const std::string& prefix, const Visitor& visitor) const override;
 
   Variable weight, bias;
@@ -76,12 +78,10 @@ class InstanceNorm2d final : public Layer {
 /// A pointwise function as a layer.
 class Activation final : public Layer {
  public:
-  explicit Activation(const Unary& f) : f_(f) {}
-  Variable forward(const Variable& x, const Unary* fused = nullptr) const override;
-  const Unary* as_activation() const override;
+  explicit Activation(const Unary& f) : function(f) {}
+  Variable forward(const Variable& x) const override { return unary(function, x); }
 
- private:
-  Unary f_;
+  const Unary function;
 };
 
 inline std::unique_ptr<Layer> leaky_relu_layer(double slope) {
@@ -90,8 +90,8 @@ inline std::unique_ptr<Layer> leaky_relu_layer(double slope) {
 inline std::unique_ptr<Layer> tanh_layer() { return std::make_unique<Activation>(Unary{UnaryOp::tanh}); }
 inline std::unique_ptr<Layer> silu_layer() { return std::make_unique<Activation>(Unary{UnaryOp::silu}); }
 
-/// Layers one after the other; parameters are named by position ("0.weight"). An activation that follows a
-/// layer which can fuse it costs no pass of its own.
+/// Layers one after the other; parameters are named by position ("0.weight"). An activation that can be
+/// fused into the layer before it costs no pass of its own.
 class Sequential final : public Layer {
  public:
   void push_back(std::unique_ptr<Layer> layer) { layers_.push_back(std::move(layer)); }
@@ -99,7 +99,7 @@ class Sequential final : public Layer {
   void emplace(Args&&... args) {
     push_back(std::make_unique<L>(std::forward<Args>(args)...));
   }
-  Variable forward(const Variable& x, const Unary* fused = nullptr) const override;
+  Variable forward(const Variable& x) const override;
   void visit(const std::string& prefix, const Visitor& visitor) const override;
 
  private:

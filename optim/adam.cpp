@@ -31,12 +31,12 @@ void Adam::update(const std::vector<Tensor>& grads, const Tensor& norm, double m
   ENSURE(max_norm <= 0.0 || norm.device() == schedule_.device(),
          "adam: the norm is on {}, the parameters on {}", norm.device().str(), schedule_.device().str());
   Backend& on = backend(schedule_.device());
-  const Tensor* watched = watch ? &watch->state() : nullptr;
+  const Tensor watched = watch ? watch->state() : Tensor();
   on.adam_tick(schedule_, options_.beta1, options_.beta2, watched);
   std::vector<AdamTensors> tensors;
   for (std::size_t i = 0; i < slots_.size(); ++i)
     tensors.push_back({slots_[i].parameter.value(), grads[i].contiguous(), slots_[i].m, slots_[i].v});
-  on.adam(tensors, {&schedule_, max_norm > 0.0 ? &norm : nullptr, max_norm, options_.beta1, options_.beta2,
+  on.adam(tensors, {schedule_, max_norm > 0.0 ? norm : Tensor(), max_norm, options_.beta1, options_.beta2,
                     options_.eps, options_.weight_decay, watched});
 }
 

@@ -17,7 +17,7 @@ void ema_update(const Module& target, const Module& source, double rate, const F
            from[i].shape().str(), name(from[i].dtype()), from[i].device().str());
     tensors.push_back({to[i].value(), from[i].value()});
   }
-  backend(to[0].device()).lerp(tensors, rate, watch ? &watch->state() : nullptr);
+  backend(to[0].device()).lerp(tensors, rate, watch ? watch->state() : Tensor());
 }
 
 }  // namespace damc

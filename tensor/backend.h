@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "tensor/conv_geometry.h"
-#include "tensor/kernels/functors.h"
+#include "tensor/product_options.h"
 #include "tensor/staging.h"
 #include "tensor/tensor.h"
 
@@ -21,27 +21,13 @@ namespace damc {
 
 enum class CopyKind { host_to_device, device_to_host };
 
-/// How f32 operands are multiplied: as they are, or rounded to 10 bits after the leading one, as tensor cores take
-/// them. Sums are f32 either way.
-enum class Products : std::uint8_t { f32, tf32 };
-
-/// "f32" or "tf32".
-constexpr const char* name(Products products) { return products == Products::f32 ? "f32" : "tf32"; }
-
-/// What rides on a gemm or convolution: out = act(out + bias), bias over the last dimension, f32 for bf16.
-/// Only activations whose derivative follows from their value: leaky_relu, tanh; none keeps the sum.
-struct Epilogue {
-  const Tensor* bias = nullptr;
-  const Unary* activation = nullptr;
-};
-
 /// Where a draw of random numbers starts: block number `state[1] + delta` of the stream (seed `state[0]`,
 /// `stream`). `state` is an i64 tensor of two on the device, so that a recorded step draws new noise at each
 /// replay.
 struct RandomSlice {
-  const Tensor* state;
-  std::uint64_t stream;
-  std::uint64_t delta;
+  Tensor state;
+  std::uint64_t stream = 0;
+  std::uint64_t delta = 0;
 };
 
 /// A tensor that Adam or AdamW updates, and what it needs of it: all contiguous, of one shape and type.
@@ -50,11 +36,10 @@ struct AdamTensors {
 };
 /// One update; see optim/adam.h for the equations.
 struct AdamStep {
-  const Tensor* schedule;  ///< f64 of three on the device: learning rate, beta1^t, beta2^t
-  const Tensor*
-      grad_norm;  ///< scalar of the parameter's type: global norm of the gradients; null: no clipping
+  Tensor schedule;   ///< f64 of three on the device: learning rate, beta1^t, beta2^t
+  Tensor grad_norm;  ///< scalar of the parameter's type: global norm of the gradients; undefined: no clipping
   double max_norm, beta1, beta2, eps, weight_decay;
-  const Tensor* watch = nullptr;  ///< see Backend::watch; null: always updates
+  Tensor watch = {};  ///< see Backend::watch; undefined: always updates
 };
 
 /// What becomes of the operands of Backend::noisy_update.
@@ -126,7 +111,7 @@ class Backend {
   virtual void instance_norm_stats(const Tensor& x, double eps, const Tensor& mean, const Tensor& rstd) = 0;
   /// out = act((x - mean) rstd w + b)
   virtual void instance_norm(const Tensor& x, const Tensor& mean, const Tensor& rstd, const Tensor& w,
-                             const Tensor& b, const Unary* activation, const Tensor& out) = 0;
+                             const Tensor& b, const Unary& activation, const Tensor& out) = 0;
   /// sum_g = sum over pixels of g, sum_gx = sum over pixels of g (x - mean) rstd
   virtual void instance_norm_sums(const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd,
                                   const Tensor& sum_g, const Tensor& sum_gx) = 0;
@@ -143,31 +128,30 @@ class Backend {
   virtual void fourier_features_vjp(const Tensor& g, const Tensor& y, const Tensor& out) = 0;
   /// out = act((y_1 + b) sigmoid(c_1) + y_2 + c_2): y and c are [N, 2n], their halves 1 and 2 are columns [0, n) and
   /// [n, 2n); c may be [1, 2n]; b is [n]. out is [N, n], its rows contiguous. Inference only.
-  virtual void gated_sum(const Tensor& y, const Tensor& b, const Tensor& c, const Unary* activation,
+  virtual void gated_sum(const Tensor& y, const Tensor& b, const Tensor& c, const Unary& activation,
                          const Tensor& out) = 0;
 
-  // By device: OpenBLAS; cuBLAS. out = act(a b + bias): a [.., M, K], b [.., K, N], out [.., M, N]
-  // contiguous, 2 or 3 dimensions; one of the last two strides of a and b is 1.
-  virtual void gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) = 0;
+  // By device: OpenBLAS; cuBLAS. out = act(a b + bias): a [.., M, K], b [.., K, N], out [.., M, N] contiguous, 2 or 3
+  // dimensions; one of the last two strides of a and b is 1. `bias` is over the last dimension, f32 for bf16, or
+  // undefined; activations are those that fuse.
+  virtual void gemm(const Tensor& a, const Tensor& b, const Tensor& bias, const ProductOptions& options,
+                    const Tensor& out) = 0;
 
-  /// The same of y = x w^T in one pass; false, with nothing done, where the device would make two of it: gemm and
+  /// gated_sum of y = x w^T in one pass; false, with nothing done, where the device would make two of it: gemm and
   /// gated_sum. x [N, k] and w [2n, k] as in gemm. The CPU's packed products.
   virtual bool gated_linear(const Tensor& /*x*/, const Tensor& /*w*/, const Tensor& /*b*/,
-                            const Tensor& /*c*/, const Unary* /*activation*/, const Tensor& /*out*/) {
+                            const Tensor& /*c*/, const ProductOptions& /*options*/, const Tensor& /*out*/) {
     return false;
   }
 
   // By device: im2col / col2im and gemm; cuDNN. Contiguous N,H,W,C images and Cout,kH,kW,Cin filters. Filters and
   // their gradients are f32 where the images are bf16; the products are those of the filter rounded to bf16.
-  virtual void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Epilogue& epilogue,
-                      const Tensor& out) = 0;
-  virtual void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter,
-                             const Epilogue& epilogue, const Tensor& out) = 0;
-  virtual void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, const Tensor& out) = 0;
-  /// Between the two the device multiplies f32 operands as said, otherwise as they are; calls nest. See
-  /// HeldProducts.
-  virtual void hold_products(Products) {}
-  virtual void release_products() {}
+  virtual void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Tensor& bias,
+                      const ProductOptions& options, const Tensor& out) = 0;
+  virtual void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Tensor& bias,
+                             const ProductOptions& options, const Tensor& out) = 0;
+  virtual void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x,
+                             MatmulPrecision precision, const Tensor& out) = 0;
 
   // Shared, random: Philox4x32-10 (tensor/kernels/philox.h); out contiguous. Block k gives elements 4k .. 4k+3.
   virtual void normal(const RandomSlice& slice, const Tensor& out) = 0;
@@ -176,20 +160,20 @@ class Backend {
   virtual void advance(const Tensor& state, std::uint64_t blocks) = 0;
 
   // Shared, updates in place.
-  /// z <- scales.z z + scales.g g + scales.w w, w ~ N(0, I) or 0 when noise is null: a Langevin step, Eq. (3), and one
-  /// of the ancestral sampler, Eq. (5). All contiguous.
+  /// z <- scales.z z + scales.g g + scales.w w, w ~ N(0, I), or 0 where the noise's state is undefined: a Langevin
+  /// step, Eq. (3), and one of the ancestral sampler, Eq. (5). All contiguous.
   virtual void noisy_update(const Tensor& z, const Tensor& g, const UpdateScales& scales,
-                            const RandomSlice* noise) = 0;
+                            const RandomSlice& noise) = 0;
   /// All tensors are of one type.
   virtual void adam(std::span<const AdamTensors> tensors, const AdamStep& step) = 0;
-  /// schedule[1] *= beta1, schedule[2] *= beta2
-  virtual void adam_tick(const Tensor& schedule, double beta1, double beta2, const Tensor* watch) = 0;
+  /// schedule[1] *= beta1, schedule[2] *= beta2. Here and below `watch` may be undefined.
+  virtual void adam_tick(const Tensor& schedule, double beta1, double beta2, const Tensor& watch) = 0;
   /// If `value`, a scalar, is not finite and no number before was: state[1] = state[0], state[2] = 2 code + (1
   /// for NaN, 0 for infinite). `state` is i64 of three, its second number negative while all numbers were
   /// finite; from then on adam, adam_tick and lerp do nothing under it. See optim/watch.h.
   virtual void watch(const Tensor& value, std::int64_t code, const Tensor& state) = 0;
   /// target <- (1 - rate) target + rate source; all tensors are of one type.
-  virtual void lerp(std::span<const LerpTensors> tensors, double rate, const Tensor* watch) = 0;
+  virtual void lerp(std::span<const LerpTensors> tensors, double rate, const Tensor& watch) = 0;
 };
 
 /// The backend of a device. Throws UserError when this build or machine does not have it.
@@ -209,21 +193,6 @@ class HeldWeights {
  private:
   std::vector<Tensor> weights_;
   Backend* backend_;
-};
-
-/// Has a device multiply f32 operands in one way while this lives. Throws Error while others have it multiply in
-/// another. Products of f64 and bf16 operands are not affected.
-class HeldProducts {
- public:
-  HeldProducts(Device device, Products products) : backend_(backend(device)) {
-    backend_.hold_products(products);
-  }
-  ~HeldProducts() { backend_.release_products(); }
-  HeldProducts(const HeldProducts&) = delete;
-  HeldProducts& operator=(const HeldProducts&) = delete;
-
- private:
-  Backend& backend_;
 };
 
 /// Puts another backend in the place of a device's while it lives; for tests and traces (tensor/watch/trace.h). The

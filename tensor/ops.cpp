@@ -36,15 +36,13 @@ void check_parameter(const char* op, const Tensor& x, const Tensor& parameter) {
 
 Tensor like(const Tensor& t, const Shape& shape) { return Tensor::empty(shape, t.dtype(), t.device()); }
 
-/// What follows on a product; `bias` is contiguous and outlives it.
-Epilogue epilogue(const char* op, const Tensor& x, const Tensor& bias, std::int64_t channels,
-                  const Unary* activation) {
-  ENSURE(!activation || activation->op == UnaryOp::leaky_relu || activation->op == UnaryOp::tanh,
-         "{}: only leaky_relu and tanh ride on a product", op);
-  if (!bias.defined()) return {nullptr, activation};
+/// What is fused into a product with `channels` columns.
+void check_fused(const char* op, const Tensor& x, const Tensor& bias, std::int64_t channels,
+                 const Unary& activation) {
+  ENSURE(fuses(activation.op), "{}: {} cannot be fused into a product", op, name(activation.op));
+  if (!bias.defined()) return;
   check_parameter(op, x, bias);
   ENSURE(bias.shape() == Shape{channels}, "{}: bias {} for {} channels", op, bias.shape().str(), channels);
-  return {&bias, activation};
 }
 
 /// x as contiguous [outer, reduced, inner] around dimensions [first, last).
@@ -72,14 +70,14 @@ Tensor blas_operand(const Tensor& t) {
 
 /// The input gradient of a convolution with geometry s, under the name `op`; the transposed convolution is one.
 Tensor spread(const char* op, const ConvGeometry& s, const Tensor& g, const Tensor& filter,
-              const Tensor& bias, const Unary* activation) {
+              const Tensor& bias, const ProductOptions& options) {
   check_parameter(op, g, filter);
   ENSURE(g.shape() == s.out_shape() && filter.shape() == s.filter_shape(),
          "{}: input {}, filter {}, expected {}, {}", op, g.shape().str(), filter.shape().str(),
          s.out_shape().str(), s.filter_shape().str());
-  const Tensor out = like(g, s.in_shape()), dense = bias.contiguous();
-  backend(g.device())
-      .conv2d_grad_x(s, g.contiguous(), filter.contiguous(), epilogue(op, g, dense, s.in_c, activation), out);
+  check_fused(op, g, bias, s.in_c, options.activation);
+  const Tensor out = like(g, s.in_shape());
+  backend(g.device()).conv2d_grad_x(s, g.contiguous(), filter.contiguous(), bias.contiguous(), options, out);
   return out;
 }
 
@@ -189,7 +187,7 @@ Tensor cat(const std::vector<Tensor>& parts, int along) {
   return out;
 }
 
-Tensor matmul(const Tensor& a, const Tensor& b) {
+Tensor matmul(const Tensor& a, const Tensor& b, MatmulPrecision precision) {
   check_wide_pair("matmul", a, b);
   ENSURE(a.ndim() == b.ndim() && (a.ndim() == 2 || a.ndim() == 3) && a.size(-1) == b.size(-2) &&
              (a.ndim() == 2 || a.size(0) == b.size(0)),
@@ -200,27 +198,29 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
   if (a.size(-1) == 0) {
     out.fill(0.0);
   } else if (out.numel() > 0) {
-    backend(a.device()).gemm(blas_operand(a), blas_operand(b), {}, out);
+    backend(a.device()).gemm(blas_operand(a), blas_operand(b), {}, {{}, precision}, out);
   }
   return out;
 }
 
-Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, const Unary* activation) {
+Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, const ProductOptions& options) {
   check_wide_pair("linear", x, w);
   ENSURE(x.ndim() == 2 && w.ndim() == 2 && x.size(1) == w.size(1), "linear: input is {}, weight is {}",
          x.shape().str(), w.shape().str());
+  check_fused("linear", x, bias, w.size(0), options.activation);
   const Tensor out = like(x, {x.size(0), w.size(0)});
-  const Tensor dense = bias.contiguous();
-  const Epilogue after = epilogue("linear", x, dense, w.size(0), activation);
-  if (out.numel() > 0) backend(x.device()).gemm(blas_operand(x), blas_operand(w).transpose(0, 1), after, out);
+  if (out.numel() > 0) {
+    backend(x.device())
+        .gemm(blas_operand(x), blas_operand(w).transpose(0, 1), bias.contiguous(), options, out);
+  }
   return out;
 }
 
-Tensor fourier_features(const Tensor& z, const Tensor& projection) {
+Tensor fourier_features(const Tensor& z, const Tensor& projection, MatmulPrecision precision) {
   check_wide_pair("fourier_features", z, projection);
   ENSURE(z.ndim() == 2 && projection.ndim() == 2 && z.size(1) == projection.size(0),
          "fourier_features: z is {}, projection is {}", z.shape().str(), projection.shape().str());
-  const Tensor t = matmul(z, projection);
+  const Tensor t = matmul(z, projection, precision);
   const Tensor out = like(z, {z.size(0), 2 * t.size(1) + z.size(1)});
   backend(z.device()).fourier_features(t, z.contiguous(), out);
   return out;
@@ -236,7 +236,7 @@ Tensor fourier_features_vjp(const Tensor& g, const Tensor& y, std::int64_t n) {
 }
 
 void gated_linear_out(const Tensor& out, const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& c,
-                      const Unary* activation) {
+                      const ProductOptions& options) {
   for (const Tensor* operand : {&out, &w, &b, &c}) check_wide_pair("gated_linear_out", x, *operand);
   ENSURE(x.ndim() == 2 && w.ndim() == 2, "gated_linear_out: input is {}, weight is {}", x.shape().str(),
          w.shape().str());
@@ -246,50 +246,49 @@ void gated_linear_out(const Tensor& out, const Tensor& x, const Tensor& w, const
              (out.strides()[1] == 1 || out.size(1) == 1),
          "gated_linear_out: out is {}, input {}, weight {}, bias {}, context {}", out.shape().str(),
          x.shape().str(), w.shape().str(), b.shape().str(), c.shape().str());
-  epilogue("gated_linear_out", x, b, b.size(0), activation);
+  check_fused("gated_linear_out", x, b, b.size(0), options.activation);
   if (out.numel() == 0) return;
   Backend& on = backend(x.device());
   const Tensor x1 = blas_operand(x), w1 = blas_operand(w), b1 = b.contiguous(), c1 = c.contiguous();
-  if (on.gated_linear(x1, w1, b1, c1, activation, out)) return;
-  on.gated_sum(linear(x1, w1, {}), b1, c1, activation, out);
+  if (on.gated_linear(x1, w1, b1, c1, options, out)) return;
+  on.gated_sum(linear(x1, w1, {}, {{}, options.precision}), b1, c1, options.activation, out);
 }
 
 Tensor conv2d(const Tensor& x, const Tensor& filter, const Tensor& bias, std::int64_t stride,
-              std::int64_t padding, const Unary* activation) {
-  return conv2d_forward(conv_geometry(x.shape(), filter.shape(), stride, padding), x, filter, bias,
-                        activation);
+              std::int64_t padding, const ProductOptions& options) {
+  return conv2d_forward(conv_geometry(x.shape(), filter.shape(), stride, padding), x, filter, bias, options);
 }
 
 Tensor conv_transpose2d(const Tensor& x, const Tensor& filter, const Tensor& bias, std::int64_t stride,
-                        std::int64_t padding, const Unary* activation) {
+                        std::int64_t padding, const ProductOptions& options) {
   return spread("conv_transpose2d", conv_transpose_geometry(x.shape(), filter.shape(), stride, padding), x,
-                filter, bias, activation);
+                filter, bias, options);
 }
 
 Tensor conv2d_forward(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Tensor& bias,
-                      const Unary* activation) {
+                      const ProductOptions& options) {
   check_parameter("conv2d", x, filter);
   ENSURE(x.shape() == s.in_shape() && filter.shape() == s.filter_shape(),
          "conv2d: image {}, filter {}, expected {}, {}", x.shape().str(), filter.shape().str(),
          s.in_shape().str(), s.filter_shape().str());
-  const Tensor out = like(x, s.out_shape()), dense = bias.contiguous();
-  backend(x.device())
-      .conv2d(s, x.contiguous(), filter.contiguous(), epilogue("conv2d", x, dense, s.out_c, activation), out);
+  check_fused("conv2d", x, bias, s.out_c, options.activation);
+  const Tensor out = like(x, s.out_shape());
+  backend(x.device()).conv2d(s, x.contiguous(), filter.contiguous(), bias.contiguous(), options, out);
   return out;
 }
 
 Tensor conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Tensor& bias,
-                     const Unary* activation) {
-  return spread("conv2d_grad_x", s, g, filter, bias, activation);
+                     const ProductOptions& options) {
+  return spread("conv2d_grad_x", s, g, filter, bias, options);
 }
 
-Tensor conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x) {
+Tensor conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, MatmulPrecision precision) {
   check_pair("conv2d_grad_w", g, x);
   ENSURE(g.shape() == s.out_shape() && x.shape() == s.in_shape(),
          "conv2d_grad_w: gradient {}, image {}, expected {}, {}", g.shape().str(), x.shape().str(),
          s.out_shape().str(), s.in_shape().str());
   const Tensor out = Tensor::empty(s.filter_shape(), computed(x.dtype()), x.device());
-  backend(x.device()).conv2d_grad_w(s, g.contiguous(), x.contiguous(), out);
+  backend(x.device()).conv2d_grad_w(s, g.contiguous(), x.contiguous(), precision, out);
   return out;
 }
 

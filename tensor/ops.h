@@ -64,33 +64,35 @@ Tensor sum_to(const Tensor& x, const Shape& shape);
 /// Concatenates along a dimension.
 Tensor cat(const std::vector<Tensor>& parts, int along);
 
-// Products. `bias` may be undefined; `activation` may be null, else leaky_relu or tanh.
+// Products. `bias` may be undefined; the options' activation is one that fuses().
 /// a [M, K] b [K, N], or batched [B, M, K] [B, K, N]; transposed views cost nothing.
-Tensor matmul(const Tensor& a, const Tensor& b);
+Tensor matmul(const Tensor& a, const Tensor& b, MatmulPrecision precision = MatmulPrecision::f32);
 /// act(x w^T + bias): x [N, in], w [out, in], bias [out].
-Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, const Unary* activation = nullptr);
+Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, const ProductOptions& options = {});
 
 /// Learned Fourier features [sin 2 pi z B, cos 2 pi z B, z]: z [N, m], B [m, n]; [N, 2n + m].
-Tensor fourier_features(const Tensor& z, const Tensor& projection);
+Tensor fourier_features(const Tensor& z, const Tensor& projection,
+                        MatmulPrecision precision = MatmulPrecision::f32);
 /// The gradient with respect to z B [N, n], from g = dL/dy and the features y.
 Tensor fourier_features_vjp(const Tensor& g, const Tensor& y, std::int64_t n);
 
 /// out = act((y_1 + b) sigmoid(c_1) + y_2 + c_2) of the halves of the columns of y = x w^T: x [N, k], w [2n, k], b [n],
 /// c [N, 2n] or [1, 2n]; out [N, n] may be columns of a wider tensor.
 void gated_linear_out(const Tensor& out, const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& c,
-                      const Unary* activation = nullptr);
+                      const ProductOptions& options = {});
 
 // Convolutions, channels last: images N,H,W,C, filters Cout,kH,kW,Cin.
 Tensor conv2d(const Tensor& x, const Tensor& filter, const Tensor& bias, std::int64_t stride,
-              std::int64_t padding, const Unary* activation = nullptr);
+              std::int64_t padding, const ProductOptions& options = {});
 /// filter Cin,kH,kW,Cout
 Tensor conv_transpose2d(const Tensor& x, const Tensor& filter, const Tensor& bias, std::int64_t stride,
-                        std::int64_t padding, const Unary* activation = nullptr);
+                        std::int64_t padding, const ProductOptions& options = {});
 /// The three passes of the convolution with geometry s; g is the gradient of its output.
 Tensor conv2d_forward(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Tensor& bias = {},
-                      const Unary* activation = nullptr);
+                      const ProductOptions& options = {});
 Tensor conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Tensor& bias = {},
-                     const Unary* activation = nullptr);
-Tensor conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x);
+                     const ProductOptions& options = {});
+Tensor conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x,
+                     MatmulPrecision precision = MatmulPrecision::f32);
 
 }  // namespace damc

@@ -13,7 +13,7 @@ Generator::Generator(std::uint64_t seed, std::uint64_t stream, Device device)
 
 RandomSlice Generator::take(std::int64_t count) {
   note_in_step(*this);
-  const RandomSlice slice{&state_, stream_, delta_};
+  const RandomSlice slice{state_, stream_, delta_};
   delta_ += static_cast<std::uint64_t>(noise_blocks(count));
   return slice;
 }
@@ -50,12 +50,7 @@ void noisy_update(const Tensor& z, const Tensor& g, const UpdateScales& scales, 
   ENSURE(z.shape() == g.shape() && z.dtype() == g.dtype() && z.device() == g.device() && z.is_contiguous(),
          "noisy_update: z is {} {}, g is {} {}", name(z.dtype()), z.shape().str(), name(g.dtype()),
          g.shape().str());
-  if (noise) {
-    const RandomSlice slice = noise->take(z.numel());
-    backend(z.device()).noisy_update(z, g.contiguous(), scales, &slice);
-  } else {
-    backend(z.device()).noisy_update(z, g.contiguous(), scales, nullptr);
-  }
+  backend(z.device()).noisy_update(z, g.contiguous(), scales, noise ? noise->take(z.numel()) : RandomSlice{});
 }
 
 }  // namespace damc

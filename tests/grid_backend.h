@@ -18,29 +18,24 @@ class GridBackend final : public SharedKernels<GridExecutor> {
   std::size_t bytes_in_use() const override { return cpu_.bytes_in_use(); }
   std::size_t bytes_reserved() const override { return cpu_.bytes_reserved(); }
 
-  void gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) override {
-    cpu_.gemm(a, b, {}, out);
-    finish(epilogue, out);
+  void gemm(const Tensor& a, const Tensor& b, const Tensor& bias, const ProductOptions& options,
+            const Tensor& out) override {
+    cpu_.gemm(a, b, {}, {{}, options.precision}, out);
+    finish(bias, options.activation, out);
   }
-  void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Epilogue& epilogue,
-              const Tensor& out) override {
-    cpu_.conv2d(s, x, filter, {}, out);
-    finish(epilogue, out);
+  void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Tensor& bias,
+              const ProductOptions& options, const Tensor& out) override {
+    cpu_.conv2d(s, x, filter, {}, {{}, options.precision}, out);
+    finish(bias, options.activation, out);
   }
-  void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Epilogue& epilogue,
+  void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Tensor& bias,
+                     const ProductOptions& options, const Tensor& out) override {
+    cpu_.conv2d_grad_x(s, g, filter, {}, {{}, options.precision}, out);
+    finish(bias, options.activation, out);
+  }
+  void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, MatmulPrecision precision,
                      const Tensor& out) override {
-    cpu_.conv2d_grad_x(s, g, filter, {}, out);
-    finish(epilogue, out);
-  }
-  void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, const Tensor& out) override {
-    cpu_.conv2d_grad_w(s, g, x, out);
-  }
-
-  /// What follows a product or convolution.
-  void finish(const Epilogue& epilogue, const Tensor& out) {
-    dispatch_stored(out.dtype(), [&]<class T>(T) {
-      apply_epilogue<T>(epilogue, out.data<T>(), out.numel() / out.size(-1), out.size(-1));
-    });
+    cpu_.conv2d_grad_w(s, g, x, precision, out);
   }
 
  private:

@@ -40,22 +40,22 @@ struct OpCase {
   std::string name() const { return variant.empty() ? op : op + ": " + variant; }
 };
 
-/// An activation that rides on another operation, and its words in a variant.
+/// An activation that is fused into another operation, and its words in a variant.
 struct FusedActivation {
   std::string words;
-  const Unary* f;
+  Unary f;
 };
 
 inline const std::vector<FusedActivation>& fused_activations() {
-  static const Unary leaky_relu{UnaryOp::leaky_relu, 0.2}, tanh{UnaryOp::tanh};
   static const std::vector<FusedActivation> all{
-      {"", nullptr}, {", leaky_relu", &leaky_relu}, {", tanh", &tanh}};
+      {"", {}}, {", leaky_relu", {UnaryOp::leaky_relu, 0.2}}, {", tanh", {UnaryOp::tanh}}};
   return all;
 }
 
 inline std::vector<OpCase> unary_cases() {
   const Draw any{{3, 5}}, positive{{3, 5}, 0.4, 2.0}, off_zero{{3, 5}, 0.4, 2.0, 1};
   return {
+      {"identity", "", {any}, [](const Variables& x) { return unary({}, x[0]); }},
       {"affine", "", {any}, [](const Variables& x) { return affine(x[0], 1.7, -0.3); }},
       {"affine", "x c", {any}, [](const Variables& x) { return mul(x[0], 0.7); }},
       {"affine", "c x", {any}, [](const Variables& x) { return -1.3 * x[0]; }},
@@ -137,7 +137,7 @@ inline std::vector<OpCase> product_cases() {
   const Draw x{{5, 4}, 0.5, 1.5}, w{{3, 4}, 0.1, 0.3, 0}, bias{{3}, 0.1, 0.5, 0};
   for (const FusedActivation& activation : fused_activations()) {
     const auto run = [act = activation.f](const Variables& v) {
-      return linear(v[0], v[1], v.size() > 2 ? v[2] : Variable(), act);
+      return linear(v[0], v[1], v.size() > 2 ? v[2] : Variable(), {act});
     };
     rows.push_back({"linear", "no bias" + activation.words, {x, w}, run});
     rows.push_back({"linear", "bias" + activation.words, {x, w, bias}, run});
@@ -167,7 +167,7 @@ std::vector<OpCase> convolution_cases(const std::string& op, const std::vector<C
     for (const FusedActivation& activation : fused_activations()) {
       const auto run = [conv, act = activation.f, stride = s.stride,
                         padding = s.padding](const Variables& v) {
-        return conv(v[0], v[1], v.size() > 2 ? v[2] : Variable(), stride, padding, act);
+        return conv(v[0], v[1], v.size() > 2 ? v[2] : Variable(), stride, padding, ProductOptions{act});
       };
       rows.push_back({op, s.words + ", no bias" + activation.words, {x, w}, run});
       rows.push_back({op, s.words + ", bias" + activation.words, {x, w, bias}, run});
@@ -201,10 +201,10 @@ inline std::vector<OpCase> conv_transpose2d_cases() {
 inline std::vector<OpCase> norm_cases() {
   std::vector<OpCase> rows;
   for (const FusedActivation& activation : fused_activations()) {
-    const Unary* act = activation.f;
+    const Unary act = activation.f;
     // A normalised pixel of so few stays below 3 in size, so that this bias decides the sign of what
     // leaky_relu gets.
-    const bool kink = act && act->op == UnaryOp::leaky_relu;
+    const bool kink = act.op == UnaryOp::leaky_relu;
     const Draw x{{2, 3, 4, 3}}, w{{3}, 0.5, 1.0}, b = kink ? Draw{{3}, 3.0, 4.0, 0} : Draw{{3}, -0.5, 0.5};
     rows.push_back({"instance_norm", "eps 1e-5" + activation.words, {x, w, b}, [act](const Variables& v) {
                       return instance_norm(v[0], v[1], v[2], 1e-5, act);

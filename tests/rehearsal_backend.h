@@ -36,13 +36,13 @@ class RehearsalBackend final : public InterceptedBackend {
   std::unique_ptr<Recording> make_recording() override;
 
   // A GPU rounds the filters that meet bf16 images.
-  void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Epilogue& epilogue,
-              const Tensor& out) override {
-    InterceptedBackend::conv2d(s, x, rounded(filter, x.dtype()), epilogue, out);
+  void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Tensor& bias,
+              const ProductOptions& options, const Tensor& out) override {
+    InterceptedBackend::conv2d(s, x, rounded(filter, x.dtype()), bias, options, out);
   }
-  void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Epilogue& epilogue,
-                     const Tensor& out) override {
-    InterceptedBackend::conv2d_grad_x(s, g, rounded(filter, g.dtype()), epilogue, out);
+  void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Tensor& bias,
+                     const ProductOptions& options, const Tensor& out) override {
+    InterceptedBackend::conv2d_grad_x(s, g, rounded(filter, g.dtype()), bias, options, out);
   }
 
  private:

@@ -50,7 +50,7 @@ void check(const ConvGeometry& s) {
   const Unary leaky{UnaryOp::leaky_relu, Leaky::slope};
   const Tensor gx = unwritten(s.in_shape());
   run(ConvPass::grad_x, s, gx, w, g, bias.data<float>());
-  CHECK(relative_error(gx, conv2d_grad_x(s, exact(g), exact(w), exact(bias), &leaky)) < rounding);
+  CHECK(relative_error(gx, conv2d_grad_x(s, exact(g), exact(w), exact(bias), {leaky})) < rounding);
 }
 
 }  // namespace
@@ -74,7 +74,7 @@ TEST_CASE("which passes go by columns: f32 images, and where columns do not hold
                      dense = conv_geometry({128, 16, 16, 64}, {64, 3, 3, 64}, 1, 1),
                      colours = conv_geometry({128, 32, 32, 3}, {64, 3, 3, 3}, 1, 1),
                      huge = conv_geometry({128, 128, 128, 64}, {128, 4, 4, 64}, 2, 1);
-  const ConvTypes f32{Dtype::f32, Dtype::f32}, tf32{Dtype::f32, Dtype::f32, Products::tf32},
+  const ConvTypes f32{Dtype::f32, Dtype::f32}, tf32{Dtype::f32, Dtype::f32, MatmulPrecision::tf32},
       bf16{Dtype::bf16, Dtype::f32}, f64{Dtype::f64, Dtype::f64};
   for (const ConvPass pass : {ConvPass::forward, ConvPass::grad_x, ConvPass::grad_w}) {
     CHECK(conv_by_columns(pass, wide, f32));

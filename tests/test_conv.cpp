@@ -37,13 +37,14 @@ double dot(const Values& a, const Values& b) {
 
 /// |result - act(expected + bias)| in the Euclidean norm, over the scale of the pass and of the bias.
 double relative_error(const Tensor& result, const OraclePass& expected, const Tensor& bias = {},
-                      const Unary* activation = nullptr) {
+                      const Unary& activation = {}) {
   const Values values = result.to_vector<double>(), b = bias.defined() ? bias.to_vector<double>() : Values(1);
   REQUIRE(values.size() == expected.values.size());
   double error = 0.0;
   for (std::size_t i = 0; i < values.size(); ++i) {
     double y = expected.values[i] + b[i % b.size()];
-    if (activation) y = activation == &leaky ? (y > 0.0 ? y : 0.2 * y) : std::tanh(y);
+    if (activation.op == UnaryOp::leaky_relu) y = y > 0.0 ? y : 0.2 * y;
+    if (activation.op == UnaryOp::tanh) y = std::tanh(y);
     error += (values[i] - y) * (values[i] - y);
   }
   const double repeats = static_cast<double>(values.size() / b.size());
@@ -67,13 +68,13 @@ void check_geometry(const ConvGeometry& s, Dtype dtype, int variant) {
   const ConvOracle expected(s, x.to_vector<double>(), w.to_vector<double>(), g.to_vector<double>());
   const Tensor out_bias = variant % 2 ? normal({s.out_c}, dtype) : Tensor();
   const Tensor in_bias = variant % 2 ? normal({s.in_c}, dtype) : Tensor();
-  const Unary* activation = variant % 3 == 0 ? nullptr : variant % 3 == 1 ? &leaky : &hyperbolic;
+  const Unary activation = variant % 3 == 0 ? Unary() : variant % 3 == 1 ? leaky : hyperbolic;
   for (const int threads : {1, 2}) {
     omp_set_num_threads(threads);
-    CHECK(relative_error(conv2d_forward(s, x, w, out_bias, activation), expected.out, out_bias, activation) <=
-          tolerance);
-    CHECK(relative_error(conv2d_grad_x(s, g, w, in_bias, activation), expected.grad_x, in_bias, activation) <=
-          tolerance);
+    CHECK(relative_error(conv2d_forward(s, x, w, out_bias, {activation}), expected.out, out_bias,
+                         activation) <= tolerance);
+    CHECK(relative_error(conv2d_grad_x(s, g, w, in_bias, {activation}), expected.grad_x, in_bias,
+                         activation) <= tolerance);
     CHECK(relative_error(conv2d_grad_w(s, g, x), expected.grad_w) <= tolerance);
   }
 }
@@ -177,8 +178,8 @@ TEST_CASE("held filters give the same values to rounding, and are forgotten at t
       const auto check = [&](const Tensor& used, const Tensor& same) {
         const ConvOracle expected(s, x.to_vector<double>(), same.to_vector<double>(), g.to_vector<double>());
         const double tolerance = allowed(dtype);
-        CHECK(relative_error(conv2d_forward(s, x, used, {}, nullptr), expected.out) <= tolerance);
-        CHECK(relative_error(conv2d_grad_x(s, g, used, {}, nullptr), expected.grad_x) <= tolerance);
+        CHECK(relative_error(conv2d_forward(s, x, used), expected.out) <= tolerance);
+        CHECK(relative_error(conv2d_grad_x(s, g, used), expected.grad_x) <= tolerance);
       };
       {
         const HeldWeights held({w});
@@ -206,21 +207,21 @@ TEST_CASE("conv2d and conv_transpose2d give the sizes PyTorch gives, and the ora
       const Tensor x = normal({3, 6, 7, 2}, dtype), w = normal({5, kernel, kernel, 2}, dtype);
       const ConvGeometry s = conv_geometry(x.shape(), w.shape(), stride, padding);
       CHECK(s.out_h == (6 + 2 * padding - kernel) / stride + 1);
-      const Tensor out = conv2d(x, w, bias, stride, padding, &leaky);
+      const Tensor out = conv2d(x, w, bias, stride, padding, {leaky});
       const Values zeros(static_cast<std::size_t>(out.numel()));
       const ConvOracle expected(s, x.to_vector<double>(), w.to_vector<double>(), zeros);
-      CHECK(relative_error(out, expected.out, bias, &leaky) <= tolerance);
+      CHECK(relative_error(out, expected.out, bias, leaky) <= tolerance);
 
       const Tensor small = normal({3, 6, 7, 2}, dtype), wt = normal({2, kernel, kernel, 5}, dtype);
       const ConvGeometry t = conv_transpose_geometry(small.shape(), wt.shape(), stride, padding);
       CHECK(t.in_shape() ==
             Shape{3, 5 * stride - 2 * padding + kernel, 6 * stride - 2 * padding + kernel, 5});
       CHECK(t.out_shape() == small.shape());
-      const Tensor large = conv_transpose2d(small, wt, bias, stride, padding, &hyperbolic);
+      const Tensor large = conv_transpose2d(small, wt, bias, stride, padding, {hyperbolic});
       const Values image(static_cast<std::size_t>(large.numel()));
       const ConvOracle transposed(t, image, wt.to_vector<double>(), small.to_vector<double>());
       CHECK(large.shape() == t.in_shape());
-      CHECK(relative_error(large, transposed.grad_x, bias, &hyperbolic) <= tolerance);
+      CHECK(relative_error(large, transposed.grad_x, bias, hyperbolic) <= tolerance);
     }
   }
 }

@@ -92,14 +92,15 @@ class BlasCalls final : public ObservedBackend {
   explicit BlasCalls(int& count)
       : ObservedBackend(backend(Device{}), [](const char*, const Tensor&, const auto& call) { call(); }),
         count_(count) {}
-  void gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) override {
+  void gemm(const Tensor& a, const Tensor& b, const Tensor& bias, const ProductOptions& options,
+            const Tensor& out) override {
     ++count_;
     out.fill(99.0);
     const GemmCall call = gemm_call(a, b, out);
-    if (lt_finishes(epilogue, out)) {
-      const LtProduct product = lt_product(call, epilogue.bias->raw());
-      out.dtype() == Dtype::f32 ? lt_matmul<float>(product, call, *epilogue.bias)
-                                : lt_matmul<double>(product, call, *epilogue.bias);
+    if (lt_finishes(bias, options.activation, out)) {
+      const LtProduct product = lt_product(call, bias.raw());
+      out.dtype() == Dtype::f32 ? lt_matmul<float>(product, call, bias)
+                                : lt_matmul<double>(product, call, bias);
     } else {
       out.dtype() == Dtype::f32 ? blas_gemm<float>(call) : blas_gemm<double>(call);
     }
@@ -259,11 +260,11 @@ TEST_CASE("linear layers with a bias, as one cublasLt call") {
 TEST_CASE("cublasLt finishes a product with a bias alone") {
   const Tensor matrix = Tensor::zeros({2, 3}), batch = Tensor::zeros({2, 2, 3}), bias = Tensor::zeros({3});
   const Unary leaky{UnaryOp::leaky_relu, 0.2};
-  CHECK(lt_finishes({&bias, nullptr}, matrix));
-  CHECK_FALSE(lt_finishes({&bias, &leaky}, matrix));
-  CHECK_FALSE(lt_finishes({nullptr, &leaky}, matrix));
-  CHECK_FALSE(lt_finishes({}, matrix));
-  CHECK_FALSE(lt_finishes({&bias, nullptr}, batch));
+  CHECK(lt_finishes(bias, {}, matrix));
+  CHECK_FALSE(lt_finishes(bias, leaky, matrix));
+  CHECK_FALSE(lt_finishes({}, leaky, matrix));
+  CHECK_FALSE(lt_finishes({}, {}, matrix));
+  CHECK_FALSE(lt_finishes(bias, {}, batch));
 }
 
 TEST_CASE("an algorithm is chosen anew where an address is less aligned") {

@@ -21,7 +21,7 @@ void for_each_pass(const F& f) {
   for (const ConvPass pass : {ConvPass::forward, ConvPass::grad_x, ConvPass::grad_w}) {
     const Dtype of_bf16 = pass == ConvPass::grad_w ? Dtype::f32 : Dtype::bf16;
     for (const ConvTypes& types : {ConvTypes{Dtype::f32, Dtype::f32},
-                                   {Dtype::f32, Dtype::f32, Products::tf32},
+                                   {Dtype::f32, Dtype::f32, MatmulPrecision::tf32},
                                    {Dtype::f64, Dtype::f64},
                                    {Dtype::bf16, of_bf16}})
       f(pass, types);
@@ -130,13 +130,13 @@ TEST_CASE("the library does refuse what does not fit, and says what it was") {
 TEST_CASE("cublasLt takes products in true f32, tf32 and f64") {
   const Tensor x = Tensor::zeros({5, 7}), w = Tensor::zeros({3, 7}), out = Tensor::zeros({5, 3});
   const LtProduct product = lt_product(gemm_call(x, w.transpose(0, 1), out), out.raw());
-  CHECK_NOTHROW(LtDescriptors(product, Dtype::f32, Products::f32));
-  CHECK_NOTHROW(LtDescriptors(product, Dtype::f32, Products::tf32));
-  CHECK_NOTHROW(LtDescriptors(product, Dtype::f64, Products::tf32));
-  CHECK(compute_type(Dtype::f32, Products::f32) == CUBLAS_COMPUTE_32F);
-  CHECK(compute_type(Dtype::f32, Products::tf32) == CUBLAS_COMPUTE_32F_FAST_TF32);
-  CHECK(compute_type(Dtype::f64, Products::tf32) == CUBLAS_COMPUTE_64F);
-  CHECK(compute_type(Dtype::bf16, Products::tf32) == CUBLAS_COMPUTE_32F);
+  CHECK_NOTHROW(LtDescriptors(product, Dtype::f32, MatmulPrecision::f32));
+  CHECK_NOTHROW(LtDescriptors(product, Dtype::f32, MatmulPrecision::tf32));
+  CHECK_NOTHROW(LtDescriptors(product, Dtype::f64, MatmulPrecision::tf32));
+  CHECK(compute_type(Dtype::f32, MatmulPrecision::f32) == CUBLAS_COMPUTE_32F);
+  CHECK(compute_type(Dtype::f32, MatmulPrecision::tf32) == CUBLAS_COMPUTE_32F_FAST_TF32);
+  CHECK(compute_type(Dtype::f64, MatmulPrecision::tf32) == CUBLAS_COMPUTE_64F);
+  CHECK(compute_type(Dtype::bf16, MatmulPrecision::tf32) == CUBLAS_COMPUTE_32F);
 }
 
 TEST_CASE("CUDA converts to bf16 as we do") {

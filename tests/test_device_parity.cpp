@@ -56,11 +56,11 @@ bool same(const OpResult& a, const OpResult& b) {
 std::vector<OpCase> large_cases() {
   static const Unary leaky{UnaryOp::leaky_relu, 0.2}, tanh{UnaryOp::tanh};
   const auto conv = [](std::int64_t stride, std::int64_t padding) {
-    return [=](const Variables& v) { return conv2d(v[0], v[1], v[2], stride, padding, &leaky); };
+    return [=](const Variables& v) { return conv2d(v[0], v[1], v[2], stride, padding, {leaky}); };
   };
-  const auto transposed = [](std::int64_t stride, std::int64_t padding, const Unary* activation) {
+  const auto transposed = [](std::int64_t stride, std::int64_t padding, const Unary& activation) {
     return
-        [=](const Variables& v) { return conv_transpose2d(v[0], v[1], v[2], stride, padding, activation); };
+        [=](const Variables& v) { return conv_transpose2d(v[0], v[1], v[2], stride, padding, {activation}); };
   };
   const auto draw = [](const Shape& shape, double size) { return Draw{shape, size / 3.0, size, 0}; };
   const Draw image{{16, 16, 16, 64}, 0.5, 1.5};
@@ -74,19 +74,19 @@ std::vector<OpCase> large_cases() {
       {"conv_transpose2d",
        "large",
        {image, draw({64, 4, 4, 32}, 5e-3), {{32}, 0.1, 0.5}},
-       transposed(2, 1, nullptr)},
+       transposed(2, 1, {})},
       {"conv_transpose2d",
        "to colours",
        {image, draw({64, 4, 4, 3}, 5e-3), {{3}, 0.1, 0.5}},
-       transposed(2, 1, &tanh)},
+       transposed(2, 1, tanh)},
       {"conv_transpose2d",
        "from one pixel",
        {{{64, 1, 1, 100}}, draw({100, 4, 4, 128}, 0.05), {{128}}},
-       transposed(1, 0, nullptr)},
+       transposed(1, 0, {})},
       {"linear",
        "large",
        {{{200, 1000}, 0.5, 1.5}, draw({300, 1000}, 2e-3), draw({300}, 0.5)},
-       [](const Variables& v) { return linear(v[0], v[1], v[2], &leaky); }},
+       [](const Variables& v) { return linear(v[0], v[1], v[2], {leaky}); }},
       {"instance_norm",
        "large",
        {{{8, 32, 32, 64}}, {{64}, 0.5, 1.0}, {{64}, -0.5, 0.5}},

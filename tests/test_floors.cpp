@@ -122,7 +122,7 @@ TEST_CASE("a kernel counts its multiply-adds and every operand once") {
   CHECK(work.bytes == 4.0 * (6 + 15 + 5 + 384 + 108));
 
   const Unary activation{UnaryOp::leaky_relu, 0.2};
-  linear(x, w, bias, &activation);
+  linear(x, w, bias, {activation});
   work = device.take();
   CHECK(work.launches == 1);
   CHECK(work.flop == 2.0 * 2 * 5 * 3);

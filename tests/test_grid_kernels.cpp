@@ -114,21 +114,21 @@ TEST_CASE("pointwise kernels") {
 
 TEST_CASE("kernels of networks") {
   check_kernels(computed_types, [](Backend& on, Made& make, std::int64_t N, std::int64_t n) {
-    on.gated_sum(make.of({N, 2 * n}), make.of({n}), make.of({N, 2 * n}), &bend, make.of({N, n}));
-    on.gated_sum(make.of({N, 2 * n}), make.of({n}), make.of({1, 2 * n}), nullptr,
+    on.gated_sum(make.of({N, 2 * n}), make.of({n}), make.of({N, 2 * n}), bend, make.of({N, n}));
+    on.gated_sum(make.of({N, 2 * n}), make.of({n}), make.of({1, 2 * n}), {},
                  make.of({N, 2 * n}).narrow(1, 0, n));
     on.fourier_features(make.of({N, n}), make.of({N, 5}), make.of({N, 2 * n + 5}));
     on.fourier_features_vjp(make.of({N, 2 * n + 4}), make.of({N, 2 * n + 4}), make.of({N, n}));
     const Tensor bias = make.of({n}), a = make.of({N, 3}), b = make.of({3, n});
-    on.gemm(a, b, {&bias, &bend}, make.of({N, n}));
-    on.gemm(a, b, {nullptr, &leaky}, make.of({N, n}));
-    on.gemm(a, b, {&bias, nullptr}, make.of({N, n}));
+    on.gemm(a, b, bias, {bend}, make.of({N, n}));
+    on.gemm(a, b, {}, {leaky}, make.of({N, n}));
+    on.gemm(a, b, bias, {}, make.of({N, n}));
   });
   check_kernels(stored_types, [](Backend& on, Made& make, std::int64_t N, std::int64_t n) {
     const Shape images{2, N, n}, channels{2, n};
     const Tensor x = make.of(images), g = make.of(images), w = make.computed({n}), b = make.computed({n});
     const Tensor mean = make.computed(channels), rstd = make.computed(channels);
-    on.instance_norm(x, mean, rstd, w, b, &leaky, make.of(images));
+    on.instance_norm(x, mean, rstd, w, b, leaky, make.of(images));
     on.instance_norm_grad_x(g, x, mean, rstd, w, make.computed(channels), make.computed(channels),
                             make.of(images));
     on.instance_norm_sums(g, x, mean, rstd, make.computed(channels), make.computed(channels));
@@ -142,11 +142,11 @@ TEST_CASE("noise, which is f32 also where it becomes f64") {
   const auto draw = [](Backend& on, Made& make, std::int64_t N, std::int64_t n) {
     const Shape shape{N, n};
     const Tensor position = Tensor::from(std::vector<std::int64_t>{3, 5}, {2});
-    const RandomSlice slice{&position, 2, 1};
+    const RandomSlice slice{position, 2, 1};
     on.normal(slice, make.of(shape));
     on.uniform(slice, make.of(shape));
-    on.noisy_update(make.of(shape), make.of(shape), {0.9, -0.2, 0.3}, &slice);
-    on.noisy_update(make.of(shape), make.of(shape), {0.9, -0.2, 0.3}, nullptr);
+    on.noisy_update(make.of(shape), make.of(shape), {0.9, -0.2, 0.3}, slice);
+    on.noisy_update(make.of(shape), make.of(shape), {0.9, -0.2, 0.3}, {});
   };
   check_kernels(computed_types, draw, Dtype::f32);
 }
@@ -158,15 +158,14 @@ TEST_CASE("updates in place") {
     const auto watch = [](std::int64_t found) {
       return Tensor::from(std::vector<std::int64_t>{7, found, 0}, {3});
     };
-    const Tensor calm = watch(-1), fired = watch(7);
-    for (const Tensor* seen : {&calm, &fired}) {
+    for (const Tensor& seen : {watch(-1), watch(7)}) {
       std::vector<AdamTensors> adam;
       std::vector<LerpTensors> lerp;
       for (const Shape& s : {shape, Shape{5}, shape}) {
         adam.push_back({make.of(s), make.of(s), make.of(s), make.of(s)});
         lerp.push_back({make.of(s), make.of(s)});
       }
-      on.adam(adam, {&schedule, &norm, 0.1, 0.9, 0.99, 1e-8, 0.01, seen});
+      on.adam(adam, {schedule, norm, 0.1, 0.9, 0.99, 1e-8, 0.01, seen});
       on.lerp(lerp, 0.3, seen);
     }
     const std::vector<Tensor> several{make.of(shape), make.of({5})};

@@ -67,13 +67,13 @@ TEST_CASE("the guard works: kernels refuse operands on the host, copies those on
   Backend& on = backend(gpu);
   const Tensor there = Tensor::zeros({2}, Dtype::f32, gpu), here = Tensor::zeros({2});
   const Tensor state = Tensor::from(std::vector<std::int64_t>{1, 0}, {2});
-  const RandomSlice slice{&state, 0, 0};
+  const RandomSlice slice{state, 0, 0};
   CHECK_THROWS_WITH_AS(on.copy(here, there), "guarded device: operand 1 of copy, shape [2], is on cpu",
                        Error);
   CHECK_THROWS_AS(on.fill(0.0, here), Error);
   CHECK_THROWS_AS(on.binary(BinaryOp::add, there, here, there), Error);
   CHECK_THROWS_AS(on.normal(slice, there), Error);
-  CHECK_THROWS_AS(on.noisy_update(there, there, {1.0, 1.0, 1.0}, &slice), Error);
+  CHECK_THROWS_AS(on.noisy_update(there, there, {1.0, 1.0, 1.0}, slice), Error);
   CHECK_THROWS_AS(on.copy_bytes(here.raw(), here.raw(), 8, CopyKind::host_to_device), Error);
   CHECK_THROWS_AS(on.copy_bytes(there.raw(), here.raw(), 8, CopyKind::device_to_host), Error);
   CHECK_THROWS_AS(on.copy_bytes(there.raw(), there.raw(), 8, CopyKind::host_to_device), Error);

@@ -118,23 +118,21 @@ TEST_CASE("a Linear layer") {
 TEST_CASE("a fused activation equals the activation as a layer of its own") {
   Generator random(2);
   Init init(random, Dtype::f64);
-  std::vector<std::pair<std::unique_ptr<Layer>, Tensor>> layers;
+  std::vector<std::pair<std::unique_ptr<FusableLayer>, Tensor>> layers;
   layers.emplace_back(std::make_unique<Linear>(6, 5, init), random.normal({4, 6}, Dtype::f64));
   layers.emplace_back(std::make_unique<Conv2d>(3, 4, 3, 1, 1, init), random.normal({2, 5, 5, 3}, Dtype::f64));
   layers.emplace_back(std::make_unique<ConvTranspose2d>(3, 4, 4, 2, 1, init),
                       random.normal({2, 3, 3, 3}, Dtype::f64));
   layers.emplace_back(std::make_unique<InstanceNorm2d>(3, init), random.normal({2, 4, 4, 3}, Dtype::f64));
 
-  for (const auto& make : {+[] { return leaky_relu_layer(0.2); }, +[] { return tanh_layer(); }}) {
+  for (const Unary& function : {Unary{UnaryOp::leaky_relu, 0.2}, Unary{UnaryOp::tanh}}) {
     for (auto& [layer, input] : layers) {
       const std::string shape = input.shape().str();
       CAPTURE(shape);
-      const std::unique_ptr<Layer> activation = make();
-      REQUIRE(layer->can_fuse());
-      REQUIRE(activation->as_activation());
+      REQUIRE(fuses(function.op));
       const Variable x(input, true);
-      const Variable fused = layer->forward(x, activation->as_activation());
-      const Variable apart = activation->forward(layer->forward(x));
+      const Variable fused = layer->forward_with(x, function);
+      const Variable apart = Activation(function).forward(layer->forward(x));
       CHECK(values(fused) == values(apart));
       CHECK(values(fused) != values(layer->forward(x)));
 
@@ -158,10 +156,8 @@ TEST_CASE("a Sequential fuses where it can and gives what its layers give one af
   const Variable whole = net.layers.forward(x);
   CHECK(whole.shape() == Shape{2, 6, 6, 5});
   CHECK(values(whole) == values(y));
-  CHECK_FALSE(silu_layer()->as_activation());
-  const Unary tanh_unary{UnaryOp::tanh};
-  CHECK_THROWS_AS(net.layers.forward(x, &tanh_unary), Error);
-  CHECK_THROWS_AS(tanh_layer()->forward(x, &tanh_unary), Error);
+  CHECK_FALSE(fuses(UnaryOp::silu));
+  CHECK_THROWS_AS(Conv2d(3, 4, 4, 2, 1, net.init).forward_with(x, {UnaryOp::silu}), Error);
 }
 
 TEST_CASE("state dicts hold PyTorch's layout, as copies") {

@@ -55,13 +55,13 @@ Tensor reversed_in_memory(const Tensor& t) {
   return t.permute(order).clone().permute(order);
 }
 
-constexpr const char* unary_names[] = {
-#define X(op) #op,
+constexpr UnaryOp unary_ops[] = {
+#define X(op) UnaryOp::op,
     DAMC_UNARY_OPS(X)
 #undef X
 };
-constexpr const char* binary_names[] = {
-#define X(op) #op,
+constexpr BinaryOp binary_ops[] = {
+#define X(op) BinaryOp::op,
     DAMC_BINARY_OPS(X)
 #undef X
 };
@@ -72,11 +72,11 @@ class FunctorLog final : public ObservedBackend {
   FunctorLog(Backend& inner, std::set<std::string>& seen)
       : ObservedBackend(inner, [](const char*, const Tensor&, const auto& call) { call(); }), seen_(seen) {}
   void unary(const Unary& f, const Tensor& x, const Tensor& out) override {
-    seen_.insert(unary_names[static_cast<int>(f.op)]);
+    seen_.insert(name(f.op));
     ObservedBackend::unary(f, x, out);
   }
   void binary(BinaryOp f, const Tensor& a, const Tensor& b, const Tensor& out) override {
-    seen_.insert(binary_names[static_cast<int>(f)]);
+    seen_.insert(name(f));
     ObservedBackend::binary(f, a, b, out);
   }
 
@@ -99,10 +99,10 @@ bool has_row(const std::string& functor) {
 }  // namespace
 
 TEST_CASE("every functor has a row") {
-  for (const std::string name : unary_names)
-    CHECK_MESSAGE(has_row(name), "no row for the unary functor ", name);
-  for (const std::string name : binary_names)
-    CHECK_MESSAGE(has_row(name), "no row for the binary functor ", name);
+  for (const UnaryOp op : unary_ops)
+    CHECK_MESSAGE(has_row(name(op)), "no row for the unary functor ", name(op));
+  for (const BinaryOp op : binary_ops)
+    CHECK_MESSAGE(has_row(name(op)), "no row for the binary functor ", name(op));
   CHECK_FALSE(has_row("no such functor"));
 }
 
@@ -195,17 +195,17 @@ TEST_CASE("instance_norm reads weights of any layout and refuses what it cannot 
                        instance_norm(x, ones.clone(), zeros).value()) == 0.0);
 
   const Unary silu{UnaryOp::silu};
-  CHECK_THROWS_AS(instance_norm(x, ones, zeros, 1e-5, &silu), Error);
+  CHECK_THROWS_AS(instance_norm(x, ones, zeros, 1e-5, silu), Error);
   CHECK_THROWS_AS(instance_norm(x, ones.to(Dtype::f64), zeros), Error);
   CHECK_THROWS_AS(instance_norm(x, ones, Tensor::zeros({3})), Error);
   CHECK_THROWS_AS(instance_norm(x, ones, {}), Error);
 }
 
-TEST_CASE("only activations whose derivative follows from their value ride on a product") {
+TEST_CASE("only activations whose derivative follows from their value are fused into a product") {
   const Unary silu{UnaryOp::silu};
   const Variable x = Tensor::zeros({2, 4}), w = Tensor::zeros({3, 4});
   const Variable image = Tensor::zeros({1, 4, 4, 2}), filter = Tensor::zeros({2, 3, 3, 2});
-  CHECK_THROWS_AS(linear(x, w, {}, &silu), Error);
-  CHECK_THROWS_AS(conv2d(image, filter, {}, 1, 1, &silu), Error);
-  CHECK_THROWS_AS(conv_transpose2d(image, filter, {}, 1, 1, &silu), Error);
+  CHECK_THROWS_AS(linear(x, w, {}, {silu}), Error);
+  CHECK_THROWS_AS(conv2d(image, filter, {}, 1, 1, {silu}), Error);
+  CHECK_THROWS_AS(conv_transpose2d(image, filter, {}, 1, 1, {silu}), Error);
 }

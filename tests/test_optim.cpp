@@ -162,7 +162,7 @@ TEST_CASE("many tensors at once: the bits of one after the other") {
         doctest::Approx(static_cast<double>(std::sqrt(squares))).epsilon(dtype == Dtype::f64 ? 1e-13 : 1e-6));
 
     const Tensor schedule = Tensor::from(Doubles{1e-2, 0.9, 0.999}, {3});
-    const AdamStep step{&schedule, &norm, 1.0, 0.9, 0.999, 1e-8, 0.01};
+    const AdamStep step{schedule, norm, 1.0, 0.9, 0.999, 1e-8, 0.01};
     backend({}).adam(together, step);
     for (const AdamTensors& one : alone) backend({}).adam({&one, 1}, step);
     for (std::size_t i = 0; i < alone.size(); ++i) {

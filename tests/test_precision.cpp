@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <limits>
+#include <map>
 
 #include "damc/method.h"
 #include "damc/precision.h"
@@ -130,32 +131,115 @@ TEST_CASE("a held filter is rounded to bf16 once and gives the same numbers") {
   CHECK(bits() == free);
 }
 
-TEST_CASE("tf32: operands of 11 digits, while it is asked for, on f32 alone") {
+TEST_CASE("tf32: operands of 11 digits, where it is asked for, on f32 alone") {
   // 1 + 2^-11 lies between two numbers of tf32 and rounds away from 0; 1 + 2^-12 rounds to 1.
   const Tensor a =
       Tensor::from(std::vector<float>{1.0f + 0x1p-11f, 1.0f + 0x1p-12f, -1.0f - 0x1p-11f}, {3, 1});
   const Tensor one = Tensor::full({1, 1}, 1.0);
-  const auto product = [&](Dtype dtype) { return matmul(a.to(dtype), one.to(dtype)).to_vector<double>(); };
+  constexpr MatmulPrecision tf32 = MatmulPrecision::tf32;
+  const auto product = [&](Dtype dtype, MatmulPrecision precision) {
+    return matmul(a.to(dtype), one.to(dtype), precision).to_vector<double>();
+  };
   const std::vector<double> exact{1.0 + 0x1p-11, 1.0 + 0x1p-12, -1.0 - 0x1p-11};
-  CHECK(product(Dtype::f32) == exact);
-  {
-    const HeldProducts held(Device{}, Products::tf32), again(Device{}, Products::tf32);
-    CHECK(product(Dtype::f32) == std::vector<double>{1.0 + 0x1p-10, 1.0, -1.0 - 0x1p-10});
-    CHECK(product(Dtype::f64) == exact);
-    CHECK_THROWS_WITH_AS(HeldProducts(Device{}, Products::f32),
-                         doctest::Contains("f32 asked for while tf32 is in use"), Error);
-    for (const double value : {std::numeric_limits<double>::infinity(), 0.0, -2.5})
-      CHECK(matmul(Tensor::full({1, 1}, value), one).item() == value);
-    CHECK(std::isnan(matmul(Tensor::full({1, 1}, std::nan("")), one).item()));
-    // Convolutions: x and w of 1 + 2^-12 are 1 there.
-    const ConvGeometry s = conv_geometry({1, 3, 3, 1}, {1, 3, 3, 1}, 1, 0);
-    const Tensor x = Tensor::full(s.in_shape(), 1.0 + 0x1p-12), w = x.clone();
-    const Tensor g = Tensor::full(s.out_shape(), 1.0);
-    CHECK(conv2d_forward(s, x, w).item() == 9.0);
-    CHECK(sum(conv2d_grad_x(s, g, w)).item() == 9.0);
-    CHECK(sum(conv2d_grad_w(s, g, x)).item() == 9.0);
+  CHECK(product(Dtype::f32, MatmulPrecision::f32) == exact);
+  CHECK(product(Dtype::f32, tf32) == std::vector<double>{1.0 + 0x1p-10, 1.0, -1.0 - 0x1p-10});
+  CHECK(product(Dtype::f64, tf32) == exact);
+  for (const double value : {std::numeric_limits<double>::infinity(), 0.0, -2.5})
+    CHECK(matmul(Tensor::full({1, 1}, value), one, tf32).item() == value);
+  CHECK(std::isnan(matmul(Tensor::full({1, 1}, std::nan("")), one, tf32).item()));
+  // Convolutions: x and w of 1 + 2^-12 are 1 there.
+  const ConvGeometry s = conv_geometry({1, 3, 3, 1}, {1, 3, 3, 1}, 1, 0);
+  const Tensor x = Tensor::full(s.in_shape(), 1.0 + 0x1p-12), w = x.clone();
+  const Tensor g = Tensor::full(s.out_shape(), 1.0);
+  CHECK(conv2d_forward(s, x, w, {}, {{}, tf32}).item() == 9.0);
+  CHECK(sum(conv2d_grad_x(s, g, w, {}, {{}, tf32})).item() == 9.0);
+  CHECK(sum(conv2d_grad_w(s, g, x, tf32)).item() == 9.0);
+  CHECK(conv2d_forward(s, x, w).item() > 9.0);
+}
+
+namespace {
+
+/// One iteration of training and samples of both priors: the numbers that come out.
+std::vector<double> numbers_of(Model& model, Trainer& trainer, std::int64_t k) {
+  const std::int64_t size = model.images.size;
+  Generator random(9, static_cast<std::uint64_t>(k));
+  const Tensor x = affine(random.uniform({2, size, size, model.images.channels}), 2.0, -1.0);
+  const IterationStats s = trainer.iterate(k, x);
+  std::vector<double> all;
+  for (const Tensor& t :
+       {s.loss_q, s.loss_g, s.energy_plus, s.z_norm, model.Q.sample(x, random), model.sample_lebm(2, random)})
+    for (const double value : t.to_vector<double>()) all.push_back(value);
+  return all;
+}
+
+/// Notes the precision of every product.
+class PrecisionLog final : public ObservedBackend {
+ public:
+  PrecisionLog(Backend& inner, std::map<MatmulPrecision, int>& seen)
+      : ObservedBackend(inner, [](const char*, const Tensor&, const auto& call) { call(); }), seen_(seen) {}
+  void gemm(const Tensor& a, const Tensor& b, const Tensor& bias, const ProductOptions& options,
+            const Tensor& out) override {
+    ++seen_[options.precision];
+    ObservedBackend::gemm(a, b, bias, options, out);
   }
-  CHECK(product(Dtype::f32) == exact);
+  void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Tensor& bias,
+              const ProductOptions& options, const Tensor& out) override {
+    ++seen_[options.precision];
+    ObservedBackend::conv2d(s, x, filter, bias, options, out);
+  }
+  void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Tensor& bias,
+                     const ProductOptions& options, const Tensor& out) override {
+    ++seen_[options.precision];
+    ObservedBackend::conv2d_grad_x(s, g, filter, bias, options, out);
+  }
+  void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, MatmulPrecision precision,
+                     const Tensor& out) override {
+    ++seen_[precision];
+    ObservedBackend::conv2d_grad_w(s, g, x, precision, out);
+  }
+
+ private:
+  std::map<MatmulPrecision, int>& seen_;
+};
+
+}  // namespace
+
+TEST_CASE("models of different precision live side by side, each with the bits it has alone") {
+  const std::vector<std::string> all{"fp32", "tf32", "bf16"};
+  struct Run {
+    explicit Run(const std::string& precision) : model(small("mnist-quick", precision)), trainer(model) {}
+    Model model;
+    Trainer trainer;
+  };
+  std::map<std::string, std::vector<double>> alone;
+  for (const std::string& precision : all) {
+    Run run(precision);
+    for (int k = 0; k < 2; ++k)
+      for (const double value : numbers_of(run.model, run.trainer, k)) alone[precision].push_back(value);
+  }
+  std::map<std::string, std::unique_ptr<Run>> runs;
+  for (const std::string& precision : all) runs[precision] = std::make_unique<Run>(precision);
+  std::map<std::string, std::vector<double>> together;
+  for (int k = 0; k < 2; ++k) {
+    for (auto& [precision, run] : runs)
+      for (const double value : numbers_of(run->model, run->trainer, k)) together[precision].push_back(value);
+  }
+  CHECK(together == alone);
+  CHECK(alone["fp32"] != alone["tf32"]);
+  CHECK(alone["tf32"] != alone["bf16"]);
+}
+
+TEST_CASE("every product of a model, gradients and chains among them, has its precision") {
+  for (const std::string precision : {"fp32", "tf32", "bf16"}) {
+    CAPTURE(precision);
+    std::map<MatmulPrecision, int> seen;
+    const BackendOverride watch(Device{}, std::make_unique<PrecisionLog>(backend(Device{}), seen));
+    Model model(small("mnist-quick", precision));
+    Trainer trainer(model);
+    numbers_of(model, trainer, 0);
+    CHECK(seen.size() == 1);
+    CHECK(seen[products_of(model.config.precision == "fp32" ? Precision::fp32 : Precision::tf32)] > 1000);
+  }
 }
 
 TEST_CASE("networks and chains in every precision against f64") {

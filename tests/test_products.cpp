@@ -121,7 +121,7 @@ TEST_CASE("gated_linear_out is the sum of its parts, with weights held or not") 
               const Tensor wide = Tensor::full({rows, n + 2}, 5.0, dtype), out = wide.narrow(1, 1, n);
               gated_linear_out(out, x, w, b, c);
               check_near(elements(out), elements(sum), tolerance);
-              gated_linear_out(out, x, w, b, c, &leaky);
+              gated_linear_out(out, x, w, b, c, {leaky});
               check_near(elements(out), elements(leaky_relu(sum, 0.01)), tolerance);
               for (const std::int64_t beside : {std::int64_t{0}, n + 1})
                 CHECK(elements(wide.narrow(1, beside, 1)) == Values(static_cast<std::size_t>(rows), 5.0));
@@ -154,13 +154,13 @@ TEST_CASE("linear with bias and activation") {
             const Tensor product = matmul(x, w.transpose(0, 1));
             const double tolerance = dtype == Dtype::f32 ? 2e-6 : 1e-14;
             check_near(elements(linear(x, w, {})), elements(product), tolerance);
-            for (const Unary* activation : {static_cast<const Unary*>(nullptr), &leaky, &tanh}) {
-              const Tensor sum = add(product, bias), expected = activation ? unary(*activation, sum) : sum;
-              check_near(elements(linear(x, w, bias, activation)), elements(expected), tolerance);
+            for (const Unary& activation : {Unary(), leaky, tanh}) {
+              const Tensor sum = add(product, bias), expected = unary(activation, sum);
+              check_near(elements(linear(x, w, bias, {activation})), elements(expected), tolerance);
               const HeldWeights held({w});
-              check_near(elements(linear(x, w, bias, activation)), elements(expected), tolerance);
-              check_near(elements(linear(x, w, {}, activation)),
-                         elements(activation ? unary(*activation, product) : product), tolerance);
+              check_near(elements(linear(x, w, bias, {activation})), elements(expected), tolerance);
+              check_near(elements(linear(x, w, {}, {activation})), elements(unary(activation, product)),
+                         tolerance);
             }
           }
         }

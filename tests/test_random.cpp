@@ -190,13 +190,13 @@ TEST_CASE("a noisy update is a sum of three terms") {
       const Tensor quiet = add(mul(start, scales.z), mul(g, scales.g)), noisy = add(quiet, mul(w, scales.w));
 
       Tensor z = start.clone();
-      backend({}).noisy_update(z, g, scales, nullptr);
+      backend({}).noisy_update(z, g, scales, {});
       CHECK(difference(z, quiet.to_vector<double>()) <= tolerance);
 
       generator.set_position(position);
       z = start.clone();
       const RandomSlice slice = generator.take(z.numel());
-      backend({}).noisy_update(z, g, scales, &slice);
+      backend({}).noisy_update(z, g, scales, slice);
       CHECK(difference(z, noisy.to_vector<double>()) <= tolerance);
     }
   }
@@ -218,10 +218,10 @@ TEST_CASE("Adam and AdamW follow their equations") {
       Values p = param.to_vector<double>(), first(p.size()), second(p.size());
       for (int t = 1; t <= 10; ++t) {
         const Tensor grad = generator.normal(shape, dtype);
-        backend({}).adam_tick(schedule, beta1, beta2, nullptr);
+        backend({}).adam_tick(schedule, beta1, beta2, {});
         const AdamTensors tensors{param, grad, m, v};
         backend({}).adam({&tensors, 1},
-                         {&schedule, norm > 0.0 ? &grad_norm : nullptr, max_norm, beta1, beta2, eps, decay});
+                         {schedule, norm > 0.0 ? grad_norm : Tensor(), max_norm, beta1, beta2, eps, decay});
         const Values g = grad.to_vector<double>();
         const double clip = norm > 0.0 ? std::min(1.0, max_norm / (norm + 1e-6)) : 1.0;
         for (std::size_t i = 0; i < p.size(); ++i) {
@@ -255,7 +255,7 @@ TEST_CASE("lerp moves every target toward its source, however many there are") {
       for (std::size_t j = 0; j < goal.size(); ++j)
         expected.back()[j] = 0.99 * expected.back()[j] + 0.01 * goal[j];
     }
-    backend({}).lerp(tensors, 0.01, nullptr);
+    backend({}).lerp(tensors, 0.01, {});
     for (std::size_t i = 0; i < tensors.size(); ++i)
       CHECK(difference(tensors[i].target, expected[i]) <= (dtype == Dtype::f32 ? 2e-7 : 1e-15));
   }

@@ -128,7 +128,7 @@ TEST_CASE("errors say which shapes do not fit") {
   CHECK(message([&] { matmul(t, u); }) == "matmul: a is [2, 3], b is [4, 2]");
   CHECK(message([&] { linear(t, u, {}); }) == "linear: input is [2, 3], weight is [4, 2]");
   CHECK(message([&] { linear(u, u, counting({3})); }) == "linear: bias [3] for 4 channels");
-  CHECK(message([&] { linear(u, u, {}, &square); }) == "linear: only leaky_relu and tanh ride on a product");
+  CHECK(message([&] { linear(u, u, {}, {square}); }) == "linear: square cannot be fused into a product");
   CHECK(message([] { parse_device("gpu"); }).starts_with("unknown device 'gpu'\nhint: "));
   CHECK(message([] { parse_device("cuda:1x"); }).starts_with("unknown device"));
   CHECK(parse_device("cuda:3").str() == "cuda:3");

@@ -39,9 +39,8 @@ class Setting {
         device_(parse_device(config.device)),
         dtype_(options.dtype == "f64" ? Dtype::f64 : Dtype::f32),
         random_(make_generator(config, Stream::init, device_)),
-        init_(random_, dtype_),
         precision_(parse_precision(config.precision)),
-        products_(device_, products_of(precision_)),
+        init_(random_, dtype_, products_of(precision_)),
         file_(options.weights),
         weights_(read_checkpoint(file_).tensors) {}
 
@@ -81,9 +80,8 @@ class Setting {
   Device device_;
   Dtype dtype_;
   Generator random_;
-  Init init_;
   Precision precision_;
-  HeldProducts products_;
+  Init init_;
   fs::path file_;
   StateDict weights_;
   std::map<std::string, Tensor> inputs_;

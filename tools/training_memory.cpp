@@ -5,7 +5,6 @@
 #include "damc/method.h"
 #include "tensor/arena.h"
 #include "tensor/cuda/launch.h"
-#include "tensor/product_mode.h"
 #include "tools/bench/counting_backend.h"
 
 namespace damc {
@@ -24,22 +23,21 @@ class MeasuringBackend final : public CountingBackend {
     if (!arenas_.release(block)) dispose(block, bytes);
   }
   std::size_t bytes_reserved() const override { return most_; }
-  void hold_products(Products products) override { mode_.hold(products); }
-  void release_products() override { mode_.release(); }
 
-  void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Epilogue& epilogue,
-              const Tensor& out) override {
-    hold_columns(ConvPass::forward, s, x);
-    CountingBackend::conv2d(s, x, filter, epilogue, out);
+  void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Tensor& bias,
+              const ProductOptions& options, const Tensor& out) override {
+    hold_columns(ConvPass::forward, s, x, options.precision);
+    CountingBackend::conv2d(s, x, filter, bias, options, out);
   }
-  void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Epilogue& epilogue,
+  void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Tensor& bias,
+                     const ProductOptions& options, const Tensor& out) override {
+    hold_columns(ConvPass::grad_x, s, out, options.precision);
+    CountingBackend::conv2d_grad_x(s, g, filter, bias, options, out);
+  }
+  void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, MatmulPrecision precision,
                      const Tensor& out) override {
-    hold_columns(ConvPass::grad_x, s, out);
-    CountingBackend::conv2d_grad_x(s, g, filter, epilogue, out);
-  }
-  void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, const Tensor& out) override {
-    hold_columns(ConvPass::grad_w, s, x);
-    CountingBackend::conv2d_grad_w(s, g, x, out);
+    hold_columns(ConvPass::grad_w, s, x, precision);
+    CountingBackend::conv2d_grad_w(s, g, x, precision, out);
   }
   std::unique_ptr<Recording> make_recording() override { return std::make_unique<Step>(*this); }
 
@@ -69,9 +67,8 @@ class MeasuringBackend final : public CountingBackend {
   };
 
   /// Takes and returns what a convolution's columns take on a GPU, if it goes by them (cuda/columns.h).
-  void hold_columns(ConvPass pass, const ConvGeometry& s, const Tensor& images) {
-    const Products products = images.dtype() == Dtype::f32 ? mode_.now() : Products::f32;
-    if (!conv_by_columns(pass, s, {images.dtype(), images.dtype(), products})) return;
+  void hold_columns(ConvPass pass, const ConvGeometry& s, const Tensor& images, MatmulPrecision precision) {
+    if (!conv_by_columns(pass, s, conv_types(images.dtype(), images.dtype(), precision))) return;
     const std::size_t bytes = columns_at_once(pass, s);
     release(allocate(bytes), bytes);
   }
@@ -83,7 +80,6 @@ class MeasuringBackend final : public CountingBackend {
   }
   void dispose(void* block, std::size_t bytes) { CountingBackend::release(block, bytes); }
 
-  ProductMode mode_;
   Arenas arenas_;
   std::size_t out_ = 0, most_out_ = 0;  // handed out
   std::size_t most_ = 0;                // held by the pool and the arena

@@ -29,6 +29,7 @@ void DenoiserBlock::visit(const std::string& prefix, const Visitor& visitor) con
 
 Denoiser::Denoiser(std::int64_t nz, std::int64_t nemb, double width, Init& init)
     : projection_(init.normal({nz, nz / 2})),
+      precision_(init.precision()),
       frequencies_(sinusoidal_frequencies(kTimeEmbedding, projection_.device())) {
   ENSURE(nz % 2 == 0, "denoiser: nz is {}, the Fourier features need an even number", nz);
   time_mlp_.emplace<Linear>(kTimeEmbedding, kTimeEmbedding, init);
@@ -52,7 +53,7 @@ Variable Denoiser::time_embedding(const Tensor& logsnr) const {
 
 Variable Denoiser::forward(const Variable& z, const Tensor& logsnr, const Variable& xemb) const {
   const Variable context = silu(cat(std::vector<Variable>{time_embedding(logsnr), xemb}, 1));
-  Variable x = fourier_features(z, projection_);
+  Variable x = fourier_features(z, projection_, precision_);
   std::vector<Variable> stored;
   for (std::size_t i = 0; i < 6; ++i) {
     if (i > 3) x = cat(std::vector<Variable>{x, stored[6 - i]}, 1);

@@ -44,11 +44,14 @@ class Denoiser final : public Module {
   /// of the last three blocks takes [running, stored], last stored first.
   const std::vector<std::unique_ptr<DenoiserBlock>>& blocks() const { return blocks_; }
   const Variable& fourier_projection() const { return projection_; }
+  /// Of all products.
+  MatmulPrecision precision() const { return precision_; }
 
  private:
   Sequential time_mlp_;
   Variable projection_;  // B of the Fourier features, [nz, nz/2]
-  Tensor frequencies_;   // of the time embedding
+  MatmulPrecision precision_;
+  Tensor frequencies_;  // of the time embedding
   std::vector<std::unique_ptr<DenoiserBlock>> blocks_;
 };
 

@@ -50,7 +50,7 @@ const Architecture& architecture(const std::string& name) {
   throw Error(fmt::format("no architecture '{}'", name));
 }
 
-EnergyNet::EnergyNet(std::int64_t nz, std::int64_t ndf, Init& init) {
+EnergyNet::EnergyNet(std::int64_t nz, std::int64_t ndf, Init& init) : precision_(init.precision()) {
   ebm_.emplace<Linear>(nz, ndf, init);
   ebm_.push_back(leaky_relu_layer(kSlope));
   ebm_.emplace<Linear>(ndf, ndf, init);
@@ -63,12 +63,12 @@ Tensor EnergyNet::grad_z(const Tensor& z) const {
   const Unary leaky{UnaryOp::leaky_relu, kSlope};
   std::vector<Tensor> hidden{z};
   for (std::size_t i = 0; i + 2 < p.size(); i += 2) {
-    hidden.push_back(linear(hidden.back(), p[i].value(), p[i + 1].value(), &leaky));
+    hidden.push_back(linear(hidden.back(), p[i].value(), p[i + 1].value(), {leaky, precision_}));
   }
   Tensor g = p[p.size() - 2].value().expand(hidden.back().shape());  // of E = h w^T + b for the last h
   for (std::size_t i = hidden.size() - 1; i > 0; --i) {
-    g = matmul(unary_vjp(leaky, g, hidden[i], hidden[i]),
-               p[2 * i - 2].value());  // the value's sign is the input's
+    g = matmul(unary_vjp(leaky, g, hidden[i], hidden[i]), p[2 * i - 2].value(),
+               precision_);  // the value's sign is the input's
   }
   return g;
 }
@@ -87,8 +87,7 @@ GeneratorNet::GeneratorNet(const Architecture& images, std::int64_t nz, std::int
   }
 }
 
-Variable GeneratorNet::forward(const Variable& z, const Unary* fused) const {
-  ENSURE(!fused, "generator: nothing fuses into a generator");
+Variable GeneratorNet::forward(const Variable& z) const {
   ENSURE(z.value().ndim() == 2, "generator: z has shape {}, expected [N, nz]", z.shape().str());
   const Variable pixel = reshape(z, {z.size(0), 1, 1, z.size(1)});
   const Variable y = cast(gen_.forward(cast(pixel, activations_of(precision_, z.dtype()))), z.dtype());
@@ -110,8 +109,7 @@ EncoderNet::EncoderNet(const Architecture& images, std::int64_t nif, std::int64_
   }
 }
 
-Variable EncoderNet::forward(const Variable& x, const Unary* fused) const {
-  ENSURE(!fused, "encoder: nothing fuses into an encoder");
+Variable EncoderNet::forward(const Variable& x) const {
   const Variable y = net_.forward(cast(x, activations_of(precision_, x.dtype())));
   return cast(reshape(y, {y.size(0), -1}), x.dtype());
 }

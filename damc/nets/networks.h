@@ -44,6 +44,7 @@ class EnergyNet final : public Module {
   }
 
  private:
+  MatmulPrecision precision_;
   Sequential ebm_;
 };
 
@@ -52,7 +53,7 @@ class GeneratorNet final : public Layer {
  public:
   GeneratorNet(const Architecture& images, std::int64_t nz, std::int64_t ngf, Init& init,
                Precision precision = Precision::fp32);
-  Variable forward(const Variable& z, const Unary* fused = nullptr) const override;
+  Variable forward(const Variable& z) const override;
   void visit(const std::string& prefix, const Visitor& visitor) const override {
     gen_.visit(prefix + "gen.", visitor);
   }
@@ -67,7 +68,7 @@ class EncoderNet final : public Layer {
  public:
   EncoderNet(const Architecture& images, std::int64_t nif, std::int64_t nemb, Init& init,
              Precision precision = Precision::fp32);
-  Variable forward(const Variable& x, const Unary* fused = nullptr) const override;
+  Variable forward(const Variable& x) const override;
   void visit(const std::string& prefix, const Visitor& visitor) const override {
     net_.visit(prefix + "net.", visitor);
   }

@@ -27,7 +27,7 @@ class PreparedDenoiser {
  public:
   /// For z [rows, nz].
   PreparedDenoiser(const Denoiser& denoiser, std::int64_t rows, const Tensor& xemb, const Tensor& times)
-      : denoiser_(denoiser), n_(xemb.size(0)), steps_(times.size(0)) {
+      : denoiser_(denoiser), plain_{{}, denoiser.precision()}, n_(xemb.size(0)), steps_(times.size(0)) {
     const Tensor time = silu(denoiser.time_embedding(times).value()), image = silu(xemb);
     for (const auto& block : denoiser.blocks()) {
       const Tensor& w = block->layer.weight.value();
@@ -38,8 +38,8 @@ class PreparedDenoiser {
            b,
            cat(std::vector<Tensor>{block->hyper_gate.weight.value(), block->hyper_bias.weight.value()}, 0),
            cat(std::vector<Tensor>{block->hyper_gate.bias.value(), block->skip.bias.value()}, 0),
-           linear(time, w_c.narrow(1, 0, kTimeEmbedding), {}),
-           linear(image, w_c.narrow(1, kTimeEmbedding, xemb.size(1)), block->layer_ctx.bias.value()),
+           linear(time, w_c.narrow(1, 0, kTimeEmbedding), {}, plain_),
+           linear(image, w_c.narrow(1, kTimeEmbedding, xemb.size(1)), block->layer_ctx.bias.value(), plain_),
            {},
            {},
            {}});
@@ -54,12 +54,13 @@ class PreparedDenoiser {
   /// contexts are made some at a time.
   const Tensor& operator()(std::int64_t i, const Tensor& z) {
     if (i >= first_ + count_ || i < first_) prepare(i);
-    Tensor x = fourier_features(z, denoiser_.fourier_projection().value());
+    Tensor x = fourier_features(z, denoiser_.fourier_projection().value(), plain_.precision);
     for (const PreparedBlock& block : blocks_) {
       if (block.joined.defined()) x = block.joined;
       const Tensor now = block.gate_and_shift.narrow(0, (i - first_) * n_, n_);
-      gated_linear_out(block.out, x, block.joint, block.bias, now,
-                       &block != &blocks_.back() ? &kDenoiserActivation : nullptr);
+      gated_linear_out(
+          block.out, x, block.joint, block.bias, now,
+          &block != &blocks_.back() ? ProductOptions{kDenoiserActivation, plain_.precision} : plain_);
       x = block.out;
     }
     return blocks_.back().out;
@@ -91,11 +92,12 @@ class PreparedDenoiser {
       const std::int64_t width = block.bias.size(0);
       const Tensor per_time = block.per_time.narrow(0, i, count_).reshape({count_, 1, width});
       const Tensor c = silu(add(per_time, block.per_image)).reshape({count_ * n_, width});
-      block.gate_and_shift = linear(c, block.context, block.context_bias);
+      block.gate_and_shift = linear(c, block.context, block.context_bias, plain_);
     }
   }
 
   const Denoiser& denoiser_;
+  ProductOptions plain_;  // without an activation
   std::int64_t n_, steps_;
   std::int64_t first_ = 0, count_ = 0;
   std::vector<PreparedBlock> blocks_;

@@ -26,13 +26,12 @@ RandomMlp::RandomMlp(Generator& random) {
   }
 }
 
-Variable RandomMlp::forward(const Variable& z, const Unary* fused) const {
-  ENSURE(!fused, "pinwheel: nothing fuses into its network");
-  constexpr Unary relu{UnaryOp::leaky_relu, 0.0};
+Variable RandomMlp::forward(const Variable& z) const {
+  const ProductOptions relu{{UnaryOp::leaky_relu, 0.0}};
   Variable h = z;
   for (std::size_t i = 0; i < weights_.size(); ++i) {
     const bool last = i + 1 == weights_.size();
-    h = linear(h, weights_[i], biases_[i], last ? nullptr : &relu);
+    h = linear(h, weights_[i], biases_[i], last ? ProductOptions() : relu);
   }
   return h;
 }

@@ -19,7 +19,7 @@ class RandomMlp final : public Layer {
  public:
   explicit RandomMlp(Generator& random);
   /// z [N, 2] -> [N, 2]
-  Variable forward(const Variable& z, const Unary* fused = nullptr) const override;
+  Variable forward(const Variable& z) const override;
 
  private:
   std::vector<Tensor> weights_, biases_;  // [out, in], [out]

@@ -43,27 +43,28 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
   void hold(const Tensor& weight) override { weights_.hold(weight); }
   void release(const Tensor& weight) override { weights_.release(weight); }
 
-  void gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) override {
+  void gemm(const Tensor& a, const Tensor& b, const Tensor& bias, const ProductOptions& options,
+            const Tensor& out) override {
     dispatch_float(out.dtype(), [&]<class T>(T) {
       const std::int64_t m = out.size(-2), n = out.size(-1), k = a.size(-1);
       const std::int64_t batches = out.ndim() == 3 ? out.size(0) : 1;
       const auto packed = batches == 1 ? packed_weight<T>(b, as_matrix<T>(b, 0), k, n) : nullptr;
       for (std::int64_t i = 0; i < batches; ++i) {
-        multiply<T>(m, as_matrix<T>(a, i), as_matrix<T>(b, i), packed, k, n, epilogue,
+        multiply<T>(m, as_matrix<T>(a, i), as_matrix<T>(b, i), packed, k, n, bias, options.activation,
                     out.data<T>() + i * m * n);
       }
     });
   }
 
   bool gated_linear(const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& c,
-                    const Unary* activation, const Tensor& out) override {
+                    const ProductOptions& options, const Tensor& out) override {
     if (!weights_.holds(w) || x.strides()[1] != 1) return false;
     dispatch_float(x.dtype(), [&]<class T>(T) {
       const std::int64_t k = x.size(1), n = out.size(1);
       const auto pairs = weights_.get(w, {kPairs, k, n, true}, [&] {
         return pack_pairs<T>(pool_, k, n, as_matrix<T>(w.transpose(0, 1), 0));
       });
-      dispatch_activation<T>(activation, [&](auto f) {
+      dispatch_fused<T>(options.activation, [&](auto f) {
         const auto body = gated_sum_body<T>(nullptr, b, c, out, f);
         gemm_pairs<T>(x.size(0), x.data<T>(), as_matrix<T>(x, 0).ld, *pairs, n,
                       [&](const T* y1, const T* y2, std::int64_t ld, std::int64_t first, std::int64_t rows,
@@ -80,15 +81,15 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
   }
 
   /// y [pixels, Cout] = columns(x) [pixels, kH kW Cin] filter^T
-  void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Epilogue& epilogue,
-              const Tensor& out) override {
+  void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Tensor& bias,
+              const ProductOptions& options, const Tensor& out) override {
     dispatch_float(out.dtype(), [&]<class T>(T) {
-      const T* bias = epilogue.bias ? epilogue.bias->data<T>() : nullptr;
+      const T* shift = data_or_null<T>(bias);
       if (winograd_fits(s)) {
         with_winograd<T>(s, weights_.holds(filter), [&](const auto& conv) {
           const auto u = winograd_filter<T>(conv, s, filter, true);
-          dispatch_activation<T>(epilogue.activation, [&](auto activation) {
-            conv.forward(x.data<T>(), u, bias, activation, out.data<T>());
+          dispatch_fused<T>(options.activation, [&](auto activation) {
+            conv.forward(x.data<T>(), u, shift, activation, out.data<T>());
           });
         });
         return;
@@ -102,21 +103,21 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
         if (!direct) im2col(s, x.data<T>(), first, count, columns.data());
         T* y = out.data<T>() + first * pixels * s.out_c;
         multiply<T>(count * pixels, {direct ? x.data<T>() + first * depth : columns.data(), depth}, matrix,
-                    packed, depth, s.out_c, epilogue, y);
+                    packed, depth, s.out_c, bias, options.activation, y);
       });
     });
   }
 
   /// columns [pixels, kH kW Cin] = g [pixels, Cout] filter; each input pixel sums its entries.
-  void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Epilogue& epilogue,
-                     const Tensor& out) override {
+  void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Tensor& bias,
+                     const ProductOptions& options, const Tensor& out) override {
     dispatch_float(out.dtype(), [&]<class T>(T) {
-      const T* bias = epilogue.bias ? epilogue.bias->data<T>() : nullptr;
+      const T* shift = data_or_null<T>(bias);
       if (winograd_fits(s)) {
         with_winograd<T>(s, weights_.holds(filter), [&](const auto& conv) {
           const auto u = winograd_filter<T>(conv, s, filter, false);
-          dispatch_activation<T>(epilogue.activation, [&](auto activation) {
-            conv.grad_x(g.data<T>(), u, bias, activation, out.data<T>());
+          dispatch_fused<T>(options.activation, [&](auto activation) {
+            conv.grad_x(g.data<T>(), u, shift, activation, out.data<T>());
           });
         });
         return;
@@ -129,12 +130,12 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
         const bool direct = s.is_gemm();
         const Scratch<T> columns(pool_, direct ? 0 : count * pixels * depth);
         T* target = direct ? out.data<T>() + first * depth : columns.data();
-        multiply<T>(count * pixels, {y, s.out_c}, matrix, packed, s.out_c, depth, {}, target);
+        multiply<T>(count * pixels, {y, s.out_c}, matrix, packed, s.out_c, depth, {}, {}, target);
         if (direct) {
-          apply_epilogue<T>(epilogue, target, count * s.taps(), s.in_c);
+          finish_rows<T>(bias, options.activation, target, count * s.taps(), s.in_c);
         } else {
-          dispatch_activation<T>(epilogue.activation, [&](auto activation) {
-            col2im(s, columns.data(), first, count, bias, activation, out.data<T>());
+          dispatch_fused<T>(options.activation, [&](auto activation) {
+            col2im(s, columns.data(), first, count, shift, activation, out.data<T>());
           });
         }
       });
@@ -143,7 +144,8 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
 
   /// out [Cout, kH kW Cin] = sum over pixels of g^T columns(x). Blocks of images add up; a small filter gives
   /// products too small for threads, so there the batch is cut in parts whose sums add up in the end.
-  void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, const Tensor& out) override {
+  void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, MatmulPrecision,
+                     const Tensor& out) override {
     dispatch_float(out.dtype(), [&]<class T>(T) {
       if (winograd_fits(s)) {
         with_winograd<T>(s, false,
@@ -240,19 +242,19 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
   template <class T>
   void multiply(std::int64_t m, const Matrix<T>& a, const Matrix<T>& b,
                 const std::shared_ptr<const PackedMatrices<T>>& packed, std::int64_t k, std::int64_t n,
-                const Epilogue& epilogue, T* c) {
+                const Tensor& bias, const Unary& activation, T* c) {
     if (!packed || a.transposed) {
       damc::gemm<T>(m, n, k, a, b, T(0), c, n);
-      this->template apply_epilogue<T>(epilogue, c, m, n);
+      this->template finish_rows<T>(bias, activation, c, m, n);
       return;
     }
-    const T* bias = epilogue.bias ? epilogue.bias->data<T>() : nullptr;
-    dispatch_activation<T>(epilogue.activation, [&](auto f) {
+    const T* shift = data_or_null<T>(bias);
+    dispatch_fused<T>(activation, [&](auto f) {
       damc::gemm<T>(
           m, a.data, a.ld, 0, *packed, c, n, 0,
           [&](T* piece, std::int64_t ld, std::int64_t rows, std::int64_t column, std::int64_t columns) {
-            if (!bias) return;
-            const EpilogueBody<T, decltype(f)> body{piece, bias + column, ld, f};
+            if (!shift) return;
+            const EpilogueBody<T, decltype(f)> body{piece, shift + column, ld, f};
             for (std::int64_t r = 0; r < rows; ++r) {
               const auto row = body.row(r);
 #pragma omp simd
@@ -260,7 +262,7 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
             }
           });
     });
-    if (!bias) this->template apply_epilogue<T>(epilogue, c, m, n);
+    if (!shift) this->template finish_rows<T>({}, activation, c, m, n);
   }
 
   HostPool pool_;

@@ -8,7 +8,7 @@
 #include <bit>
 #include <memory>
 
-#include "tensor/product_mode.h"
+#include "tensor/product_options.h"
 #include "tensor/weight_cache.h"
 
 namespace damc {
@@ -33,43 +33,40 @@ struct round_to_bf16 {
 template <class Exact>
 class EmulatedProducts final : public Exact {
  public:
-  void hold_products(Products products) override { mode_.hold(products); }
-  void release_products() override { mode_.release(); }
-
-  void gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) override {
-    if (is_tf32(out)) {
-      Exact::gemm(tf32(a), tf32(b), epilogue, out);
+  void gemm(const Tensor& a, const Tensor& b, const Tensor& bias, const ProductOptions& options,
+            const Tensor& out) override {
+    if (is_tf32(out, options.precision)) {
+      Exact::gemm(tf32(a), tf32(b), bias, options, out);
     } else {
-      Exact::gemm(a, b, epilogue, out);
+      Exact::gemm(a, b, bias, options, out);
     }
   }
 
   bool gated_linear(const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& c,
-                    const Unary* activation, const Tensor& out) override {
-    return !is_tf32(x) && Exact::gated_linear(x, w, b, c, activation, out);
+                    const ProductOptions& options, const Tensor& out) override {
+    return !is_tf32(x, options.precision) && Exact::gated_linear(x, w, b, c, options, out);
   }
 
-  void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Epilogue& epilogue,
-              const Tensor& out) override {
-    convolve(x, filter, epilogue, out,
-             [&](const Tensor& x1, const Tensor& filter1, const Epilogue& after, const Tensor& y) {
-               Exact::conv2d(s, x1, filter1, after, y);
-             });
+  void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Tensor& bias,
+              const ProductOptions& options, const Tensor& out) override {
+    convolve(x, filter, bias, options, out,
+             [&](const Tensor& x1, const Tensor& filter1, const Tensor& bias1, const ProductOptions& o,
+                 const Tensor& y) { Exact::conv2d(s, x1, filter1, bias1, o, y); });
   }
-  void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Epilogue& epilogue,
+  void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Tensor& bias,
+                     const ProductOptions& options, const Tensor& out) override {
+    convolve(g, filter, bias, options, out,
+             [&](const Tensor& g1, const Tensor& filter1, const Tensor& bias1, const ProductOptions& o,
+                 const Tensor& gx) { Exact::conv2d_grad_x(s, g1, filter1, bias1, o, gx); });
+  }
+  void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, MatmulPrecision precision,
                      const Tensor& out) override {
-    convolve(g, filter, epilogue, out,
-             [&](const Tensor& g1, const Tensor& filter1, const Epilogue& after, const Tensor& gx) {
-               Exact::conv2d_grad_x(s, g1, filter1, after, gx);
-             });
-  }
-  void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, const Tensor& out) override {
     if (x.dtype() == Dtype::bf16) {
-      Exact::conv2d_grad_w(s, widened(g), widened(x), out);
-    } else if (is_tf32(x)) {
-      Exact::conv2d_grad_w(s, tf32(g), tf32(x), out);
+      Exact::conv2d_grad_w(s, widened(g), widened(x), precision, out);
+    } else if (is_tf32(x, precision)) {
+      Exact::conv2d_grad_w(s, tf32(g), tf32(x), precision, out);
     } else {
-      Exact::conv2d_grad_w(s, g, x, out);
+      Exact::conv2d_grad_w(s, g, x, precision, out);
     }
   }
 
@@ -77,26 +74,27 @@ class EmulatedProducts final : public Exact {
   // Forms of held filters; those that the exact products pack have numbers of planes in their first place.
   static constexpr WeightCache::Form kTf32{-1, 0, 0, false}, kBf16{-2, 0, 0, false};
 
-  /// product(x, filter, epilogue, out) is the exact convolution.
+  /// product(x, filter, bias, options, out) is the exact convolution.
   template <class Product>
-  void convolve(const Tensor& x, const Tensor& filter, const Epilogue& epilogue, const Tensor& out,
-                const Product& product) {
+  void convolve(const Tensor& x, const Tensor& filter, const Tensor& bias, const ProductOptions& options,
+                const Tensor& out, const Product& product) {
     if (x.dtype() == Dtype::bf16) {
       const auto w = rounded_filter(functor::round_to_bf16{}, kBf16, filter);
       const Tensor sum = Tensor::empty(out.shape());
-      product(widened(x), *w, Epilogue{}, sum);
+      product(widened(x), *w, Tensor(), ProductOptions{}, sum);
       this->template map<bf16, float>(functor::identity<float>{}, sum, out);
-      if (out.numel() == 0) return;
-      this->apply_epilogue(epilogue, out.data<bf16>(), out.numel() / out.size(-1), out.size(-1));
-    } else if (is_tf32(x)) {
+      this->finish(bias, options.activation, out);
+    } else if (is_tf32(x, options.precision)) {
       const auto w = rounded_filter(functor::round_to_tf32{}, kTf32, filter);
-      product(tf32(x), *w, epilogue, out);
+      product(tf32(x), *w, bias, options, out);
     } else {
-      product(x, filter, epilogue, out);
+      product(x, filter, bias, options, out);
     }
   }
 
-  bool is_tf32(const Tensor& t) const { return t.dtype() == Dtype::f32 && mode_.now() == Products::tf32; }
+  static bool is_tf32(const Tensor& t, MatmulPrecision precision) {
+    return t.dtype() == Dtype::f32 && precision == MatmulPrecision::tf32;
+  }
 
   template <class From = float, class Round>
   Tensor rounded(const Round& round, const Tensor& t) {
@@ -112,8 +110,6 @@ class EmulatedProducts final : public Exact {
     const auto make = [&] { return std::make_shared<const Tensor>(rounded(round, filter)); };
     return this->weights_.holds(filter) ? this->weights_.get(filter, form, make) : make();
   }
-
-  ProductMode mode_;
 };
 
 }  // namespace damc

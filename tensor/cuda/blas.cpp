@@ -30,11 +30,11 @@ Blas::Blas(CudaMemory& memory)
 
 Blas::~Blas() { cublasDestroy(handle_); }
 
-bool Blas::gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, Products products,
+bool Blas::gemm(const Tensor& a, const Tensor& b, const Tensor& bias, const ProductOptions& options,
                 const Tensor& out) {
   memory_.use_device();
   const GemmCall call = gemm_call(a, b, out);
-  if (lt_finishes(epilogue, out) && lt_.multiply(call, *epilogue.bias, products)) return true;
+  if (lt_finishes(bias, options.activation, out) && lt_.multiply(call, bias, options.precision)) return true;
   const bool f64 = out.dtype() == Dtype::f64;
   const float one_f = 1.0f, zero_f = 0.0f;
   const double one_d = 1.0, zero_d = 0.0;
@@ -46,7 +46,7 @@ bool Blas::gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, Prod
       handle_, order(call.A), order(call.B), call.m, call.n, call.k,
       f64 ? static_cast<const void*>(&one_d) : &one_f, call.A.data, from, call.A.ld, call.A.batch_stride,
       call.B.data, from, call.B.ld, call.B.batch_stride, f64 ? static_cast<const void*>(&zero_d) : &zero_f,
-      call.C, to, call.ldc, call.batch_stride_c, call.batches, compute_type(a.dtype(), products),
+      call.C, to, call.ldc, call.batch_stride_c, call.batches, compute_type(a.dtype(), options.precision),
       CUBLAS_GEMM_DEFAULT);
   if (status != CUBLAS_STATUS_SUCCESS) {
     check_cublas(status,

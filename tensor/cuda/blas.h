@@ -16,9 +16,10 @@ class Blas {
   Blas(const Blas&) = delete;
   Blas& operator=(const Blas&) = delete;
 
-  /// out = a b, the operands as Backend::gemm takes them, f32 ones multiplied as said; bf16 ones, without an epilogue,
-  /// give bf16 or f32. Whether the epilogue is in it already: out = a b + bias.
-  bool gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, Products products, const Tensor& out);
+  /// out = a b, the operands as Backend::gemm takes them; bf16 ones, without bias and activation, give bf16 or f32.
+  /// Whether bias and activation are in it already: out = a b + bias.
+  bool gemm(const Tensor& a, const Tensor& b, const Tensor& bias, const ProductOptions& options,
+            const Tensor& out);
 
  private:
   CudaMemory& memory_;

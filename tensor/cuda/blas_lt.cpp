@@ -19,7 +19,7 @@ std::string describe(const LtProduct& p, Dtype dtype) {
 
 }  // namespace
 
-LtDescriptors::LtDescriptors(const LtProduct& product, Dtype dtype, Products products) {
+LtDescriptors::LtDescriptors(const LtProduct& product, Dtype dtype, MatmulPrecision precision) {
   const std::string what = describe(product, dtype);
   const cudaDataType_t type = dtype == Dtype::f32 ? CUDA_R_32F : CUDA_R_64F;
   const auto layout = [&](const LtProduct::Layout& l) {
@@ -31,7 +31,7 @@ LtDescriptors::LtDescriptors(const LtProduct& product, Dtype dtype, Products pro
   B_ = layout(product.B);
   D_ = layout(product.D);
   cublasLtMatmulDesc_t made = nullptr;
-  check_cublas(cublasLtMatmulDescCreate(&made, compute_type(dtype, products), type), what);
+  check_cublas(cublasLtMatmulDescCreate(&made, compute_type(dtype, precision), type), what);
   operation_.reset(made);
   const auto set = [&](cublasLtMatmulDescAttributes_t attribute, auto value) {
     check_cublas(cublasLtMatmulDescSetAttribute(made, attribute, &value, sizeof value), what);
@@ -54,11 +54,11 @@ BlasLt::BlasLt(cudaStream_t stream, void* workspace, std::size_t workspace_bytes
 
 BlasLt::~BlasLt() { cublasLtDestroy(handle_); }
 
-bool BlasLt::multiply(const GemmCall& call, const Tensor& bias, Products products) {
-  const std::tuple key{bias.dtype(), products, lt_product(call, bias.raw())};
+bool BlasLt::multiply(const GemmCall& call, const Tensor& bias, MatmulPrecision precision) {
+  const std::tuple key{bias.dtype(), precision, lt_product(call, bias.raw())};
   auto found = plans_.find(key);
   if (found == plans_.end())
-    found = plans_.emplace(key, make_plan(std::get<LtProduct>(key), bias, products)).first;
+    found = plans_.emplace(key, make_plan(std::get<LtProduct>(key), bias, precision)).first;
   Plan& plan = found->second;
   if (!plan.algorithm) return false;
   LtDescriptors& d = plan.descriptors;
@@ -74,8 +74,9 @@ bool BlasLt::multiply(const GemmCall& call, const Tensor& bias, Products product
   return true;
 }
 
-BlasLt::Plan BlasLt::make_plan(const LtProduct& product, const Tensor& bias, Products products) const {
-  Plan plan{{product, bias.dtype(), products}, {}, describe(product, bias.dtype())};
+BlasLt::Plan BlasLt::make_plan(const LtProduct& product, const Tensor& bias,
+                               MatmulPrecision precision) const {
+  Plan plan{{product, bias.dtype(), precision}, {}, describe(product, bias.dtype())};
   const LtDescriptors& d = plan.descriptors;
   plan.descriptors.set_bias(bias.raw());  // the heuristic looks at its alignment
   cublasLtMatmulPreferenceOpaque_t preference;

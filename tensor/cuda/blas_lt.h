@@ -15,9 +15,9 @@ namespace damc {
 
 /// How the library is to multiply operands: exactly in their type, unless tf32 is asked for; bf16 sums are f32. Not the
 /// pedantic variants, which the library does not promise to be as fast.
-inline cublasComputeType_t compute_type(Dtype dtype, Products products) {
+inline cublasComputeType_t compute_type(Dtype dtype, MatmulPrecision precision) {
   if (dtype == Dtype::f64) return CUBLAS_COMPUTE_64F;
-  const bool tf32 = dtype == Dtype::f32 && products == Products::tf32;
+  const bool tf32 = dtype == Dtype::f32 && precision == MatmulPrecision::tf32;
   return tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
 }
 
@@ -25,7 +25,7 @@ inline cublasComputeType_t compute_type(Dtype dtype, Products products) {
 class LtDescriptors {
  public:
   /// Throws Error with the library's message where it refuses one.
-  LtDescriptors(const LtProduct& product, Dtype dtype, Products products);
+  LtDescriptors(const LtProduct& product, Dtype dtype, MatmulPrecision precision);
 
   void set_bias(const void* bias);
 
@@ -55,7 +55,7 @@ class BlasLt {
 
   /// Queues out = a b + bias, f32 operands multiplied as said, by the algorithm that the library's heuristic named when
   /// this shape first came. False, with nothing queued, where the library has none.
-  bool multiply(const GemmCall& call, const Tensor& bias, Products products);
+  bool multiply(const GemmCall& call, const Tensor& bias, MatmulPrecision precision);
 
  private:
   struct Plan {
@@ -64,13 +64,13 @@ class BlasLt {
     std::string what;                               ///< for errors
   };
 
-  Plan make_plan(const LtProduct& product, const Tensor& bias, Products products) const;
+  Plan make_plan(const LtProduct& product, const Tensor& bias, MatmulPrecision precision) const;
 
   cublasLtHandle_t handle_ = nullptr;
   cudaStream_t stream_;
   void* workspace_;
   std::size_t workspace_bytes_;
-  std::map<std::tuple<Dtype, Products, LtProduct>, Plan> plans_;
+  std::map<std::tuple<Dtype, MatmulPrecision, LtProduct>, Plan> plans_;
 };
 
 }  // namespace damc

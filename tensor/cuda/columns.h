@@ -94,8 +94,8 @@ struct FromColumnsBody {
 };
 
 /// One pass over input x, filter and output y, of which it writes one; all f32 and contiguous. `multiply(a, b, out)` is
-/// the product; `for_rows(rows, cols, body)` an executor's loop. Of the epilogue, `bias` (or null) and `activation` (a
-/// functor), it takes what belongs to grad_x; after a forward pass it is the caller's. `at_once` images are taken at a
+/// the product; `for_rows(rows, cols, body)` an executor's loop. `bias` (or null) and `activation` (a functor) are
+/// those of grad_x; after a forward pass they are the caller's. `at_once` images are taken at a
 /// time; of a weight gradient all.
 template <class ForRows, class Multiply, class F>
 void convolve_by_columns(ConvPass pass, const ConvGeometry& s, std::int64_t at_once, const Tensor& x,

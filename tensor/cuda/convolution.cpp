@@ -20,7 +20,7 @@ const char* name(ConvPass pass) {
 }
 
 std::string describe(ConvPass pass, const ConvGeometry& s, const ConvTypes& types) {
-  const char* type = types.products == Products::tf32 ? "tf32" : damc::name(types.images);
+  const char* type = types.precision == MatmulPrecision::tf32 ? "tf32" : damc::name(types.images);
   return fmt::format("{} {} of image {}, filter {}, output {}, stride {}, padding {}", type, name(pass),
                      s.in_shape().str(), s.filter_shape().str(), s.out_shape().str(), s.stride, s.padding);
 }
@@ -258,7 +258,7 @@ std::unique_ptr<ConvPlan> make_plan(const Target& target, const std::shared_ptr<
 std::unique_ptr<ConvPlan> choose(const Target& target, ConvPass pass, const ConvGeometry& s,
                                  const ConvTypes& types, const ConvForm& form, const std::string& what,
                                  int& passed_over) {
-  const bool tensor_cores = types.images == Dtype::bf16 || types.products == Products::tf32;
+  const bool tensor_cores = types.images == Dtype::bf16 || types.precision == MatmulPrecision::tf32;
   const auto graph = std::make_shared<const Graph>(make_graph(target, pass, s, types, form, what));
   for (const auto mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
     for (Descriptor& config : suggest(target, *graph, mode, what)) {

@@ -11,7 +11,6 @@
 #include "tensor/cuda/memory.h"
 #include "tensor/cuda/staging.h"
 #include "tensor/kernels/shared_kernels.h"
-#include "tensor/product_mode.h"
 #include "tensor/rounded_filters.h"
 
 namespace damc {
@@ -39,69 +38,65 @@ class CudaBackend final : public SharedKernels<CudaExecutor> {
   std::unique_ptr<Recording> make_recording() override { return std::make_unique<CudaGraph>(memory_); }
   void hold(const Tensor& weight) override { rounded_.hold(weight); }
   void release(const Tensor& weight) override { rounded_.release(weight); }
-  void hold_products(Products products) override { mode_.hold(products); }
-  void release_products() override { mode_.release(); }
 
-  void gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) override {
-    if (!blas_.gemm(a, b, epilogue, mode_.now(), out)) finish(epilogue, out);
+  void gemm(const Tensor& a, const Tensor& b, const Tensor& bias, const ProductOptions& options,
+            const Tensor& out) override {
+    if (!blas_.gemm(a, b, bias, options, out)) finish(bias, options.activation, out);
   }
 
-  void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Epilogue& epilogue,
-              const Tensor& out) override {
-    convolve(ConvPass::forward, s, x, rounded_(filter, x.dtype()), out, out);
-    finish(epilogue, out);
+  void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Tensor& bias,
+              const ProductOptions& options, const Tensor& out) override {
+    convolve(ConvPass::forward, s, options.precision, x, rounded_(filter, x.dtype()), out, out);
+    finish(bias, options.activation, out);
   }
 
-  void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Epilogue& epilogue,
-                     const Tensor& out) override {
-    if (s.n > 0 && conv_by_columns(ConvPass::grad_x, s, types(out, filter))) {
-      by_columns(ConvPass::grad_x, s, out, filter, g, epilogue);
+  void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Tensor& bias,
+                     const ProductOptions& options, const Tensor& out) override {
+    const ConvTypes types = conv_types(out.dtype(), filter.dtype(), options.precision);
+    if (s.n > 0 && conv_by_columns(ConvPass::grad_x, s, types)) {
+      by_columns(ConvPass::grad_x, s, out, filter, g, bias, options);
       return;
     }
-    convolve(ConvPass::grad_x, s, out, rounded_(filter, g.dtype()), g, out);
-    finish(epilogue, out);
+    convolve(ConvPass::grad_x, s, options.precision, out, rounded_(filter, g.dtype()), g, out);
+    finish(bias, options.activation, out);
   }
 
-  void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, const Tensor& out) override {
-    convolve(ConvPass::grad_w, s, x, out, g, out);
+  void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, MatmulPrecision precision,
+                     const Tensor& out) override {
+    convolve(ConvPass::grad_w, s, precision, x, out, g, out);
   }
 
  private:
   /// One pass over input x, filter and output y; `out` is the one of them that it writes.
-  void convolve(ConvPass pass, const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Tensor& y,
-                const Tensor& out) {
+  void convolve(ConvPass pass, const ConvGeometry& s, MatmulPrecision precision, const Tensor& x,
+                const Tensor& filter, const Tensor& y, const Tensor& out) {
     if (s.n == 0) {  // which the library refuses; a weight gradient sums over no images
       out.fill(0.0);
       return;
     }
     if (s.is_gemm()) {
       const ConvProduct product = conv_product(pass, s, x, filter, y);
-      blas_.gemm(product.a, product.b, {}, mode_.now(), product.out);
+      blas_.gemm(product.a, product.b, {}, {{}, precision}, product.out);
       return;
     }
-    const ConvTypes types = this->types(x, filter);
+    const ConvTypes types = conv_types(x.dtype(), filter.dtype(), precision);
     if (conv_by_columns(pass, s, types)) {
-      by_columns(pass, s, x, filter, y, {});
+      by_columns(pass, s, x, filter, y, {}, {{}, precision});
       return;
     }
     while (!convolve(pass, s, types, x, filter, y, out)) {
     }
   }
 
-  ConvTypes types(const Tensor& x, const Tensor& filter) const {
-    return {x.dtype(), filter.dtype(), x.dtype() == Dtype::f32 ? mode_.now() : Products::f32};
-  }
-
-  /// One pass as a matrix product; of the epilogue, what belongs to grad_x.
+  /// One pass as a matrix product; bias and activation are those of grad_x.
   void by_columns(ConvPass pass, const ConvGeometry& s, const Tensor& x, const Tensor& filter,
-                  const Tensor& y, const Epilogue& epilogue) {
-    const float* bias = epilogue.bias ? epilogue.bias->data<float>() : nullptr;
-    dispatch_activation<float>(epilogue.activation, [&](auto activation) {
+                  const Tensor& y, const Tensor& bias, const ProductOptions& options) {
+    dispatch_fused<float>(options.activation, [&](auto activation) {
       convolve_by_columns(
-          pass, s, images_at_once(s), x, filter, y, bias, activation,
+          pass, s, images_at_once(s), x, filter, y, data_or_null<float>(bias), activation,
           [&](std::int64_t rows, std::int64_t cols, const auto& body) { exec_.for_rows(rows, cols, body); },
           [&](const Tensor& a, const Tensor& b, const Tensor& out) {
-            blas_.gemm(a, b, {}, mode_.now(), out);
+            blas_.gemm(a, b, {}, {{}, options.precision}, out);
           });
     });
   }
@@ -124,18 +119,10 @@ class CudaBackend final : public SharedKernels<CudaExecutor> {
     return true;
   }
 
-  void finish(const Epilogue& epilogue, const Tensor& out) {
-    if (out.numel() == 0) return;
-    dispatch_stored(out.dtype(), [&]<class T>(T) {
-      apply_epilogue<T>(epilogue, out.data<T>(), out.numel() / out.size(-1), out.size(-1));
-    });
-  }
-
   CudaMemory memory_;
   Blas blas_;
   ConvolutionPlans convolutions_;
   RoundedFilters rounded_;
-  ProductMode mode_;
 };
 
 }  // namespace

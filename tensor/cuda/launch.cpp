@@ -103,8 +103,8 @@ LtProduct lt_product(const GemmCall& call, const void* bias) {
           .alignment_bias = alignment(bias)};
 }
 
-bool lt_finishes(const Epilogue& epilogue, const Tensor& out) {
-  return epilogue.bias && !epilogue.activation && out.ndim() == 2;
+bool lt_finishes(const Tensor& bias, const Unary& activation, const Tensor& out) {
+  return bias.defined() && activation.op == UnaryOp::identity && out.ndim() == 2;
 }
 
 unsigned alignment(const void* address) {
@@ -126,7 +126,7 @@ bool conv_by_columns(ConvPass pass, const ConvGeometry& s, const ConvTypes& type
   constexpr std::int64_t most_bytes = std::int64_t{256} << 20;
   const bool many_copies = s.stride == 1 && s.in_c >= 8;
   if (types.images != Dtype::f32 || s.is_gemm() || many_copies) return false;
-  if (types.products == Products::tf32) {
+  if (types.precision == MatmulPrecision::tf32) {
     return pass == ConvPass::grad_x && (s.in_c < 8 || s.out_c >= 256);
   }
   return pass != ConvPass::grad_w || s.n * column_bytes(s) <= most_bytes;

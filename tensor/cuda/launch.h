@@ -70,8 +70,8 @@ struct LtProduct {
 LtProduct lt_product(const GemmCall& call, const void* bias);
 
 /// Whether cublasLt can finish a product in its own pass. It offers bias alone, but neither of the activations
-/// that ride here: with one, a pass after the product is needed anyway, which then adds the bias, too.
-bool lt_finishes(const Epilogue& epilogue, const Tensor& out);
+/// that are fused here: with one, a pass after the product is needed anyway, which then adds the bias, too.
+bool lt_finishes(const Tensor& bias, const Unary& activation, const Tensor& out);
 
 /// The largest power of two, at most 256, that divides the address.
 unsigned alignment(const void* address);
@@ -98,9 +98,13 @@ ConvProduct conv_product(ConvPass pass, const ConvGeometry& s, const Tensor& x, 
 /// f32 operands may be multiplied as tf32.
 struct ConvTypes {
   Dtype images, filter;
-  Products products = Products::f32;
+  MatmulPrecision precision = MatmulPrecision::f32;
   auto operator<=>(const ConvTypes&) const = default;
 };
+/// The same for a precision that was asked for, which concerns f32 images alone.
+inline ConvTypes conv_types(Dtype images, Dtype filter, MatmulPrecision asked) {
+  return {images, filter, images == Dtype::f32 ? asked : MatmulPrecision::f32};
+}
 
 /// Whether a pass goes by columns and a product (columns.h), not by cuDNN. Measured on an H100 (cuDNN 9.19, 128 images):
 /// its engines in true f32 take 3 to 6 times as long over the input gradient of kernel 4 and stride 2, 1.4 to 3 times

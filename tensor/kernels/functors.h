@@ -15,10 +15,14 @@ namespace damc {
 
 // clang-format off
 #define DAMC_UNARY_OPS(X)                                                     \
-  X(affine) X(exp) X(log) X(sqrt) X(square) X(reciprocal) X(sin) X(cos)       \
-  X(atan) X(tanh) X(sigmoid) X(softplus) X(silu) X(leaky_relu) X(clamp)       \
-  X(greater)
+  X(identity) X(affine) X(exp) X(log) X(sqrt) X(square) X(reciprocal) X(sin)  \
+  X(cos) X(atan) X(tanh) X(sigmoid) X(softplus) X(silu) X(leaky_relu)         \
+  X(clamp) X(greater)
 // clang-format on
+
+/// Those that are also compiled into other kernels, as activations of products and normalisations: their derivative
+/// follows from their value.
+#define DAMC_FUSED_OPS(X) X(identity) X(leaky_relu) X(tanh)
 
 #define DAMC_BINARY_OPS(X) X(add) X(sub) X(mul) X(div)
 
@@ -53,19 +57,31 @@ constexpr const char* name(BinaryOp op) {
   return names[static_cast<int>(op)];
 }
 
-/// A unary function with its constants; which constants mean what stands at the functor.
+/// Whether other kernels can apply this function to their result.
+constexpr bool fuses(UnaryOp op) {
+#define X(fused) || op == UnaryOp::fused
+  return false DAMC_FUSED_OPS(X);
+#undef X
+}
+
+/// A unary function with its constants; which constants mean what stands at the functor. As an activation, the
+/// identity is none.
 struct Unary {
-  UnaryOp op;
+  UnaryOp op = UnaryOp::identity;
   double p0 = 0.0;
   double p1 = 0.0;
 };
 
+/// Throws Error: no kernel has this function fused into it.
+[[noreturn]] void refuse_to_fuse(UnaryOp op);
+
 namespace functor {
 
-/// y = x; for copies, and where no activation rides on a kernel
 template <class T>
 struct identity {
+  T p0, p1;
   DAMC_HD T f(T x) const { return x; }
+  DAMC_HD T vjp(T g, T, T) const { return g; }
 };
 
 /// y = p0 x + p1
@@ -233,6 +249,22 @@ void dispatch_unary(const Unary& unary, F&& f) {
     break;
     DAMC_UNARY_OPS(X)
 #undef X
+  }
+}
+
+/// The same for an activation that is fused into another kernel. Throws Error for one that does not fuse.
+template <class T, class F>
+void dispatch_fused(const Unary& activation, F&& f) {
+  const T p0 = static_cast<T>(activation.p0), p1 = static_cast<T>(activation.p1);
+  switch (activation.op) {
+#define X(op)                  \
+  case UnaryOp::op:            \
+    f(functor::op<T>{p0, p1}); \
+    break;
+    DAMC_FUSED_OPS(X)
+#undef X
+    default:
+      refuse_to_fuse(activation.op);
   }
 }
 

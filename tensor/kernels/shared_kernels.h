@@ -38,7 +38,7 @@ class SharedKernels : public Backend {
 
   void copy(const Tensor& in, const Tensor& out) override {
     if (in.dtype() == Dtype::i64) {
-      map<std::int64_t, std::int64_t>(functor::affine<std::int64_t>{1, 0}, in, out);
+      map<std::int64_t, std::int64_t>(functor::identity<std::int64_t>{}, in, out);
       return;
     }
     dispatch_stored(in.dtype(), [&]<class From>(From) {
@@ -129,10 +129,10 @@ class SharedKernels : public Backend {
   }
 
   void instance_norm(const Tensor& x, const Tensor& mean, const Tensor& rstd, const Tensor& w,
-                     const Tensor& b, const Unary* activation, const Tensor& out) override {
+                     const Tensor& b, const Unary& activation, const Tensor& out) override {
     dispatch_stored(x.dtype(), [&]<class S>(S) {
       using T = Computed<S>;
-      dispatch_activation<T>(activation, [&](auto f) {
+      dispatch_fused<T>(activation, [&](auto f) {
         using F = decltype(f);
         exec_.for_rows(x.size(0) * x.size(1), x.size(2),
                        InstanceNormBody<S, F>{x.data<S>(), mean.data<T>(), rstd.data<T>(), w.data<T>(),
@@ -181,10 +181,10 @@ class SharedKernels : public Backend {
     });
   }
 
-  void gated_sum(const Tensor& y, const Tensor& b, const Tensor& c, const Unary* activation,
+  void gated_sum(const Tensor& y, const Tensor& b, const Tensor& c, const Unary& activation,
                  const Tensor& out) override {
     dispatch_float(y.dtype(), [&]<class T>(T) {
-      dispatch_activation<T>(activation, [&](auto f) {
+      dispatch_fused<T>(activation, [&](auto f) {
         exec_.for_rows(out.size(0), out.size(1), gated_sum_body<T>(y.data<T>(), b, c, out, f));
       });
     });
@@ -198,15 +198,15 @@ class SharedKernels : public Backend {
   }
 
   void noisy_update(const Tensor& z, const Tensor& g, const UpdateScales& scales,
-                    const RandomSlice* noise) override {
+                    const RandomSlice& noise) override {
     dispatch_float(z.dtype(), [&]<class T>(T) {
       const auto update = [&]<bool kNoisy>(RandomPointer random) {
         exec_.for_blocks(z.numel(), NoisyUpdateBody<T, kNoisy>{
                                         z.data<T>(), g.data<T>(), static_cast<T>(scales.z),
                                         static_cast<T>(scales.g), static_cast<T>(scales.w), random});
       };
-      if (noise) {
-        update.template operator()<true>(pointer(*noise));
+      if (noise.state.defined()) {
+        update.template operator()<true>(pointer(noise));
       } else {
         update.template operator()<false>({});
       }
@@ -217,14 +217,14 @@ class SharedKernels : public Backend {
     if (tensors.empty()) return;
     dispatch_float(tensors[0].param.dtype(), [&]<class T>(T) {
       const AdamBody<T> body{{},
-                             step.schedule->data<double>(),
-                             step.grad_norm ? step.grad_norm->data<T>() : nullptr,
+                             step.schedule.data<double>(),
+                             data_or_null<T>(step.grad_norm),
                              step.max_norm,
                              step.beta1,
                              step.beta2,
                              step.eps,
                              step.weight_decay,
-                             state_of(step.watch)};
+                             data_or_null<std::int64_t>(step.watch)};
       for_tensors(tensors, body, [](const AdamTensors& t) {
         return std::pair{t.param.numel(), typename AdamBody<T>::Pointers{t.param.data<T>(), t.grad.data<T>(),
                                                                          t.m.data<T>(), t.v.data<T>()}};
@@ -232,8 +232,8 @@ class SharedKernels : public Backend {
     });
   }
 
-  void adam_tick(const Tensor& schedule, double beta1, double beta2, const Tensor* watch) override {
-    exec_.for_each(1, AdamTickBody{schedule.data<double>(), beta1, beta2, state_of(watch)});
+  void adam_tick(const Tensor& schedule, double beta1, double beta2, const Tensor& watch) override {
+    exec_.for_each(1, AdamTickBody{schedule.data<double>(), beta1, beta2, data_or_null<std::int64_t>(watch)});
   }
 
   void watch(const Tensor& value, std::int64_t code, const Tensor& state) override {
@@ -242,10 +242,10 @@ class SharedKernels : public Backend {
     });
   }
 
-  void lerp(std::span<const LerpTensors> tensors, double rate, const Tensor* watch) override {
+  void lerp(std::span<const LerpTensors> tensors, double rate, const Tensor& watch) override {
     if (tensors.empty()) return;
     dispatch_float(tensors[0].target.dtype(), [&]<class T>(T) {
-      const LerpBody<T> body{{}, static_cast<T>(rate), state_of(watch)};
+      const LerpBody<T> body{{}, static_cast<T>(rate), data_or_null<std::int64_t>(watch)};
       for_tensors(tensors, body, [](const LerpTensors& t) {
         return std::pair{t.target.numel(),
                          typename LerpBody<T>::Pointers{t.target.data<T>(), t.source.data<T>()}};
@@ -254,39 +254,32 @@ class SharedKernels : public Backend {
   }
 
  protected:
-  /// Calls f(functor) for an activation that may ride on another kernel.
-  template <class T, class F>
-  static void dispatch_riding(const Unary& activation, F&& f) {
-    if (activation.op == UnaryOp::leaky_relu) {
-      f(functor::leaky_relu<T>{static_cast<T>(activation.p0), T(0)});
-    } else {
-      f(functor::tanh<T>{T(0), T(0)});
-    }
-  }
-
-  /// The same; null is the identity.
-  template <class T, class F>
-  static void dispatch_activation(const Unary* activation, F&& f) {
-    if (activation) {
-      dispatch_riding<T>(*activation, std::forward<F>(f));
-    } else {
-      f(functor::identity<T>{});
-    }
-  }
-
-  /// y = act(y + bias) over rows of `channels`; nothing to do for an empty epilogue.
+  /// y = act(y + bias) over rows of `channels`; nothing to do without either.
   template <class T>
-  void apply_epilogue(const Epilogue& epilogue, T* y, std::int64_t rows, std::int64_t channels) {
-    if (!epilogue.bias && !epilogue.activation) return;
-    dispatch_activation<Computed<T>>(epilogue.activation, [&](auto f) {
+  void finish_rows(const Tensor& bias, const Unary& activation, T* y, std::int64_t rows,
+                   std::int64_t channels) {
+    if (!bias.defined() && activation.op == UnaryOp::identity) return;
+    dispatch_fused<Computed<T>>(activation, [&](auto f) {
       using F = decltype(f);
-      if (epilogue.bias) {
-        exec_.for_rows(rows, channels,
-                       EpilogueBody<T, F>{y, epilogue.bias->data<Computed<T>>(), channels, f});
+      if (bias.defined()) {
+        exec_.for_rows(rows, channels, EpilogueBody<T, F>{y, bias.data<Computed<T>>(), channels, f});
       } else {
         exec_.for_rows(1, rows * channels, UnaryBody<T, T, F, 1, 1>{{}, y, y, f});
       }
     });
+  }
+  /// out = act(out + bias): what is left to do of a product without fused kernels.
+  void finish(const Tensor& bias, const Unary& activation, const Tensor& out) {
+    if (out.numel() == 0) return;
+    dispatch_stored(out.dtype(), [&]<class T>(T) {
+      finish_rows<T>(bias, activation, out.data<T>(), out.numel() / out.size(-1), out.size(-1));
+    });
+  }
+
+  /// The elements; null where there are none to have.
+  template <class T>
+  static T* data_or_null(const Tensor& t) {
+    return t.defined() ? t.data<T>() : nullptr;
   }
 
   template <class T, class F>
@@ -320,23 +313,19 @@ class SharedKernels : public Backend {
   Executor exec_;
 
  private:
-  /// Calls f(functor) for a function whose gradient is stored as T; in bf16 these ride on another kernel.
+  /// Calls f(functor) for a function whose gradient is stored as T; in bf16 these are fused activations.
   template <class T, class F>
   static void dispatch_differentiated(const Unary& unary, F&& f) {
     if constexpr (std::is_same_v<T, bf16>) {
-      if (unary.op != UnaryOp::leaky_relu && unary.op != UnaryOp::tanh) refuse_dtype(Dtype::bf16);
-      dispatch_riding<float>(unary, std::forward<F>(f));
+      if (!fuses(unary.op)) refuse_dtype(Dtype::bf16);
+      dispatch_fused<float>(unary, std::forward<F>(f));
     } else {
       dispatch_unary<T>(unary, std::forward<F>(f));
     }
   }
 
   static RandomPointer pointer(const RandomSlice& slice) {
-    return {slice.state->data<std::int64_t>(), slice.stream, slice.delta};
-  }
-
-  static const std::int64_t* state_of(const Tensor* watch) {
-    return watch ? watch->data<std::int64_t>() : nullptr;
+    return {slice.state.data<std::int64_t>(), slice.stream, slice.delta};
   }
 
   /// A loop over several tensors, or as many as these need: body.tensors takes the pointers of each; describe(t) gives

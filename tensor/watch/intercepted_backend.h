@@ -3,7 +3,6 @@
 #pragma once
 
 #include <functional>
-#include <optional>
 #include <vector>
 
 #include "tensor/backend.h"
@@ -61,15 +60,14 @@ class InterceptedBackend : public Backend {
                }});
   }
   void instance_norm(const Tensor& x, const Tensor& mean, const Tensor& rstd, const Tensor& weight,
-                     const Tensor& b, const Unary* activation, const Tensor& out) override {
-    const Activation act = by_value(activation);
+                     const Tensor& b, const Unary& activation, const Tensor& out) override {
     intercept({"instance_norm",
                {x, mean, rstd, weight, b},
                {out},
-               numbers(act),
+               numbers(activation),
                0,
                [=](auto& on, auto& r, auto& w) {
-                 on.instance_norm(r[0], r[1], r[2], r[3], r[4], pointer(act), w[0]);
+                 on.instance_norm(r[0], r[1], r[2], r[3], r[4], activation, w[0]);
                }});
   }
   void instance_norm_sums(const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd,
@@ -101,71 +99,64 @@ class InterceptedBackend : public Backend {
                  on.fourier_features_vjp(r[0], r[1], w[0]);
                }});
   }
-  void gated_sum(const Tensor& y, const Tensor& b, const Tensor& c, const Unary* activation,
+  void gated_sum(const Tensor& y, const Tensor& b, const Tensor& c, const Unary& activation,
                  const Tensor& out) override {
-    const Activation act = by_value(activation);
-    intercept({"gated_sum", {y, b, c}, {out}, numbers(act), 0, [=](auto& on, auto& r, auto& w) {
-                 on.gated_sum(r[0], r[1], r[2], pointer(act), w[0]);
+    intercept({"gated_sum", {y, b, c}, {out}, numbers(activation), 0, [=](auto& on, auto& r, auto& w) {
+                 on.gated_sum(r[0], r[1], r[2], activation, w[0]);
                }});
   }
-  void gemm(const Tensor& a, const Tensor& b, const Epilogue& epilogue, const Tensor& out) override {
-    const Activation act = by_value(epilogue.activation);
+  void gemm(const Tensor& a, const Tensor& b, const Tensor& bias, const ProductOptions& options,
+            const Tensor& out) override {
     intercept({"gemm",
-               {a, b, value(epilogue.bias)},
+               {a, b, bias},
                {out},
-               numbers(act),
+               numbers(options),
                out.numel() * a.size(-1),
-               [=](auto& on, auto& r, auto& w) {
-                 on.gemm(r[0], r[1], {pointer(r[2]), pointer(act)}, w[0]);
-               }});
+               [=](auto& on, auto& r, auto& w) { on.gemm(r[0], r[1], r[2], options, w[0]); }});
   }
-  void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Epilogue& epilogue,
-              const Tensor& out) override {
-    const Activation act = by_value(epilogue.activation);
-    intercept({"conv2d",
-               {x, filter, value(epilogue.bias)},
-               {out},
-               numbers(s, act),
-               s.macs(),
-               [=](auto& on, auto& r, auto& w) {
-                 on.conv2d(s, r[0], r[1], {pointer(r[2]), pointer(act)}, w[0]);
-               }});
+  void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Tensor& bias,
+              const ProductOptions& options, const Tensor& out) override {
+    intercept(
+        {"conv2d", {x, filter, bias}, {out}, numbers(s, options), s.macs(), [=](auto& on, auto& r, auto& w) {
+           on.conv2d(s, r[0], r[1], r[2], options, w[0]);
+         }});
   }
-  void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Epilogue& epilogue,
-                     const Tensor& out) override {
-    const Activation act = by_value(epilogue.activation);
+  void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Tensor& bias,
+                     const ProductOptions& options, const Tensor& out) override {
     intercept({"conv2d_grad_x",
-               {g, filter, value(epilogue.bias)},
+               {g, filter, bias},
                {out},
-               numbers(s, act),
+               numbers(s, options),
                s.macs(),
-               [=](auto& on, auto& r, auto& w) {
-                 on.conv2d_grad_x(s, r[0], r[1], {pointer(r[2]), pointer(act)}, w[0]);
-               }});
+               [=](auto& on, auto& r, auto& w) { on.conv2d_grad_x(s, r[0], r[1], r[2], options, w[0]); }});
   }
-  void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, const Tensor& out) override {
-    intercept({"conv2d_grad_w", {g, x}, {out}, numbers(s, {}), s.macs(), [=](auto& on, auto& r, auto& w) {
-                 on.conv2d_grad_w(s, r[0], r[1], w[0]);
-               }});
+  void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, MatmulPrecision precision,
+                     const Tensor& out) override {
+    intercept({"conv2d_grad_w",
+               {g, x},
+               {out},
+               numbers(s, {{}, precision}),
+               s.macs(),
+               [=](auto& on, auto& r, auto& w) { on.conv2d_grad_w(s, r[0], r[1], precision, w[0]); }});
   }
   void normal(const RandomSlice& slice, const Tensor& out) override {
     intercept({"normal",
-               {*slice.state},
+               {slice.state},
                {out},
                numbers(slice),
                0,
                [stream = slice.stream, delta = slice.delta](auto& on, auto& r, auto& w) {
-                 on.normal({&r[0], stream, delta}, w[0]);
+                 on.normal({r[0], stream, delta}, w[0]);
                }});
   }
   void uniform(const RandomSlice& slice, const Tensor& out) override {
     intercept({"uniform",
-               {*slice.state},
+               {slice.state},
                {out},
                numbers(slice),
                0,
                [stream = slice.stream, delta = slice.delta](auto& on, auto& r, auto& w) {
-                 on.uniform({&r[0], stream, delta}, w[0]);
+                 on.uniform({r[0], stream, delta}, w[0]);
                }});
   }
   void advance(const Tensor& state, std::uint64_t blocks) override {
@@ -174,44 +165,38 @@ class InterceptedBackend : public Backend {
                }});
   }
   void noisy_update(const Tensor& z, const Tensor& g, const UpdateScales& scales,
-                    const RandomSlice* noise) override {
-    const RandomSlice slice = noise ? *noise : RandomSlice{};
+                    const RandomSlice& noise) override {
     intercept(
         {"noisy_update",
-         {z, g, value(slice.state)},
+         {z, g, noise.state},
          {z},
-         {scales.z, scales.g, scales.w, static_cast<double>(slice.stream), static_cast<double>(slice.delta)},
+         {scales.z, scales.g, scales.w, static_cast<double>(noise.stream), static_cast<double>(noise.delta)},
          0,
-         [scales, stream = slice.stream, delta = slice.delta](auto& on, auto& r, auto& w) {
-           const RandomSlice from{&r[2], stream, delta};
-           on.noisy_update(w[0], r[1], scales, r[2].defined() ? &from : nullptr);
+         [scales, stream = noise.stream, delta = noise.delta](auto& on, auto& r, auto& w) {
+           on.noisy_update(w[0], r[1], scales, {r[2], stream, delta});
          }});
   }
   void adam(std::span<const AdamTensors> tensors, const AdamStep& step) override {
-    KernelCall call{"adam", {*step.schedule, value(step.grad_norm), value(step.watch)},
+    KernelCall call{"adam", {step.schedule, step.grad_norm, step.watch},
                     {},     {step.max_norm, step.beta1, step.beta2, step.eps, step.weight_decay},
                     0,      {}};
     for (const AdamTensors& t : tensors) {
       call.reads.insert(call.reads.end(), {t.param, t.grad, t.m, t.v});
       call.writes.insert(call.writes.end(), {t.param, t.m, t.v});
     }
-    call.run = [step](auto& on, auto& r, auto& w) {
+    call.run = [numbers = call.numbers](auto& on, auto& r, auto& w) {
       std::vector<AdamTensors> all;
       for (std::size_t i = 0; 3 * i < w.size(); ++i)
         all.push_back({w[3 * i], r[4 * i + 4], w[3 * i + 1], w[3 * i + 2]});
-      AdamStep now = step;
-      now.schedule = &r[0], now.grad_norm = pointer(r[1]), now.watch = pointer(r[2]);
-      on.adam(all, now);
+      on.adam(all, {r[0], r[1], numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], r[2]});
     };
     intercept(call);
   }
-  void adam_tick(const Tensor& schedule, double beta1, double beta2, const Tensor* watch) override {
-    intercept({"adam_tick",
-               {schedule, value(watch)},
-               {schedule},
-               {beta1, beta2},
-               0,
-               [=](auto& on, auto& r, auto& w) { on.adam_tick(w[0], beta1, beta2, pointer(r[1])); }});
+  void adam_tick(const Tensor& schedule, double beta1, double beta2, const Tensor& watch) override {
+    intercept(
+        {"adam_tick", {schedule, watch}, {schedule}, {beta1, beta2}, 0, [=](auto& on, auto& r, auto& w) {
+           on.adam_tick(w[0], beta1, beta2, r[1]);
+         }});
   }
   void watch(const Tensor& seen, std::int64_t code, const Tensor& state) override {
     intercept(
@@ -219,8 +204,8 @@ class InterceptedBackend : public Backend {
            on.watch(r[0], code, w[0]);
          }});
   }
-  void lerp(std::span<const LerpTensors> tensors, double rate, const Tensor* watch) override {
-    KernelCall call{"lerp", {value(watch)}, {}, {rate}, 0, {}};
+  void lerp(std::span<const LerpTensors> tensors, double rate, const Tensor& watch) override {
+    KernelCall call{"lerp", {watch}, {}, {rate}, 0, {}};
     for (const LerpTensors& t : tensors) {
       call.reads.insert(call.reads.end(), {t.target, t.source});
       call.writes.push_back(t.target);
@@ -228,28 +213,24 @@ class InterceptedBackend : public Backend {
     call.run = [rate](auto& on, auto& r, auto& w) {
       std::vector<LerpTensors> all;
       for (std::size_t i = 0; i < w.size(); ++i) all.push_back({w[i], r[2 * i + 2]});
-      on.lerp(all, rate, pointer(r[0]));
+      on.lerp(all, rate, r[0]);
     };
     intercept(call);
   }
 
  private:
-  using Activation =
-      std::optional<Unary>;  // that rides on a kernel, by value (would be the contract's own type)
-
   virtual void intercept(const KernelCall& call) = 0;
 
-  static Activation by_value(const Unary* f) { return f ? Activation(*f) : Activation(); }
-  static Tensor value(const Tensor* t) { return t ? *t : Tensor(); }
-  static const Tensor* pointer(const Tensor& t) { return t.defined() ? &t : nullptr; }
-  static const Unary* pointer(const Activation& a) { return a ? &*a : nullptr; }
   static std::vector<double> numbers(const Unary& f) { return {static_cast<double>(f.op), f.p0, f.p1}; }
-  static std::vector<double> numbers(const Activation& a) { return a ? numbers(*a) : std::vector<double>{}; }
+  static std::vector<double> numbers(const ProductOptions& o) {
+    return {static_cast<double>(o.activation.op), o.activation.p0, o.activation.p1,
+            static_cast<double>(o.precision)};
+  }
   static std::vector<double> numbers(const RandomSlice& s) {
     return {static_cast<double>(s.stream), static_cast<double>(s.delta)};
   }
-  static std::vector<double> numbers(const ConvGeometry& s, const Activation& a) {
-    std::vector<double> all = numbers(a);
+  static std::vector<double> numbers(const ConvGeometry& s, const ProductOptions& options) {
+    std::vector<double> all = numbers(options);
     for (const std::int64_t n : {s.n, s.in_h, s.in_w, s.in_c, s.out_h, s.out_w, s.out_c, s.kernel_h,
                                  s.kernel_w, s.stride, s.padding})
       all.push_back(static_cast<double>(n));

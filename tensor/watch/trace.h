@@ -27,8 +27,6 @@ class ForwardingBackend : public InterceptedBackend {
   std::unique_ptr<Staging> make_staging(std::size_t bytes) override { return inner_.make_staging(bytes); }
   std::size_t bytes_in_use() const override { return inner_.bytes_in_use(); }
   std::size_t bytes_reserved() const override { return inner_.bytes_reserved(); }
-  void hold_products(Products products) override { inner_.hold_products(products); }
-  void release_products() override { inner_.release_products(); }
 
   /// Null: a replay would hide its kernels from whoever watches.
   std::unique_ptr<Recording> make_recording() override { return nullptr; }

@@ -75,7 +75,6 @@ void BenchReport::add(BenchRow row, std::vector<double> seconds) {
 }
 
 void BenchReport::sample_gemm() {
-  const HeldProducts products(device_, products_of(precision_));
   const auto sample = [&](const std::function<void()>& product) {
     gemm_seconds_.push_back(times(1, product)[0]);
   };
@@ -83,7 +82,7 @@ void BenchReport::sample_gemm() {
     const HeldWeights held({b_});  // rounded once, not at every product
     sample([&] { conv2d(a_, b_, {}, 1, 0); });
   } else {
-    sample([&] { matmul(a_, b_); });
+    sample([&] { matmul(a_, b_, products_of(precision_)); });
   }
 }
 

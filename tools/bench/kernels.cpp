@@ -18,6 +18,7 @@ double gigaflop(std::int64_t macs) { return 2e-9 * static_cast<double>(macs); }
 
 void bench_linear_layers(BenchReport& report, const Config& config, std::int64_t batch) {
   Generator random(1, 0, report.device());
+  const ProductOptions plain{{}, products_of(report.precision())};
   const Model model(config);
   std::set<std::pair<std::int64_t, std::int64_t>> seen;
   const auto visitor = [&](const std::string&, const Variable& parameter) {
@@ -30,7 +31,7 @@ void bench_linear_layers(BenchReport& report, const Config& config, std::int64_t
                       .part = fmt::format("{}->{}", w.size(1), w.size(0)),
                       .batch = batch,
                       .gflop = gigaflop(batch * w.numel())},
-                     [&] { linear(x, w, {}); });
+                     [&] { linear(x, w, {}, plain); });
     };
     measure(".linear");
     const HeldWeights held({w});
@@ -53,14 +54,15 @@ void bench_convolution(BenchReport& report, const std::string& preset, const Con
                     .gflop = gigaflop(s.macs())},
                    pass);
   };
-  const auto pull = [&] { conv2d_forward(s, image, filter); };
-  const auto push = [&] { conv2d_grad_x(s, small, filter); };
+  const ProductOptions plain{{}, products_of(report.precision())};
+  const auto pull = [&] { conv2d_forward(s, image, filter, {}, plain); };
+  const auto push = [&] { conv2d_grad_x(s, small, filter, {}, plain); };
   // A transposed convolution runs a convolution's passes the other way round.
   const auto forward = layer.transposed ? std::function<void()>(push) : pull;
   const auto grad_x = layer.transposed ? std::function<void()>(pull) : push;
   measure("forward", forward);
   measure("grad_x", grad_x);
-  measure("grad_w", [&] { conv2d_grad_w(s, small, image); });
+  measure("grad_w", [&] { conv2d_grad_w(s, small, image, plain.precision); });
   const HeldWeights held({filter});  // as in a chain
   measure("forward_held", forward);
   measure("grad_x_held", grad_x);
@@ -72,7 +74,7 @@ void bench_instance_norm(BenchReport& report, const std::string& preset, const S
   const Variable w(random.normal({shape.back()}), true), b(random.normal({shape.back()}), true);
   const Tensor g = random.normal(shape);
   const Unary activation{UnaryOp::leaky_relu, 0.2};
-  const auto forward = [&] { return instance_norm(x, w, b, 1e-5, &activation); };
+  const auto forward = [&] { return instance_norm(x, w, b, 1e-5, activation); };
   const std::int64_t n = shape.numel();
   const std::string name = preset + ".instance_norm";
   report.measure(
@@ -91,15 +93,15 @@ void bench_instance_norm(BenchReport& report, const std::string& preset, const S
 }  // namespace
 
 void bench_common_kernels(BenchReport& report) {
-  const HeldProducts products(report.device(), products_of(report.precision()));
   Generator random(1, 0, report.device());
+  const MatmulPrecision precision = products_of(report.precision());
   for (const std::int64_t n : {256, 512, 1024, 2048}) {
     const Tensor a = random.normal({n, n}), b = random.normal({n, n});
     report.measure({.suite = "kernels",
                     .name = "gemm",
                     .part = fmt::format("{0}x{0}x{0}", n),
                     .gflop = gigaflop(n * n * n)},
-                   [&] { matmul(a, b); });
+                   [&] { matmul(a, b, precision); });
   }
   const Tensor x = random.normal({kElements}), y = random.normal({kElements}),
                out = random.normal({kElements});
@@ -117,18 +119,14 @@ void bench_common_kernels(BenchReport& report) {
   measure("elementwise", "add", 3, [&] { on.binary(BinaryOp::add, x, y, out); });
   measure("random", "normal", 1, [&] { on.normal(random.take(kElements), out); });
   const AdamTensors updated{out, x, m, v};
-  measure("adam", "step", 7, [&] {
-    on.adam({&updated, 1}, {&schedule, nullptr, 0.0, 0.5, 0.999, 1e-8, 1e-4});
-  });
+  measure("adam", "step", 7, [&] { on.adam({&updated, 1}, {schedule, {}, 0.0, 0.5, 0.999, 1e-8, 1e-4}); });
   measure("noisy_update", "step", 3, [&] {
-    const RandomSlice noise = random.take(kElements);
-    on.noisy_update(out, x, {0.999, -1e-3, 1e-3}, &noise);
+    on.noisy_update(out, x, {0.999, -1e-3, 1e-3}, random.take(kElements));
   });
 }
 
 void bench_network_kernels(BenchReport& report, const Config& config, std::int64_t batch) {
   const std::int64_t images = batch ? batch : 32;
-  const HeldProducts products(report.device(), products_of(report.precision()));
   bench_linear_layers(report, config, images);
   for (const ConvLayer& layer : generator_layers(config, images))
     bench_convolution(report, config.preset, layer);
