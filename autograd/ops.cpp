@@ -141,12 +141,12 @@ Variable fourier_features(const Variable& z, const Variable& projection, MatmulP
         [gt, p, z = z.value()](const Tensor& g) { return matmul(z.transpose(0, 1), gt(g), p); }}});
 }
 
-Variable conv2d(const Variable& x, const Variable& filter, const Variable& bias, std::int64_t stride,
-                std::int64_t padding, const ProductOptions& options) {
-  const ConvGeometry s = conv_geometry(x.shape(), filter.shape(), stride, padding);
-  const Tensor y = conv2d_forward(s, x.value(), filter.value(), bias.value(), options);
-  const Shared gs = before_activation(options.activation, y);
-  const ProductOptions plain{{}, options.precision};
+Variable conv2d(const Variable& x, const Variable& filter, const Variable& bias, const ConvOptions& options,
+                const ProductOptions& product) {
+  const ConvGeometry s = conv_geometry(x.shape(), filter.shape(), options);
+  const Tensor y = conv2d_forward(s, x.value(), filter.value(), bias.value(), product);
+  const Shared gs = before_activation(product.activation, y);
+  const ProductOptions plain{{}, product.precision};
   return record(
       "conv2d", y,
       {{x, [=, w = filter.value()](const Tensor& g) { return conv2d_grad_x(s, gs(g), w, {}, plain); }},
@@ -156,11 +156,11 @@ Variable conv2d(const Variable& x, const Variable& filter, const Variable& bias,
 
 // The input gradient of a convolution, so its own gradients are that convolution's other two passes.
 Variable conv_transpose2d(const Variable& x, const Variable& filter, const Variable& bias,
-                          std::int64_t stride, std::int64_t padding, const ProductOptions& options) {
-  const ConvGeometry s = conv_transpose_geometry(x.shape(), filter.shape(), stride, padding);
-  const Tensor y = conv_transpose2d(x.value(), filter.value(), bias.value(), stride, padding, options);
-  const Shared gs = before_activation(options.activation, y);
-  const ProductOptions plain{{}, options.precision};
+                          const ConvOptions& options, const ProductOptions& product) {
+  const ConvGeometry s = conv_transpose_geometry(x.shape(), filter.shape(), options);
+  const Tensor y = conv_transpose2d(x.value(), filter.value(), bias.value(), options, product);
+  const Shared gs = before_activation(product.activation, y);
+  const ProductOptions plain{{}, product.precision};
   return record(
       "conv_transpose2d", y,
       {{x, [=, w = filter.value()](const Tensor& g) { return conv2d_forward(s, gs(g), w, {}, plain); }},

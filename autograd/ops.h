@@ -73,10 +73,10 @@ Variable fourier_features(const Variable& z, const Variable& projection,
 
 // Channels last, filters, biases and their gradients f32 for bf16 images: images N,H,W,C; filters Cout,kH,kW,Cin
 // (Cin,kH,kW,Cout for the transposed convolution).
-Variable conv2d(const Variable& x, const Variable& filter, const Variable& bias, std::int64_t stride,
-                std::int64_t padding, const ProductOptions& options = {});
+Variable conv2d(const Variable& x, const Variable& filter, const Variable& bias,
+                const ConvOptions& options = {}, const ProductOptions& product = {});
 Variable conv_transpose2d(const Variable& x, const Variable& filter, const Variable& bias,
-                          std::int64_t stride, std::int64_t padding, const ProductOptions& options = {});
+                          const ConvOptions& options = {}, const ProductOptions& product = {});
 
 /// act(w (x - mean) / sqrt(var + eps) + b), w and b f32 for a bf16 x, mean and (biased) variance over the pixels of
 /// each image and channel.

@@ -20,16 +20,14 @@ void Linear::visit(const std::string& prefix, const Visitor& visitor) const {
   if (bias.defined()) visitor(prefix + "bias", bias);
 }
 
-Conv2d::Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride,
-               std::int64_t padding, Init& init)
-    : weight(init.uniform({out, kernel, kernel, in}, in * kernel * kernel)),
-      bias(init.uniform({out}, in * kernel * kernel)),
+Conv2d::Conv2d(std::int64_t in, std::int64_t out, Pair kernel, const ConvOptions& options, Init& init)
+    : weight(init.uniform({out, kernel.h, kernel.w, in}, in * kernel.h * kernel.w)),
+      bias(init.uniform({out}, in * kernel.h * kernel.w)),
       precision(init.precision()),
-      stride_(stride),
-      padding_(padding) {}
+      options_(options) {}
 
 Variable Conv2d::forward_with(const Variable& x, const Unary& activation) const {
-  return conv2d(x, weight, bias, stride_, padding_, {activation, precision});
+  return conv2d(x, weight, bias, options_, {activation, precision});
 }
 
 void Conv2d::visit(const std::string& prefix, const Visitor& visitor) const {
@@ -37,16 +35,15 @@ void Conv2d::visit(const std::string& prefix, const Visitor& visitor) const {
   visitor(prefix + "bias", bias);
 }
 
-ConvTranspose2d::ConvTranspose2d(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride,
-                                 std::int64_t padding, Init& init)
-    : weight(init.uniform({in, kernel, kernel, out}, out * kernel * kernel)),
-      bias(init.uniform({out}, out * kernel * kernel)),
+ConvTranspose2d::ConvTranspose2d(std::int64_t in, std::int64_t out, Pair kernel, const ConvOptions& options,
+                                 Init& init)
+    : weight(init.uniform({in, kernel.h, kernel.w, out}, out * kernel.h * kernel.w)),
+      bias(init.uniform({out}, out * kernel.h * kernel.w)),
       precision(init.precision()),
-      stride_(stride),
-      padding_(padding) {}
+      options_(options) {}
 
 Variable ConvTranspose2d::forward_with(const Variable& x, const Unary& activation) const {
-  return conv_transpose2d(x, weight, bias, stride_, padding_, {activation, precision});
+  return conv_transpose2d(x, weight, bias, options_, {activation, precision});
 }
 
 void ConvTranspose2d::visit(const std::string& prefix, const Visitor& visitor) const {

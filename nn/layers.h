@@ -35,11 +35,10 @@ class Linear final : public FusableLayer {
   MatmulPrecision precision;
 };
 
-/// Convolution, square kernel; weight Cout,k,k,Cin.
+/// Convolution; weight Cout,kH,kW,Cin.
 class Conv2d final : public FusableLayer {
  public:
-  Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride, std::int64_t padding,
-         Init& init);
+  Conv2d(std::int64_t in, std::int64_t out, Pair kernel, const ConvOptions& options, Init& init);
   Variable forward_with(const Variable& x, const Unary& activation) const override;
   void visit(const std::string& prefix, const Visitor& visitor) const override;
 
@@ -47,14 +46,13 @@ class Conv2d final : public FusableLayer {
   MatmulPrecision precision;
 
  private:
-  std::int64_t stride_, padding_;
+  ConvOptions options_;
 };
 
-/// Transposed convolution, square kernel; weight Cin,k,k,Cout. Its fan_in is Cout k k, as PyTorch counts it.
+/// Transposed convolution; weight Cin,kH,kW,Cout. Its fan_in is Cout kH kW, as PyTorch counts it.
 class ConvTranspose2d final : public FusableLayer {
  public:
-  ConvTranspose2d(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride,
-                  std::int64_t padding, Init& init);
+  ConvTranspose2d(std::int64_t in, std::int64_t out, Pair kernel, const ConvOptions& options, Init& init);
   Variable forward_with(const Variable& x, const Unary& activation) const override;
   void visit(const std::string& prefix, const Visitor& visitor) const override;
 
@@ -62,7 +60,7 @@ class ConvTranspose2d final : public FusableLayer {
   MatmulPrecision precision;
 
  private:
-  std::int64_t stride_, padding_;
+  ConvOptions options_;
 };
 
 /// Instance normalisation with affine weight (1 at first) and bias (0); eps 1e-5.

@@ -4,24 +4,40 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "tensor/host_device.h"
 #include "tensor/shape.h"
 
 namespace damc {
 
+/// A size in each direction of an image's plane; one number stands for both.
+struct Pair {
+  std::int64_t h, w;
+  constexpr Pair(std::int64_t both) : h(both), w(both) {}  // NOLINT: implicit
+  constexpr Pair(std::int64_t height, std::int64_t width) : h(height), w(width) {}
+  bool operator==(const Pair&) const = default;
+  /// "2", or "1x2" where height and width differ.
+  std::string str() const { return h == w ? std::to_string(h) : std::to_string(h) + "x" + std::to_string(w); }
+};
+
+/// How a filter moves over an image.
+struct ConvOptions {
+  Pair stride = 1, padding = 0;
+};
+
 struct ConvGeometry {
   std::int64_t n, in_h, in_w, in_c;  ///< the convolution's input
   std::int64_t out_h, out_w, out_c;  ///< the convolution's output
   std::int64_t kernel_h, kernel_w;   ///< filter size
-  std::int64_t stride, padding;      ///< the same in both directions
+  Pair stride, padding;
 
   DAMC_HD std::int64_t taps() const { return kernel_h * kernel_w; }
   /// Multiply-adds of one pass (forward, input gradient and weight gradient all cost the same).
   std::int64_t macs() const { return n * out_h * out_w * out_c * taps() * in_c; }
   /// One output pixel that sees the whole input: the convolution is a plain matrix product.
   bool is_gemm() const {
-    return out_h == 1 && out_w == 1 && padding == 0 && kernel_h == in_h && kernel_w == in_w;
+    return out_h == 1 && out_w == 1 && padding == Pair(0) && kernel_h == in_h && kernel_w == in_w;
   }
   Shape in_shape() const { return {n, in_h, in_w, in_c}; }
   Shape out_shape() const { return {n, out_h, out_w, out_c}; }
@@ -29,11 +45,10 @@ struct ConvGeometry {
 };
 
 /// Geometry of conv2d(x, filter). Throws Error with both shapes when they do not fit.
-ConvGeometry conv_geometry(const Shape& x, const Shape& filter, std::int64_t stride, std::int64_t padding);
+ConvGeometry conv_geometry(const Shape& x, const Shape& filter, const ConvOptions& options);
 
 /// Geometry of the convolution whose input gradient is conv_transpose2d(x, filter), filter = Cin,kH,kW,Cout;
 /// the result's size is (size - 1) stride - 2 padding + kernel. Throws Error with both shapes.
-ConvGeometry conv_transpose_geometry(const Shape& x, const Shape& filter, std::int64_t stride,
-                                     std::int64_t padding);
+ConvGeometry conv_transpose_geometry(const Shape& x, const Shape& filter, const ConvOptions& options);
 
 }  // namespace damc

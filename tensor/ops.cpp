@@ -254,15 +254,15 @@ void gated_linear_out(const Tensor& out, const Tensor& x, const Tensor& w, const
   on.gated_sum(linear(x1, w1, {}, {{}, options.precision}), b1, c1, options.activation, out);
 }
 
-Tensor conv2d(const Tensor& x, const Tensor& filter, const Tensor& bias, std::int64_t stride,
-              std::int64_t padding, const ProductOptions& options) {
-  return conv2d_forward(conv_geometry(x.shape(), filter.shape(), stride, padding), x, filter, bias, options);
+Tensor conv2d(const Tensor& x, const Tensor& filter, const Tensor& bias, const ConvOptions& options,
+              const ProductOptions& product) {
+  return conv2d_forward(conv_geometry(x.shape(), filter.shape(), options), x, filter, bias, product);
 }
 
-Tensor conv_transpose2d(const Tensor& x, const Tensor& filter, const Tensor& bias, std::int64_t stride,
-                        std::int64_t padding, const ProductOptions& options) {
-  return spread("conv_transpose2d", conv_transpose_geometry(x.shape(), filter.shape(), stride, padding), x,
-                filter, bias, options);
+Tensor conv_transpose2d(const Tensor& x, const Tensor& filter, const Tensor& bias, const ConvOptions& options,
+                        const ProductOptions& product) {
+  return spread("conv_transpose2d", conv_transpose_geometry(x.shape(), filter.shape(), options), x, filter,
+                bias, product);
 }
 
 Tensor conv2d_forward(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Tensor& bias,

@@ -82,11 +82,11 @@ void gated_linear_out(const Tensor& out, const Tensor& x, const Tensor& w, const
                       const ProductOptions& options = {});
 
 // Convolutions, channels last: images N,H,W,C, filters Cout,kH,kW,Cin.
-Tensor conv2d(const Tensor& x, const Tensor& filter, const Tensor& bias, std::int64_t stride,
-              std::int64_t padding, const ProductOptions& options = {});
+Tensor conv2d(const Tensor& x, const Tensor& filter, const Tensor& bias, const ConvOptions& options = {},
+              const ProductOptions& product = {});
 /// filter Cin,kH,kW,Cout
-Tensor conv_transpose2d(const Tensor& x, const Tensor& filter, const Tensor& bias, std::int64_t stride,
-                        std::int64_t padding, const ProductOptions& options = {});
+Tensor conv_transpose2d(const Tensor& x, const Tensor& filter, const Tensor& bias,
+                        const ConvOptions& options = {}, const ProductOptions& product = {});
 /// The three passes of the convolution with geometry s; g is the gradient of its output.
 Tensor conv2d_forward(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Tensor& bias = {},
                       const ProductOptions& options = {});

@@ -20,7 +20,8 @@ void for_each_product(const ConvGeometry& s, F&& f) {
           for (std::int64_t kh = 0; kh < s.kernel_h; ++kh)
             for (std::int64_t kw = 0; kw < s.kernel_w; ++kw)
               for (std::int64_t ci = 0; ci < s.in_c; ++ci) {
-                const std::int64_t ih = oh * s.stride - s.padding + kh, iw = ow * s.stride - s.padding + kw;
+                const std::int64_t ih = oh * s.stride.h - s.padding.h + kh;
+                const std::int64_t iw = ow * s.stride.w - s.padding.w + kw;
                 if (ih < 0 || ih >= s.in_h || iw < 0 || iw >= s.in_w) continue;
                 f(static_cast<std::size_t>(((n * s.in_h + ih) * s.in_w + iw) * s.in_c + ci),
                   static_cast<std::size_t>(((co * s.kernel_h + kh) * s.kernel_w + kw) * s.in_c + ci),

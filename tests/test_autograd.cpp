@@ -233,9 +233,9 @@ TEST_CASE("dU/dz through a generator and an energy runs no weight-gradient kerne
   Generator random(3);
   Init init(random);
   Sequential generator, energy;
-  generator.emplace<ConvTranspose2d>(8, 6, 4, 1, 0, init);
+  generator.emplace<ConvTranspose2d>(8, 6, 4, ConvOptions{}, init);
   generator.push_back(leaky_relu_layer(0.2));
-  generator.emplace<ConvTranspose2d>(6, 3, 4, 2, 1, init);
+  generator.emplace<ConvTranspose2d>(6, 3, 4, ConvOptions{2, 1}, init);
   generator.push_back(tanh_layer());
   energy.emplace<Linear>(8, 16, init);
   energy.push_back(leaky_relu_layer(0.2));

@@ -54,7 +54,7 @@ double relative_error(const Tensor& result, const OraclePass& expected, const Te
 
 std::string str(const ConvGeometry& s) {
   return fmt::format("x {}, filter {}, out {}, stride {}, padding {}", s.in_shape().str(),
-                     s.filter_shape().str(), s.out_shape().str(), s.stride, s.padding);
+                     s.filter_shape().str(), s.out_shape().str(), s.stride.str(), s.padding.str());
 }
 
 /// All passes of one geometry against the oracle; `variant` picks bias and activation.
@@ -102,7 +102,7 @@ TEST_CASE("every kernel size, stride and padding, on rectangular images") {
           if (std::min(h, w) + 2 * padding < kernel) continue;
           const auto& [n, in_c, out_c] = sizes[variant % 5];
           const ConvGeometry s =
-              conv_geometry({n, h, w, in_c}, {out_c, kernel, kernel, in_c}, stride, padding);
+              conv_geometry({n, h, w, in_c}, {out_c, kernel, kernel, in_c}, {stride, padding});
           check_geometry(s, Dtype::f64, variant);
           check_geometry(s, Dtype::f32, variant++);
         }
@@ -115,7 +115,7 @@ TEST_CASE("batches, channels and filters of other shapes") {
   const Threads restore;
   const struct {
     Shape x, filter;
-    std::int64_t stride, padding;
+    Pair stride, padding;
   } cases[] = {
       {{33, 8, 8, 3}, {17, 4, 4, 3}, 2, 1},  // N over several blocks of images
       {{33, 5, 7, 17}, {3, 3, 3, 17}, 1, 1},
@@ -133,17 +133,23 @@ TEST_CASE("batches, channels and filters of other shapes") {
       {{2, 6, 9, 3}, {4, 1, 7, 3}, 1, 3},
       {{2, 9, 9, 17}, {4, 1, 1, 17}, 2, 0},  // stride beyond the filter
       {{2, 2, 2, 2}, {3, 3, 3, 2}, 5, 2},
-      {{2, 3, 3, 2}, {2, 2, 2, 2}, 1, 4},  // padding beyond the filter
+      {{2, 3, 3, 2}, {2, 2, 2, 2}, 1, 4},       // padding beyond the filter
+      {{2, 6, 9, 3}, {4, 1, 7, 3}, 1, {0, 3}},  // strides and paddings that differ by direction
+      {{2, 9, 6, 3}, {4, 7, 1, 3}, 1, {3, 0}},
+      {{2, 9, 8, 3}, {4, 3, 4, 3}, {1, 2}, {2, 1}},
+      {{2, 8, 9, 17}, {3, 1, 1, 17}, {3, 1}, {0, 2}},
+      {{2, 12, 11, 33}, {34, 4, 4, 33}, 2, {1, 2}},  // Winograd
+      {{2, 12, 11, 33}, {34, 4, 4, 33}, {2, 1}, 1},
   };
   for (const auto& [x, filter, stride, padding] : cases) {
-    const ConvGeometry s = conv_geometry(x, filter, stride, padding);
+    const ConvGeometry s = conv_geometry(x, filter, {stride, padding});
     for (int variant = 0; variant < (s.macs() > 10'000'000 ? 1 : 6); ++variant) {
       check_geometry(s, Dtype::f64, variant);
       check_geometry(s, Dtype::f32, variant);
     }
   }
-  CHECK(conv_geometry({1, 4, 3, 17}, {3, 4, 3, 17}, 1, 0).is_gemm());
-  CHECK_FALSE(conv_geometry({2, 4, 4, 3}, {5, 4, 4, 3}, 3, 1).is_gemm());
+  CHECK(conv_geometry({1, 4, 3, 17}, {3, 4, 3, 17}, {1, 0}).is_gemm());
+  CHECK_FALSE(conv_geometry({2, 4, 4, 3}, {5, 4, 4, 3}, {3, 1}).is_gemm());
 }
 
 TEST_CASE("kernel 4, stride 2 and channels enough for Winograd's form") {
@@ -154,7 +160,7 @@ TEST_CASE("kernel 4, stride 2 and channels enough for Winograd's form") {
     for (std::int64_t padding = 0; padding < 4; ++padding) {
       if (std::min(h, w) + 2 * padding < 4) continue;
       const std::int64_t in_c = variant % 2 ? 32 : 40, out_c = variant % 2 ? 33 : 32;
-      const ConvGeometry s = conv_geometry({2, h, w, in_c}, {out_c, 4, 4, in_c}, 2, padding);
+      const ConvGeometry s = conv_geometry({2, h, w, in_c}, {out_c, 4, 4, in_c}, {2, padding});
       check_geometry(s, Dtype::f64, variant);
       check_geometry(s, Dtype::f32, variant++);
     }
@@ -170,7 +176,7 @@ TEST_CASE("held filters give the same values to rounding, and are forgotten at t
                {{3, 6, 5, 7}, {19, 3, 3, 7}, 1, 1},
                {{3, 4, 4, 9}, {21, 4, 4, 9}, 1, 0}};  // a plain product
   for (const auto& [x_shape, filter, stride, padding] : cases) {
-    const ConvGeometry s = conv_geometry(x_shape, filter, stride, padding);
+    const ConvGeometry s = conv_geometry(x_shape, filter, {stride, padding});
     CAPTURE(str(s));
     for (const Dtype dtype : {Dtype::f32, Dtype::f64}) {
       const Tensor x = normal(s.in_shape(), dtype), g = normal(s.out_shape(), dtype);
@@ -205,19 +211,19 @@ TEST_CASE("conv2d and conv_transpose2d give the sizes PyTorch gives, and the ora
     for (const auto& [kernel, stride, padding] :
          {Window{4, 2, 1}, Window{4, 1, 0}, Window{3, 1, 1}, Window{5, 3, 2}}) {
       const Tensor x = normal({3, 6, 7, 2}, dtype), w = normal({5, kernel, kernel, 2}, dtype);
-      const ConvGeometry s = conv_geometry(x.shape(), w.shape(), stride, padding);
+      const ConvGeometry s = conv_geometry(x.shape(), w.shape(), {stride, padding});
       CHECK(s.out_h == (6 + 2 * padding - kernel) / stride + 1);
-      const Tensor out = conv2d(x, w, bias, stride, padding, {leaky});
+      const Tensor out = conv2d(x, w, bias, {stride, padding}, {leaky});
       const Values zeros(static_cast<std::size_t>(out.numel()));
       const ConvOracle expected(s, x.to_vector<double>(), w.to_vector<double>(), zeros);
       CHECK(relative_error(out, expected.out, bias, leaky) <= tolerance);
 
       const Tensor small = normal({3, 6, 7, 2}, dtype), wt = normal({2, kernel, kernel, 5}, dtype);
-      const ConvGeometry t = conv_transpose_geometry(small.shape(), wt.shape(), stride, padding);
+      const ConvGeometry t = conv_transpose_geometry(small.shape(), wt.shape(), {stride, padding});
       CHECK(t.in_shape() ==
             Shape{3, 5 * stride - 2 * padding + kernel, 6 * stride - 2 * padding + kernel, 5});
       CHECK(t.out_shape() == small.shape());
-      const Tensor large = conv_transpose2d(small, wt, bias, stride, padding, {hyperbolic});
+      const Tensor large = conv_transpose2d(small, wt, bias, {stride, padding}, {hyperbolic});
       const Values image(static_cast<std::size_t>(large.numel()));
       const ConvOracle transposed(t, image, wt.to_vector<double>(), small.to_vector<double>());
       CHECK(large.shape() == t.in_shape());
@@ -229,7 +235,7 @@ TEST_CASE("conv2d and conv_transpose2d give the sizes PyTorch gives, and the ora
 TEST_CASE("the passes are each other's adjoints: <conv(x, w), g> = <x, grad_x(g, w)> = <w, grad_w(g, x)>") {
   for (const auto& [kernel, stride, padding] :
        {Window{4, 2, 1}, Window{7, 3, 2}, Window{8, 1, 7}, Window{1, 2, 0}}) {
-    const ConvGeometry s = conv_geometry({5, 13, 10, 6}, {9, kernel, kernel, 6}, stride, padding);
+    const ConvGeometry s = conv_geometry({5, 13, 10, 6}, {9, kernel, kernel, 6}, {stride, padding});
     const Tensor x = normal(s.in_shape(), Dtype::f64), w = normal(s.filter_shape(), Dtype::f64),
                  g = normal(s.out_shape(), Dtype::f64);
     const auto inner = [](const Tensor& a, const Tensor& b) { return sum(mul(a, b)).item(); };
@@ -242,9 +248,9 @@ TEST_CASE("the passes are each other's adjoints: <conv(x, w), g> = <x, grad_x(g,
 TEST_CASE("strided operands, empty batches") {
   const Tensor x = normal({2, 3, 6, 5}, Dtype::f64).permute({0, 2, 3, 1});  // stored as N,C,H,W
   const Tensor w = normal({4, 3, 2, 2}, Dtype::f64).permute({0, 2, 3, 1});
-  CHECK(conv2d(x, w, {}, 1, 0).to_vector<double>() ==
-        conv2d(x.clone(), w.clone(), {}, 1, 0).to_vector<double>());
-  const ConvGeometry s = conv_geometry({0, 6, 5, 3}, w.shape(), 1, 1);
+  CHECK(conv2d(x, w, {}, {1, 0}).to_vector<double>() ==
+        conv2d(x.clone(), w.clone(), {}, {1, 0}).to_vector<double>());
+  const ConvGeometry s = conv_geometry({0, 6, 5, 3}, w.shape(), {1, 1});
   CHECK(conv2d_forward(s, Tensor::empty(s.in_shape(), Dtype::f64), w).shape() == Shape{0, 7, 6, 4});
   CHECK(conv2d_grad_x(s, Tensor::empty(s.out_shape(), Dtype::f64), w).shape() == s.in_shape());
   const Tensor none =
@@ -253,10 +259,9 @@ TEST_CASE("strided operands, empty batches") {
 }
 
 TEST_CASE("errors say which shapes do not fit") {
-  const auto message = [](const Shape& x, const Shape& filter, std::int64_t stride, std::int64_t padding,
-                          bool transposed) {
+  const auto message = [](const Shape& x, const Shape& filter, Pair stride, Pair padding, bool transposed) {
     try {
-      (transposed ? conv_transpose_geometry : conv_geometry)(x, filter, stride, padding);
+      (transposed ? conv_transpose_geometry : conv_geometry)(x, filter, {stride, padding});
     } catch (const Error& error) {
       return std::string(error.what());
     }
@@ -266,6 +271,8 @@ TEST_CASE("errors say which shapes do not fit") {
         "conv2d: image [1, 5, 5, 3] (N,H,W,C) and filter [2, 3, 3, 4] (Cout,kH,kW,Cin), stride 1, padding 0");
   CHECK(message({1, 2, 5, 3}, {2, 3, 3, 3}, 1, 0, false) ==
         "conv2d: filter [2, 3, 3, 3] is larger than image [1, 2, 5, 3] with padding 0");
+  CHECK(message({1, 2, 5, 3}, {2, 3, 3, 3}, {1, 2}, {0, 1}, false) ==
+        "conv2d: filter [2, 3, 3, 3] is larger than image [1, 2, 5, 3] with padding 0x1");
   CHECK(message({1, 5, 5, 3}, {4, 3, 3, 2}, 1, 0, true) ==
         "conv_transpose2d: image [1, 5, 5, 3] (N,H,W,C) and filter [4, 3, 3, 2] (Cin,kH,kW,Cout), stride 1, "
         "padding 0");
@@ -274,13 +281,16 @@ TEST_CASE("errors say which shapes do not fit") {
   for (const bool transposed : {false, true}) {
     CHECK(message({1, 5, 5, 3}, {3, 3, 3, 3}, 0, 0, transposed) != "");
     CHECK(message({1, 5, 5, 3}, {3, 3, 3, 3}, 1, -1, transposed) != "");
+    CHECK(message({1, 5, 5, 3}, {3, 3, 3, 3}, {1, 0}, 0, transposed) != "");
+    CHECK(message({1, 5, 5, 3}, {3, 3, 3, 3}, 1, {0, -1}, transposed) != "");
     CHECK(message({1, 5, 5, 3}, {3, 0, 3, 3}, 1, 0, transposed) != "");
     CHECK(message({1, 5, 5, 0}, {0, 3, 3, 0}, 1, 0, transposed) != "");
     CHECK(message({5, 5, 3}, {3, 3, 3, 3}, 1, 0, transposed) != "");
   }
   CHECK(message({1, 0, 5, 3}, {3, 3, 3, 3}, 1, 0, true) != "");
   const Tensor x = normal({1, 5, 5, 3}, Dtype::f64), w = normal({2, 3, 3, 3}, Dtype::f64);
-  CHECK_THROWS_WITH_AS(conv2d(x, w, normal({3}, Dtype::f64), 1, 0), "conv2d: bias [3] for 2 channels", Error);
-  CHECK_THROWS_AS(conv2d(x, w.to(Dtype::f32), {}, 1, 0), Error);
-  CHECK_THROWS_AS(conv2d_grad_w(conv_geometry(x.shape(), w.shape(), 1, 0), x, x), Error);
+  CHECK_THROWS_WITH_AS(conv2d(x, w, normal({3}, Dtype::f64), {1, 0}), "conv2d: bias [3] for 2 channels",
+                       Error);
+  CHECK_THROWS_AS(conv2d(x, w.to(Dtype::f32), {}, {1, 0}), Error);
+  CHECK_THROWS_AS(conv2d_grad_w(conv_geometry(x.shape(), w.shape(), {1, 0}), x, x), Error);
 }

@@ -342,8 +342,8 @@ Values channels_second(const Values& values, const Shape& shape) {
 void check_convolution(const ConvGeometry& s) {
   CAPTURE(s.in_shape().str());
   CAPTURE(s.filter_shape().str());
-  CAPTURE(s.stride);
-  CAPTURE(s.padding);
+  CAPTURE(s.stride.str());
+  CAPTURE(s.padding.str());
   const Values x = integers(s.in_shape(), Dtype::f64, 1).to_vector<double>(),
                w = integers(s.filter_shape(), Dtype::f64, 2).to_vector<double>(),
                g = integers(s.out_shape(), Dtype::f64, 3).to_vector<double>();
@@ -372,7 +372,7 @@ TEST_CASE("convolution descriptors describe memory of both orders and the sizes 
       for (const std::int64_t padding : {0, 1, 2}) {
         for (const auto& [in_c, out_c] : {std::array{1, 1}, std::array{3, 2}, std::array{1, 4}}) {
           const ConvGeometry s =
-              conv_geometry({2, 6, 5, in_c}, {out_c, kernel, kernel, in_c}, stride, padding);
+              conv_geometry({2, 6, 5, in_c}, {out_c, kernel, kernel, in_c}, {stride, padding});
           const ConvDescriptors d = conv_descriptors(s, Channels::last);
           for (const std::size_t side : {std::size_t{0}, std::size_t{1}}) {
             // outputDim = 1 + (inputDim + 2 pad - ((filterDim - 1) dilation + 1)) / stride
@@ -385,14 +385,15 @@ TEST_CASE("convolution descriptors describe memory of both orders and the sizes 
       }
     }
   }
-  check_convolution(conv_geometry({3, 4, 7, 2}, {5, 4, 3, 2}, 1, 1));  // neither image nor filter is square
-  check_convolution(conv_geometry({1, 4, 4, 3}, {2, 4, 4, 3}, 1, 0));  // a filter as large as the image
+  check_convolution(conv_geometry({3, 4, 7, 2}, {5, 4, 3, 2}, {1, 1}));  // neither image nor filter is square
+  check_convolution(conv_geometry({2, 6, 9, 3}, {4, 1, 7, 3}, {{1, 2}, {0, 3}}));
+  check_convolution(conv_geometry({1, 4, 4, 3}, {2, 4, 4, 3}, {1, 0}));  // a filter as large as the image
 }
 
 TEST_CASE("a convolution with a single output pixel is a matrix product in every pass") {
   for (const ConvGeometry& s :
-       {conv_geometry({3, 4, 5, 2}, {7, 4, 5, 2}, 1, 0), conv_geometry({1, 1, 1, 3}, {2, 1, 1, 3}, 2, 0),
-        conv_transpose_geometry({3, 1, 1, 5}, {5, 4, 4, 2}, 1, 0)}) {
+       {conv_geometry({3, 4, 5, 2}, {7, 4, 5, 2}, {1, 0}), conv_geometry({1, 1, 1, 3}, {2, 1, 1, 3}, {2, 0}),
+        conv_transpose_geometry({3, 1, 1, 5}, {5, 4, 4, 2}, {1, 0})}) {
     CAPTURE(s.in_shape().str());
     CAPTURE(s.filter_shape().str());
     REQUIRE(s.is_gemm());
@@ -428,9 +429,9 @@ TEST_CASE("the forms in which cuDNN is asked for a convolution") {
 }
 
 TEST_CASE("descriptors of transposed convolutions: their input gradient pass is the forward pass") {
-  check_convolution(conv_transpose_geometry({2, 1, 1, 3}, {3, 4, 4, 2}, 1, 0));
-  check_convolution(conv_transpose_geometry({2, 3, 4, 3}, {3, 4, 4, 2}, 2, 1));
+  check_convolution(conv_transpose_geometry({2, 1, 1, 3}, {3, 4, 4, 2}, {1, 0}));
+  check_convolution(conv_transpose_geometry({2, 3, 4, 3}, {3, 4, 4, 2}, {2, 1}));
   check_convolution(
-      conv_transpose_geometry({1, 3, 3, 2}, {2, 2, 3, 3}, 3, 1));  // rim pixels that no tap reaches
-  check_convolution(conv_transpose_geometry({1, 3, 2, 3}, {3, 1, 1, 2}, 2, 0));  // gaps between the taps
+      conv_transpose_geometry({1, 3, 3, 2}, {2, 2, 3, 3}, {3, 1}));  // rim pixels that no tap reaches
+  check_convolution(conv_transpose_geometry({1, 3, 2, 3}, {3, 1, 1, 2}, {2, 0}));  // gaps between the taps
 }

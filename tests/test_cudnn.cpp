@@ -43,15 +43,15 @@ std::vector<ConvGeometry> layers(const std::string& preset) {
   Shape shape{c.batch, 1, 1, c.nz};
   for (const ConvSpec& layer : images.generator) {
     const std::int64_t out = layer.width == 0 ? images.channels : layer.width * c.ngf;
-    all.push_back(conv_transpose_geometry(shape, {shape[3], layer.kernel, layer.kernel, out}, layer.stride,
-                                          layer.padding));
+    all.push_back(conv_transpose_geometry(shape, {shape[3], layer.kernel, layer.kernel, out},
+                                          {layer.stride, layer.padding}));
     shape = all.back().in_shape();
   }
   CHECK(shape == Shape{c.batch, images.size, images.size, images.channels});
   for (const ConvSpec& layer : images.encoder) {
     const std::int64_t out = layer.width == 0 ? c.nemb : layer.width * c.nif;
     all.push_back(
-        conv_geometry(shape, {out, layer.kernel, layer.kernel, shape[3]}, layer.stride, layer.padding));
+        conv_geometry(shape, {out, layer.kernel, layer.kernel, shape[3]}, {layer.stride, layer.padding}));
     shape = all.back().out_shape();
   }
   CHECK(shape == Shape{c.batch, 1, 1, c.nemb});
@@ -79,9 +79,9 @@ TEST_CASE("convolutions of all kinds") {
     for (const std::int64_t stride : {1, 2, 3}) {
       for (const std::int64_t padding : {0, 1, 2}) {
         for (const std::int64_t channels : {1, 3, 64}) {
-          check_passes(conv_geometry({2, 6, 5, channels}, {4, kernel, kernel, channels}, stride, padding));
+          check_passes(conv_geometry({2, 6, 5, channels}, {4, kernel, kernel, channels}, {stride, padding}));
           check_passes(conv_transpose_geometry({2, 6, 5, channels}, {channels, kernel + padding, 4, 7},
-                                               stride, padding));
+                                               {stride, padding}));
         }
       }
     }
@@ -104,21 +104,23 @@ TEST_CASE("there are plans for the networks' layers on an H100 and on an A6000" 
         if (!s.is_gemm()) check_plans(device, s);
       }
     }
-    check_plans(device, conv_geometry({4, 5, 5, 1}, {5, 3, 3, 1}, 1, 1));  // sizes that suit no tile
-    check_plans(device, conv_geometry({3, 6, 7, 2}, {3, 2, 3, 2}, 3, 0));
-    check_plans(device, conv_transpose_geometry({3, 3, 3, 2}, {2, 2, 3, 3}, 3, 1));
+    check_plans(device, conv_geometry({4, 5, 5, 1}, {5, 3, 3, 1}, {1, 1}));  // sizes that suit no tile
+    check_plans(device, conv_geometry({3, 6, 7, 2}, {3, 2, 3, 2}, {3, 0}));
+    check_plans(device, conv_geometry({4, 17, 17, 32}, {32, 1, 7, 32}, {1, {0, 3}}));  // as in Inception
+    check_plans(device, conv_geometry({4, 17, 17, 32}, {32, 7, 1, 32}, {1, {3, 0}}));
+    check_plans(device, conv_transpose_geometry({3, 3, 3, 2}, {2, 2, 3, 3}, {3, 1}));
   }
 }
 
 TEST_CASE("a device of too few details is no device" * doctest::skip(cudnnGetVersion() < kDescribesDevices)) {
   CHECK_THROWS_WITH_AS(
-      plan_convolution("{}", ConvPass::forward, conv_geometry({1, 4, 4, 8}, {8, 3, 3, 8}, 1, 1),
+      plan_convolution("{}", ConvPass::forward, conv_geometry({1, 4, 4, 8}, {8, 3, 3, 8}, {1, 1}),
                        {Dtype::f32, Dtype::f32}),
       doctest::Contains("description of a device"), Error);
 }
 
 TEST_CASE("the library does refuse what does not fit, and says what it was") {
-  ConvGeometry s = conv_geometry({2, 6, 5, 3}, {4, 3, 3, 3}, 1, 1);
+  ConvGeometry s = conv_geometry({2, 6, 5, 3}, {4, 3, 3, 3}, {1, 1});
   ++s.out_h;
   for (const ConvPass pass : {ConvPass::forward, ConvPass::grad_x, ConvPass::grad_w}) {
     CHECK_THROWS_WITH_AS(check_convolution(pass, s, {Dtype::f32, Dtype::f32}, {Channels::last, Dtype::f32}),

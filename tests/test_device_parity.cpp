@@ -56,11 +56,12 @@ bool same(const OpResult& a, const OpResult& b) {
 std::vector<OpCase> large_cases() {
   static const Unary leaky{UnaryOp::leaky_relu, 0.2}, tanh{UnaryOp::tanh};
   const auto conv = [](std::int64_t stride, std::int64_t padding) {
-    return [=](const Variables& v) { return conv2d(v[0], v[1], v[2], stride, padding, {leaky}); };
+    return [=](const Variables& v) { return conv2d(v[0], v[1], v[2], {stride, padding}, {leaky}); };
   };
   const auto transposed = [](std::int64_t stride, std::int64_t padding, const Unary& activation) {
-    return
-        [=](const Variables& v) { return conv_transpose2d(v[0], v[1], v[2], stride, padding, {activation}); };
+    return [=](const Variables& v) {
+      return conv_transpose2d(v[0], v[1], v[2], {stride, padding}, {activation});
+    };
   };
   const auto draw = [](const Shape& shape, double size) { return Draw{shape, size / 3.0, size, 0}; };
   const Draw image{{16, 16, 16, 64}, 0.5, 1.5};
@@ -198,12 +199,13 @@ TEST_CASE("images and filters cut out of others, at any address, and batches of 
   const Tensor stack = Generator(1).normal({4, 5, 5, 1}), w = Generator(2).normal({5, 3, 3, 1});
   const Tensor there = stack.to(gpu), filter = w.to(gpu);  // an image is 100 bytes: addresses of every kind
   for (std::int64_t i = 0; i < 4; ++i) {
-    const Tensor one = stack.narrow(0, i, 1), wanted = conv2d(one.to(Dtype::f64), w.to(Dtype::f64), {}, 1, 1);
-    CHECK(nmse(conv2d(there.narrow(0, i, 1), filter, {}, 1, 1), wanted) < 1e-10);
+    const Tensor one = stack.narrow(0, i, 1),
+                 wanted = conv2d(one.to(Dtype::f64), w.to(Dtype::f64), {}, {1, 1});
+    CHECK(nmse(conv2d(there.narrow(0, i, 1), filter, {}, {1, 1}), wanted) < 1e-10);
   }
-  CHECK(nmse(conv2d(there, filter.narrow(0, 1, 3), {}, 1, 1),
-             conv2d(stack.to(Dtype::f64), w.narrow(0, 1, 3).to(Dtype::f64), {}, 1, 1)) < 1e-10);
-  const ConvGeometry none = conv_geometry({0, 5, 5, 1}, w.shape(), 1, 1);
+  CHECK(nmse(conv2d(there, filter.narrow(0, 1, 3), {}, {1, 1}),
+             conv2d(stack.to(Dtype::f64), w.narrow(0, 1, 3).to(Dtype::f64), {}, {1, 1})) < 1e-10);
+  const ConvGeometry none = conv_geometry({0, 5, 5, 1}, w.shape(), {1, 1});
   const Tensor no_image = Tensor::empty(none.in_shape(), Dtype::f32, gpu);
   const Tensor no_output = conv2d_forward(none, no_image, filter);
   CHECK(no_output.shape() == none.out_shape());
@@ -412,7 +414,7 @@ TEST_CASE("batches that are copied beside the work arrive whole and in turn") {
 }
 
 TEST_CASE("a convolution with one output pixel in bf16: sums are f32 in every pass") {
-  const ConvGeometry s = conv_geometry({32, 4, 4, 64}, {96, 4, 4, 64}, 1, 0);
+  const ConvGeometry s = conv_geometry({32, 4, 4, 64}, {96, 4, 4, 64}, {1, 0});
   const auto draw = [](std::uint64_t seed, const Shape& shape) {
     return Generator(seed).normal(shape).to(Dtype::bf16).to(Dtype::f32);
   };

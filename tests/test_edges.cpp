@@ -102,9 +102,11 @@ TEST_CASE("an undefined tensor is an error, not a crash") {
       [&] { linear(none, t, {}); },
       [&] { linear(t, none, {}); },
       [&] { fourier_features(t, none); },
-      [&] { conv2d(none, none, {}, 1, 0); },
       [&] {
-        conv_transpose2d(Variable(), normal({2, 2, 2, 2}), {}, 1, 0);
+        conv2d(none, none, {}, {1, 0});
+      },
+      [&] {
+        conv_transpose2d(Variable(), normal({2, 2, 2, 2}), {}, {1, 0});
       },
       [&] {
         instance_norm(normal({1, 2, 2, 2}), {}, {});
@@ -240,10 +242,10 @@ TEST_CASE("a bias of any layout is taken") {
     const Tensor plain = bias.clone();
     for (const Unary& f : {Unary(), leaky}) {
       CHECK(elements(linear(x, w, bias, {f})) == elements(linear(x, w, plain, {f})));
-      CHECK(elements(conv2d(image, filter, bias, 1, 1, {f})) ==
-            elements(conv2d(image, filter, plain, 1, 1, {f})));
-      CHECK(elements(conv_transpose2d(image, up, bias, 2, 0, {f})) ==
-            elements(conv_transpose2d(image, up, plain, 2, 0, {f})));
+      CHECK(elements(conv2d(image, filter, bias, {1, 1}, {f})) ==
+            elements(conv2d(image, filter, plain, {1, 1}, {f})));
+      CHECK(elements(conv_transpose2d(image, up, bias, {2, 0}, {f})) ==
+            elements(conv_transpose2d(image, up, plain, {2, 0}, {f})));
     }
   }
 }
@@ -258,13 +260,14 @@ TEST_CASE("messages and graphs name the operation that was called") {
   CHECK(message([&] { leaky_relu(Tensor(), 0.1); }) == "leaky_relu: undefined tensor");
   CHECK(message([&] { fourier_features(a, b); }) == "fourier_features: z is [2, 3], projection is [4, 5]");
   const Tensor image = normal({1, 4, 4, 2}), filter = normal({2, 3, 3, 4});
-  CHECK(message([&] { conv_transpose2d(image, filter, normal({3}), 1, 1); }) ==
-        "conv_transpose2d: bias [3] for 4 channels");
   CHECK(message([&] {
-          conv_transpose2d(Variable(image), filter, normal({3}), 1, 1);
+          conv_transpose2d(image, filter, normal({3}), {1, 1});
+        }) == "conv_transpose2d: bias [3] for 4 channels");
+  CHECK(message([&] {
+          conv_transpose2d(Variable(image), filter, normal({3}), {1, 1});
         }).starts_with("conv_transpose2d: "));
   CHECK(message([&] {
-          conv_transpose2d(Variable(image), filter.to(Dtype::f64), {}, 1, 1);
+          conv_transpose2d(Variable(image), filter.to(Dtype::f64), {}, {1, 1});
         }).starts_with("conv_transpose2d: "));
 
   const Variable x(a, true);

@@ -128,7 +128,7 @@ TEST_CASE("a kernel counts its multiply-adds and every operand once") {
   CHECK(work.flop == 2.0 * 2 * 5 * 3);
   CHECK(work.bytes == 4.0 * (6 + 15 + 5 + 10));
 
-  conv2d(image, filter, {}, 1, 1);
+  conv2d(image, filter, {}, {1, 1});
   work = device.take();
   CHECK(work.flop == 2.0 * 2 * 8 * 8 * 4 * 27);
   CHECK(work.bytes == 4.0 * (384 + 108 + 512));

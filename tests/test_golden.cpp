@@ -286,8 +286,8 @@ TEST_CASE("layers") {
     REQUIRE((conv || transposed || name.starts_with("instance_norm.")));
     for (const Dtype dtype : {Dtype::f32, Dtype::f64}) {
       check_layer(golden, name, dtype, [&](const Variable& x, const Variable& w, const Variable& b) {
-        return conv         ? conv2d(x, w, b, stride, padding)
-               : transposed ? conv_transpose2d(x, w, b, stride, padding)
+        return conv         ? conv2d(x, w, b, {stride, padding})
+               : transposed ? conv_transpose2d(x, w, b, {stride, padding})
                             : instance_norm(x, w, b);
       });
     }

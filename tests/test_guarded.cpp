@@ -149,7 +149,7 @@ TEST_CASE("operands on two devices are an error, not a crash") {
   CHECK_THROWS_AS(matmul(x, w.to(gpu).transpose(0, 1)), Error);
   CHECK_THROWS_AS(cat(std::vector<Tensor>{x, x.to(gpu)}, 0), Error);
   const Tensor image = Generator(3).normal({1, 4, 4, 2}, Dtype::f32).to(gpu), ones = Tensor::full({2}, 1.0);
-  CHECK_THROWS_AS(conv2d(image, Generator(4).normal({3, 3, 3, 2}), {}, 1, 1), Error);
+  CHECK_THROWS_AS(conv2d(image, Generator(4).normal({3, 3, 3, 2}), {}, {1, 1}), Error);
   CHECK_THROWS_AS(instance_norm(image, ones, ones), Error);
   CHECK_THROWS_AS(instance_norm(image, ones.to(gpu), ones), Error);
   const Variable leaf(x.to(gpu), true);

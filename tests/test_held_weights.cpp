@@ -40,7 +40,7 @@ TEST_CASE("a step outlives holds of its weights, and what was prepared under the
   const auto results = [](Device where) {
     Generator random(5, 0, where);
     const Tensor x = random.normal({2, 5, 5, 3}).to(Dtype::bf16), filter = random.normal({4, 3, 3, 3});
-    const auto convolve = [&](const Tensor& image) { return conv2d(image, filter, {}, 1, 1); };
+    const auto convolve = [&](const Tensor& image) { return conv2d(image, filter, {}, {1, 1}); };
     Captured step("convolutions", {"x"}, where, [&](const Tensors& in) {
       const Tensor unheld = convolve(in[0]);
       const HeldWeights held({filter});

@@ -22,13 +22,13 @@ struct Net {
   Sequential layers;
 
   explicit Net(std::uint64_t seed, std::int64_t width = 4) : random(seed), init(random) {
-    layers.emplace<Conv2d>(3, width, 4, 2, 1, init);
+    layers.emplace<Conv2d>(3, width, 4, ConvOptions{2, 1}, init);
     layers.emplace<InstanceNorm2d>(width, init);
     layers.push_back(leaky_relu_layer(0.2));
-    layers.emplace<ConvTranspose2d>(width, 2, 3, 1, 0, init);
+    layers.emplace<ConvTranspose2d>(width, 2, 3, ConvOptions{}, init);
     layers.push_back(tanh_layer());
     auto inner = std::make_unique<Sequential>();
-    inner->emplace<Conv2d>(2, 5, 1, 1, 0, init);
+    inner->emplace<Conv2d>(2, 5, 1, ConvOptions{}, init);
     inner->push_back(silu_layer());
     layers.push_back(std::move(inner));
   }
@@ -120,8 +120,9 @@ TEST_CASE("a fused activation equals the activation as a layer of its own") {
   Init init(random, Dtype::f64);
   std::vector<std::pair<std::unique_ptr<FusableLayer>, Tensor>> layers;
   layers.emplace_back(std::make_unique<Linear>(6, 5, init), random.normal({4, 6}, Dtype::f64));
-  layers.emplace_back(std::make_unique<Conv2d>(3, 4, 3, 1, 1, init), random.normal({2, 5, 5, 3}, Dtype::f64));
-  layers.emplace_back(std::make_unique<ConvTranspose2d>(3, 4, 4, 2, 1, init),
+  layers.emplace_back(std::make_unique<Conv2d>(3, 4, 3, ConvOptions{1, 1}, init),
+                      random.normal({2, 5, 5, 3}, Dtype::f64));
+  layers.emplace_back(std::make_unique<ConvTranspose2d>(3, 4, 4, ConvOptions{2, 1}, init),
                       random.normal({2, 3, 3, 3}, Dtype::f64));
   layers.emplace_back(std::make_unique<InstanceNorm2d>(3, init), random.normal({2, 4, 4, 3}, Dtype::f64));
 
@@ -149,15 +150,15 @@ TEST_CASE("a Sequential fuses where it can and gives what its layers give one af
   Net net(3);
   const Variable x = net.random.normal({2, 8, 8, 3});
   const std::vector<Variable> p = net.layers.parameters();
-  Variable y = conv2d(x, p[0], p[1], 2, 1);
+  Variable y = conv2d(x, p[0], p[1], {2, 1});
   y = leaky_relu(instance_norm(y, p[2], p[3]), 0.2);
-  y = tanh(conv_transpose2d(y, p[4], p[5], 1, 0));
-  y = silu(conv2d(y, p[6], p[7], 1, 0));
+  y = tanh(conv_transpose2d(y, p[4], p[5], {1, 0}));
+  y = silu(conv2d(y, p[6], p[7], {1, 0}));
   const Variable whole = net.layers.forward(x);
   CHECK(whole.shape() == Shape{2, 6, 6, 5});
   CHECK(values(whole) == values(y));
   CHECK_FALSE(fuses(UnaryOp::silu));
-  CHECK_THROWS_AS(Conv2d(3, 4, 4, 2, 1, net.init).forward_with(x, {UnaryOp::silu}), Error);
+  CHECK_THROWS_AS(Conv2d(3, 4, 4, {2, 1}, net.init).forward_with(x, {UnaryOp::silu}), Error);
 }
 
 TEST_CASE("state dicts hold PyTorch's layout, as copies") {

@@ -206,6 +206,6 @@ TEST_CASE("only activations whose derivative follows from their value are fused 
   const Variable x = Tensor::zeros({2, 4}), w = Tensor::zeros({3, 4});
   const Variable image = Tensor::zeros({1, 4, 4, 2}), filter = Tensor::zeros({2, 3, 3, 2});
   CHECK_THROWS_AS(linear(x, w, {}, {silu}), Error);
-  CHECK_THROWS_AS(conv2d(image, filter, {}, 1, 1, {silu}), Error);
-  CHECK_THROWS_AS(conv_transpose2d(image, filter, {}, 1, 1, {silu}), Error);
+  CHECK_THROWS_AS(conv2d(image, filter, {}, {1, 1}, {silu}), Error);
+  CHECK_THROWS_AS(conv_transpose2d(image, filter, {}, {1, 1}, {silu}), Error);
 }

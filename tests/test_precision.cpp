@@ -114,7 +114,7 @@ TEST_CASE("sums of bf16 are f32, operations without a kernel for it say so") {
   CHECK_THROWS_WITH_AS(unary_vjp({UnaryOp::silu}, ones, ones, ones), doctest::Contains("bf16"), Error);
   const Tensor x = Tensor::zeros({1, 4, 4, 2}, Dtype::bf16),
                filter = Tensor::zeros({3, 3, 3, 2}, Dtype::bf16);
-  CHECK_THROWS_WITH_AS(conv2d(x, filter, {}, 1, 1), doctest::Contains("types bf16 and bf16"), Error);
+  CHECK_THROWS_WITH_AS(conv2d(x, filter, {}, {1, 1}), doctest::Contains("types bf16 and bf16"), Error);
 }
 
 TEST_CASE("a held filter is rounded to bf16 once and gives the same numbers") {
@@ -122,7 +122,7 @@ TEST_CASE("a held filter is rounded to bf16 once and gives the same numbers") {
   const Tensor x = random.normal({2, 8, 8, 32}).to(Dtype::bf16), filter = random.normal({32, 4, 4, 32});
   const auto bits = [&] {
     std::vector<std::uint16_t> all;
-    for (const bf16 value : conv2d(x, filter, {}, 2, 1).to_vector<bf16>()) all.push_back(value.bits);
+    for (const bf16 value : conv2d(x, filter, {}, {2, 1}).to_vector<bf16>()) all.push_back(value.bits);
     return all;
   };
   const auto free = bits();
@@ -148,7 +148,7 @@ TEST_CASE("tf32: operands of 11 digits, where it is asked for, on f32 alone") {
     CHECK(matmul(Tensor::full({1, 1}, value), one, tf32).item() == value);
   CHECK(std::isnan(matmul(Tensor::full({1, 1}, std::nan("")), one, tf32).item()));
   // Convolutions: x and w of 1 + 2^-12 are 1 there.
-  const ConvGeometry s = conv_geometry({1, 3, 3, 1}, {1, 3, 3, 1}, 1, 0);
+  const ConvGeometry s = conv_geometry({1, 3, 3, 1}, {1, 3, 3, 1}, {1, 0});
   const Tensor x = Tensor::full(s.in_shape(), 1.0 + 0x1p-12), w = x.clone();
   const Tensor g = Tensor::full(s.out_shape(), 1.0);
   CHECK(conv2d_forward(s, x, w, {}, {{}, tf32}).item() == 9.0);

@@ -80,7 +80,7 @@ GeneratorNet::GeneratorNet(const Architecture& images, std::int64_t nz, std::int
   for (const ConvSpec& layer : images.generator) {
     const bool last = layer.width == 0;
     const std::int64_t out = last ? images.channels : layer.width * ngf;
-    gen_.emplace<ConvTranspose2d>(in, out, layer.kernel, layer.stride, layer.padding, init);
+    gen_.emplace<ConvTranspose2d>(in, out, layer.kernel, ConvOptions{layer.stride, layer.padding}, init);
     if (!last) gen_.push_back(leaky_relu_layer(kSlope));
     if (last && precision != Precision::bf16) gen_.push_back(tanh_layer());
     in = out;
@@ -101,7 +101,7 @@ EncoderNet::EncoderNet(const Architecture& images, std::int64_t nif, std::int64_
   for (const ConvSpec& layer : images.encoder) {
     const bool last = layer.width == 0;
     const std::int64_t out = last ? nemb : layer.width * nif;
-    net_.emplace<Conv2d>(in, out, layer.kernel, layer.stride, layer.padding, init);
+    net_.emplace<Conv2d>(in, out, layer.kernel, ConvOptions{layer.stride, layer.padding}, init);
     if (last) break;
     net_.emplace<InstanceNorm2d>(out, init);
     net_.push_back(leaky_relu_layer(kSlope));

@@ -20,12 +20,12 @@ void im2col(const ConvGeometry& s, const T* x, std::int64_t first, std::int64_t 
     for (std::int64_t oh = 0; oh < s.out_h; ++oh) {
       T* out = columns + ((n - first) * s.out_h + oh) * s.out_w * s.taps() * s.in_c;
       for (std::int64_t ow = 0; ow < s.out_w; ++ow) {
-        const std::int64_t left = ow * s.stride - s.padding;
+        const std::int64_t left = ow * s.stride.w - s.padding.w;
         // Of the kW pixels from `left` on, [before, before + inside) lie in the image.
         const std::int64_t before = std::clamp<std::int64_t>(-left, 0, s.kernel_w);
         const std::int64_t inside = std::clamp<std::int64_t>(s.in_w - left, 0, s.kernel_w) - before;
         for (std::int64_t kh = 0; kh < s.kernel_h; ++kh, out += row_length) {
-          const std::int64_t ih = oh * s.stride - s.padding + kh;
+          const std::int64_t ih = oh * s.stride.h - s.padding.h + kh;
           if (ih < 0 || ih >= s.in_h || inside <= 0) {
             std::fill_n(out, row_length, T(0));
             continue;
@@ -50,9 +50,9 @@ void col2im(const ConvGeometry& s, const T* columns, std::int64_t first, std::in
 #pragma omp parallel for collapse(2) schedule(static)
   for (std::int64_t n = first; n < first + count; ++n) {
     for (std::int64_t ih = 0; ih < s.in_h; ++ih) {
-      const TapRange vertical = taps_of(ih, s.stride, s.padding, s.kernel_h, s.out_h);
+      const TapRange vertical = taps_of(ih, s.stride.h, s.padding.h, s.kernel_h, s.out_h);
       for (std::int64_t iw = 0; iw < s.in_w; ++iw) {
-        const TapRange across = taps_of(iw, s.stride, s.padding, s.kernel_w, s.out_w);
+        const TapRange across = taps_of(iw, s.stride.w, s.padding.w, s.kernel_w, s.out_w);
         T* pixel = out + ((n * s.in_h + ih) * s.in_w + iw) * channels;
         if (bias) {
           std::copy_n(bias, channels, pixel);
@@ -60,9 +60,9 @@ void col2im(const ConvGeometry& s, const T* columns, std::int64_t first, std::in
           std::fill_n(pixel, channels, T(0));
         }
         for (std::int64_t v = 0; v < vertical.count; ++v) {
-          const std::int64_t kh = vertical.kernel + v * s.stride, oh = vertical.output - v;
+          const std::int64_t kh = vertical.kernel + v * s.stride.h, oh = vertical.output - v;
           for (std::int64_t h = 0; h < across.count; ++h) {
-            const std::int64_t kw = across.kernel + h * s.stride, ow = across.output - h;
+            const std::int64_t kw = across.kernel + h * s.stride.w, ow = across.output - h;
             const T* in = columns + (((n - first) * s.out_h + oh) * s.out_w + ow) * pixel_length +
                           (kh * s.kernel_w + kw) * channels;
 #pragma omp simd

@@ -34,7 +34,7 @@ namespace damc {
 /// save.
 inline bool winograd_fits(const ConvGeometry& s) {
   constexpr std::int64_t least = 32;
-  return s.kernel_h == 4 && s.kernel_w == 4 && s.stride == 2 && s.in_c >= least && s.out_c >= least;
+  return s.kernel_h == 4 && s.kernel_w == 4 && s.stride == Pair(2) && s.in_c >= least && s.out_c >= least;
 }
 
 /// f(tile) with the tile whose size suits the geometry: the larger one when it saves products. With one such
@@ -216,7 +216,9 @@ class WinogradConv {
   T* spare() const { return spare_.data() + omp_get_thread_num() * length_; }
 
   /// The first input of a tile in one dimension.
-  std::int64_t first_input(std::int64_t tile, int phase) const { return 2 * m * tile - s_.padding + phase; }
+  static std::int64_t first_input(std::int64_t tile, int phase, std::int64_t padding) {
+    return 2 * m * tile - padding + phase;
+  }
 
   /// activation(value + bias), as `transform` ends.
   template <class F>
@@ -227,7 +229,8 @@ class WinogradConv {
   void transform_input(const T* x, const Images& images, const Planes& v) const {
     for_tiles(images, 0, [&](std::int64_t n, std::int64_t tile0, std::int64_t row, std::int64_t col) {
       for (int phase = 0; phase < 4; ++phase) {
-        const std::int64_t h = first_input(row, phase / 2), w = first_input(col, phase % 2);
+        const std::int64_t h = first_input(row, phase / 2, s_.padding.h),
+                           w = first_input(col, phase % 2, s_.padding.w);
         const T* in[P][P];
         T* out[P][P];
         for (int j = 0; j < P; ++j) {
@@ -246,7 +249,8 @@ class WinogradConv {
     // The last input of the last tiles belongs to tiles that do not exist.
     for_tiles(images, 1, [&](std::int64_t n, std::int64_t tile0, std::int64_t row, std::int64_t col) {
       for (int phase = 0; phase < 4; ++phase) {
-        const std::int64_t h = first_input(row, phase / 2), w = first_input(col, phase % 2);
+        const std::int64_t h = first_input(row, phase / 2, s_.padding.h),
+                           w = first_input(col, phase % 2, s_.padding.w);
         if (h >= s_.in_h || w >= s_.in_w) continue;
         const T* in[P + 1][P + 1];
         T* out[m][m];

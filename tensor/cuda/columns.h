@@ -34,7 +34,7 @@ struct ColumnsBody {
     const std::int64_t kh = quotient(tap, s.kernel_w), kw = tap - kh * s.kernel_w;
     const std::int64_t line = quotient(pixel, s.out_w), ow = pixel - line * s.out_w;
     const std::int64_t n = quotient(line, s.out_h), oh = line - n * s.out_h;
-    const std::int64_t ih = oh * s.stride - s.padding + kh, iw = ow * s.stride - s.padding + kw;
+    const std::int64_t ih = oh * s.stride.h - s.padding.h + kh, iw = ow * s.stride.w - s.padding.w + kw;
     const bool inside = ih >= 0 && ih < s.in_h && iw >= 0 && iw < s.in_w;
     // Packs are loaded in any case, so the address must be one of the image's.
     return {inside ? x + ((n * s.in_h + ih) * s.in_w + iw) * s.in_c : x, columns + r * s.in_c, inside};
@@ -78,13 +78,13 @@ struct FromColumnsBody {
   DAMC_HD Row row(std::int64_t r) const {
     const std::int64_t line = quotient(r, s.in_w), iw = r - line * s.in_w;
     const std::int64_t n = quotient(line, s.in_h), ih = line - n * s.in_h;
-    const TapRange v = taps_of(ih, s.stride, s.padding, s.kernel_h, s.out_h),
-                   h = taps_of(iw, s.stride, s.padding, s.kernel_w, s.out_w);
+    const TapRange v = taps_of(ih, s.stride.h, s.padding.h, s.kernel_h, s.out_h),
+                   h = taps_of(iw, s.stride.w, s.padding.w, s.kernel_w, s.out_w);
     const std::int64_t length = s.taps() * s.in_c;
     return {columns + ((n * s.out_h + v.output) * s.out_w + h.output) * length +
                 (v.kernel * s.kernel_w + h.kernel) * s.in_c,
-            s.stride * s.kernel_w * s.in_c - s.out_w * length,
-            s.stride * s.in_c - length,
+            s.stride.h * s.kernel_w * s.in_c - s.out_w * length,
+            s.stride.w * s.in_c - length,
             v.count,
             h.count,
             bias,

@@ -80,7 +80,7 @@ void BenchReport::sample_gemm() {
   };
   if (precision_ == Precision::bf16) {
     const HeldWeights held({b_});  // rounded once, not at every product
-    sample([&] { conv2d(a_, b_, {}, 1, 0); });
+    sample([&] { conv2d(a_, b_, {}, {1, 0}); });
   } else {
     sample([&] { matmul(a_, b_, products_of(precision_)); });
   }

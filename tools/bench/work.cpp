@@ -70,7 +70,7 @@ std::vector<ConvLayer> generator_layers(const Config& config, std::int64_t batch
   for (const ConvSpec& spec : images.generator) {
     const std::int64_t out = spec.width == 0 ? images.channels : spec.width * config.ngf;
     const ConvGeometry s =
-        conv_transpose_geometry(x, {x.back(), spec.kernel, spec.kernel, out}, spec.stride, spec.padding);
+        conv_transpose_geometry(x, {x.back(), spec.kernel, spec.kernel, out}, {spec.stride, spec.padding});
     layers.push_back({fmt::format("G.gen.{}", 2 * layers.size()), true, s});
     x = s.in_shape();
   }
@@ -84,7 +84,7 @@ std::vector<ConvLayer> encoder_layers(const Config& config, std::int64_t batch) 
   for (const ConvSpec& spec : images.encoder) {
     const std::int64_t out = spec.width == 0 ? config.nemb : spec.width * config.nif;
     const ConvGeometry s =
-        conv_geometry(x, {out, spec.kernel, spec.kernel, x.back()}, spec.stride, spec.padding);
+        conv_geometry(x, {out, spec.kernel, spec.kernel, x.back()}, {spec.stride, spec.padding});
     layers.push_back({fmt::format("Q.encoder.net.{}", 3 * layers.size()), false, s});
     x = s.out_shape();
   }
