@@ -25,6 +25,11 @@ class Shared {
   std::shared_ptr<State> state_;
 };
 
+Variable pool2d(const char* op, const Pooling& p, const Variable& x) {
+  const Tensor y = pool2d(p, x.value());
+  return record(op, y, {{x, [p, x = x.value(), y](const Tensor& g) { return pool2d_grad_x(p, g, x, y); }}});
+}
+
 /// dL/d(a) for y = act(a), from y alone.
 Shared before_activation(const Unary& activation, const Tensor& y) {
   if (activation.op == UnaryOp::identity) return Shared([](const Tensor& g) { return g; });
@@ -166,6 +171,14 @@ Variable conv_transpose2d(const Variable& x, const Variable& filter, const Varia
       {{x, [=, w = filter.value()](const Tensor& g) { return conv2d_forward(s, gs(g), w, {}, plain); }},
        {filter, [=, x = x.value()](const Tensor& g) { return conv2d_grad_w(s, x, gs(g), plain.precision); }},
        {bias, [gs, c = s.in_c](const Tensor& g) { return sum_to(gs(g), {c}); }}});
+}
+
+Variable max_pool2d(const Variable& x, const PoolOptions& options) {
+  return pool2d("max_pool2d", pooling(PoolOp::max, x.shape(), options), x);
+}
+
+Variable avg_pool2d(const Variable& x, const PoolOptions& options) {
+  return pool2d("avg_pool2d", pooling(PoolOp::mean, x.shape(), options), x);
 }
 
 Variable instance_norm(const Variable& x, const Variable& w, const Variable& b, double eps,

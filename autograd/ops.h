@@ -78,6 +78,11 @@ Variable conv2d(const Variable& x, const Variable& filter, const Variable& bias,
 Variable conv_transpose2d(const Variable& x, const Variable& filter, const Variable& bias,
                           const ConvOptions& options = {}, const ProductOptions& product = {});
 
+/// The largest element of each window of an image; its gradient goes to the first of them.
+Variable max_pool2d(const Variable& x, const PoolOptions& options);
+/// The mean of each window.
+Variable avg_pool2d(const Variable& x, const PoolOptions& options);
+
 /// act(w (x - mean) / sqrt(var + eps) + b), w and b f32 for a bf16 x, mean and (biased) variance over the pixels of
 /// each image and channel.
 Variable instance_norm(const Variable& x, const Variable& w, const Variable& b, double eps = 1e-5,

@@ -73,6 +73,26 @@ class InstanceNorm2d final : public FusableLayer {
   Variable weight, bias;
 };
 
+/// The largest element of each window.
+class MaxPool2d final : public Layer {
+ public:
+  explicit MaxPool2d(const PoolOptions& options) : options_(options) {}
+  Variable forward(const Variable& x) const override { return max_pool2d(x, options_); }
+
+ private:
+  PoolOptions options_;
+};
+
+/// The mean of each window.
+class AvgPool2d final : public Layer {
+ public:
+  explicit AvgPool2d(const PoolOptions& options) : options_(options) {}
+  Variable forward(const Variable& x) const override { return avg_pool2d(x, options_); }
+
+ private:
+  PoolOptions options_;
+};
+
 /// A pointwise function as a layer.
 class Activation final : public Layer {
  public:

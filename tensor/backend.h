@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "tensor/conv_geometry.h"
+#include "tensor/pooling.h"
 #include "tensor/product_options.h"
 #include "tensor/staging.h"
 #include "tensor/tensor.h"
@@ -105,6 +106,13 @@ class Backend {
   virtual void sum(const Tensor& x, const Tensor& out) = 0;
   /// out = sum of squares over all xs: contiguous, at most kMostSegments, of out's type; out is a scalar.
   virtual void sum_squares(std::span<const Tensor> xs, const Tensor& out) = 0;
+
+  // Shared, pooling (tensor/pooling.h) of contiguous N,H,W,C images.
+  virtual void pool2d(const Pooling& pooling, const Tensor& x, const Tensor& out) = 0;
+  /// out = dL/dx from g = dL/dy; of a maximum it goes to the first of each window's largest elements, which x and y say;
+  /// they are undefined for a mean.
+  virtual void pool2d_grad_x(const Pooling& pooling, const Tensor& g, const Tensor& x, const Tensor& y,
+                             const Tensor& out) = 0;
 
   // Shared, instance normalisation over the pixels of x [N, P, C]; mean, rstd, sums are [N, C]; w, b are [C]; all but
   // x, g and out are f32 where those are bf16.

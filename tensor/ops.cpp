@@ -254,6 +254,29 @@ void gated_linear_out(const Tensor& out, const Tensor& x, const Tensor& w, const
   on.gated_sum(linear(x1, w1, {}, {{}, options.precision}), b1, c1, options.activation, out);
 }
 
+Tensor pool2d(const Pooling& p, const Tensor& x) {
+  check_wide_pair("pool2d", x, x);
+  ENSURE(x.shape() == p.windows.in_shape(), "pool2d: image {}, expected {}", x.shape().str(),
+         p.windows.in_shape().str());
+  const Tensor out = like(x, p.windows.out_shape());
+  backend(x.device()).pool2d(p, x.contiguous(), out);
+  return out;
+}
+
+Tensor pool2d_grad_x(const Pooling& p, const Tensor& g, const Tensor& x, const Tensor& y) {
+  check_wide_pair("pool2d_grad_x", g, x);
+  check_wide_pair("pool2d_grad_x", g, y);
+  ENSURE(g.shape() == p.windows.out_shape() && y.shape() == g.shape() && x.shape() == p.windows.in_shape(),
+         "pool2d_grad_x: gradient {}, image {}, result {}, expected {}, {}", g.shape().str(), x.shape().str(),
+         y.shape().str(), p.windows.out_shape().str(), p.windows.in_shape().str());
+  const Tensor out = like(g, p.windows.in_shape());
+  const bool max = p.op == PoolOp::max;
+  backend(g.device())
+      .pool2d_grad_x(p, g.contiguous(), max ? x.contiguous() : Tensor(), max ? y.contiguous() : Tensor(),
+                     out);
+  return out;
+}
+
 Tensor conv2d(const Tensor& x, const Tensor& filter, const Tensor& bias, const ConvOptions& options,
               const ProductOptions& product) {
   return conv2d_forward(conv_geometry(x.shape(), filter.shape(), options), x, filter, bias, product);

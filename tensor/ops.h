@@ -81,6 +81,19 @@ Tensor fourier_features_vjp(const Tensor& g, const Tensor& y, std::int64_t n);
 void gated_linear_out(const Tensor& out, const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& c,
                       const ProductOptions& options = {});
 
+// Pooling of N,H,W,C images.
+Tensor pool2d(const Pooling& pooling, const Tensor& x);
+/// dL/dx from g = dL/dy; x and y are those of the pooling.
+Tensor pool2d_grad_x(const Pooling& pooling, const Tensor& g, const Tensor& x, const Tensor& y);
+/// The largest element of each window; NaN where there is one.
+inline Tensor max_pool2d(const Tensor& x, const PoolOptions& options) {
+  return pool2d(pooling(PoolOp::max, x.shape(), options), x);
+}
+/// The mean of each window.
+inline Tensor avg_pool2d(const Tensor& x, const PoolOptions& options) {
+  return pool2d(pooling(PoolOp::mean, x.shape(), options), x);
+}
+
 // Convolutions, channels last: images N,H,W,C, filters Cout,kH,kW,Cin.
 Tensor conv2d(const Tensor& x, const Tensor& filter, const Tensor& bias, const ConvOptions& options = {},
               const ProductOptions& product = {});

@@ -203,6 +203,27 @@ inline std::vector<OpCase> conv_transpose2d_cases() {
                            true, [](const auto&... arguments) { return conv_transpose2d(arguments...); });
 }
 
+/// Images of distinct elements, none within a finite difference of another, so that no maximum changes place.
+inline std::vector<OpCase> pooling_cases() {
+  const Draw x{{2, 6, 7, 3}};
+  const std::vector<std::pair<std::string, PoolOptions>> windows{
+      {"2", {.kernel = 2}},
+      {"3x3 stride 2", {.kernel = 3, .stride = 2}},
+      {"3x3 stride 1, padding 1", {.kernel = 3, .stride = 1, .padding = 1}},
+      {"3x3 stride 1, padding not counted",
+       {.kernel = 3, .stride = 1, .padding = 1, .count_include_pad = false}},
+      {"1x4 stride 2x3, padding 0x2", {.kernel = {1, 4}, .stride = Pair(2, 3), .padding = {0, 2}}},
+      {"the whole image", {.kernel = {6, 7}}}};
+  std::vector<OpCase> rows;
+  for (const auto& [words, options] : windows) {
+    rows.push_back(
+        {"max_pool2d", words, {x}, [o = options](const Variables& v) { return max_pool2d(v[0], o); }});
+    rows.push_back(
+        {"avg_pool2d", words, {x}, [o = options](const Variables& v) { return avg_pool2d(v[0], o); }});
+  }
+  return rows;
+}
+
 inline std::vector<OpCase> norm_cases() {
   std::vector<OpCase> rows;
   for (const FusedActivation& activation : fused_activations()) {
@@ -226,7 +247,7 @@ inline const std::vector<OpCase>& op_cases() {
   static const std::vector<OpCase> table = [] {
     std::vector<OpCase> all;
     for (const auto& part : {unary_cases(), binary_cases(), shape_cases(), product_cases(), conv2d_cases(),
-                             conv_transpose2d_cases(), norm_cases()}) {
+                             conv_transpose2d_cases(), pooling_cases(), norm_cases()}) {
       all.insert(all.end(), part.begin(), part.end());
     }
     return all;

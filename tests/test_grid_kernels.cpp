@@ -119,6 +119,12 @@ TEST_CASE("kernels of networks") {
                  make.of({N, 2 * n}).narrow(1, 0, n));
     on.fourier_features(make.of({N, n}), make.of({N, 5}), make.of({N, 2 * n + 5}));
     on.fourier_features_vjp(make.of({N, 2 * n + 4}), make.of({N, 2 * n + 4}), make.of({N, n}));
+    for (const PoolOp op : {PoolOp::max, PoolOp::mean}) {
+      const Pooling p = pooling(op, {2, N, 5, n}, {.kernel = {1, 3}, .stride = 2, .padding = {0, 1}});
+      on.pool2d(p, make.of(p.windows.in_shape()), make.of(p.windows.out_shape()));
+      on.pool2d_grad_x(p, make.of(p.windows.out_shape()), make.of(p.windows.in_shape()),
+                       make.of(p.windows.out_shape()), make.of(p.windows.in_shape()));
+    }
     const Tensor bias = make.of({n}), a = make.of({N, 3}), b = make.of({3, n});
     on.gemm(a, b, bias, {bend}, make.of({N, n}));
     on.gemm(a, b, {}, {leaky}, make.of({N, n}));

@@ -161,6 +161,25 @@ TEST_CASE("a Sequential fuses where it can and gives what its layers give one af
   CHECK_THROWS_AS(Conv2d(3, 4, 4, {2, 1}, net.init).forward_with(x, {UnaryOp::silu}), Error);
 }
 
+TEST_CASE("oblong convolutions and poolings as layers, as Inception has them") {
+  Generator random(6);
+  Init init(random);
+  Sequential layers;
+  layers.emplace<Conv2d>(3, 4, Pair(1, 7), ConvOptions{1, {0, 3}}, init);
+  layers.emplace<Conv2d>(4, 5, Pair(7, 1), ConvOptions{1, {3, 0}}, init);
+  layers.emplace<MaxPool2d>(PoolOptions{.kernel = 3, .stride = 2});
+  layers.emplace<AvgPool2d>(PoolOptions{.kernel = 3, .stride = 1, .padding = 1, .count_include_pad = false});
+  const Tensor x = random.normal({2, 9, 11, 3});
+  const Variable y = layers.forward(x);
+  CHECK(y.shape() == Shape{2, 4, 5, 5});
+  const std::vector<Variable> p = layers.parameters();
+  const Variable z = conv2d(conv2d(x, p[0], p[1], {1, {0, 3}}), p[2], p[3], {1, {3, 0}});
+  CHECK(values(y) ==
+        values(avg_pool2d(max_pool2d(z, {.kernel = 3, .stride = 2}),
+                          {.kernel = 3, .stride = 1, .padding = 1, .count_include_pad = false})));
+  CHECK(layers.state_dict().at("0.weight").shape() == Shape{4, 3, 1, 7});
+}
+
 TEST_CASE("state dicts hold PyTorch's layout, as copies") {
   Net net(4);
   const StateDict state = net.layers.state_dict("net.");

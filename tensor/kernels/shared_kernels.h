@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "tensor/backend.h"
+#include "tensor/kernels/pool_bodies.h"
 #include "tensor/kernels/update_bodies.h"
 
 namespace damc {
@@ -110,6 +111,23 @@ class SharedKernels : public Backend {
         body.x[i] = xs[i].data<T>();
       }
       exec_.template sum_pieces<T>(segments, body, out.data<T>());
+    });
+  }
+
+  void pool2d(const Pooling& pooling, const Tensor& x, const Tensor& out) override {
+    const ConvGeometry& s = pooling.windows;
+    dispatch_pooling(pooling, x, [&]<class T, PoolOp kOp>() {
+      exec_.for_rows(s.n * s.out_h * s.out_w, s.in_c, PoolBody<T, kOp>{pooling, x.data<T>(), out.data<T>()});
+    });
+  }
+
+  void pool2d_grad_x(const Pooling& pooling, const Tensor& g, const Tensor& x, const Tensor& y,
+                     const Tensor& out) override {
+    const ConvGeometry& s = pooling.windows;
+    dispatch_pooling(pooling, g, [&]<class T, PoolOp kOp>() {
+      exec_.for_rows(
+          s.n * s.in_h * s.in_w, s.in_c,
+          PoolGradBody<T, kOp>{pooling, g.data<T>(), data_or_null<T>(x), data_or_null<T>(y), out.data<T>()});
     });
   }
 
@@ -322,6 +340,18 @@ class SharedKernels : public Backend {
     } else {
       dispatch_unary<T>(unary, std::forward<F>(f));
     }
+  }
+
+  /// Calls f.operator()<T, op>() for the type of a tensor and the kind of a pooling.
+  template <class F>
+  static void dispatch_pooling(const Pooling& pooling, const Tensor& t, const F& f) {
+    dispatch_float(t.dtype(), [&]<class T>(T) {
+      if (pooling.op == PoolOp::max) {
+        f.template operator()<T, PoolOp::max>();
+      } else {
+        f.template operator()<T, PoolOp::mean>();
+      }
+    });
   }
 
   static RandomPointer pointer(const RandomSlice& slice) {

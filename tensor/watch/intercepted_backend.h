@@ -54,6 +54,17 @@ class InterceptedBackend : public Backend {
                  on.sum_squares(r, w[0]);
                }});
   }
+  void pool2d(const Pooling& pooling, const Tensor& x, const Tensor& out) override {
+    intercept({"pool2d", {x}, {out}, numbers(pooling), 0, [=](auto& on, auto& r, auto& w) {
+                 on.pool2d(pooling, r[0], w[0]);
+               }});
+  }
+  void pool2d_grad_x(const Pooling& pooling, const Tensor& g, const Tensor& x, const Tensor& y,
+                     const Tensor& out) override {
+    intercept({"pool2d_grad_x", {g, x, y}, {out}, numbers(pooling), 0, [=](auto& on, auto& r, auto& w) {
+                 on.pool2d_grad_x(pooling, r[0], r[1], r[2], w[0]);
+               }});
+  }
   void instance_norm_stats(const Tensor& x, double eps, const Tensor& mean, const Tensor& rstd) override {
     intercept({"instance_norm_stats", {x}, {mean, rstd}, {eps}, 0, [=](auto& on, auto& r, auto& w) {
                  on.instance_norm_stats(r[0], eps, w[0], w[1]);
@@ -234,6 +245,11 @@ class InterceptedBackend : public Backend {
     for (const std::int64_t n : {s.n, s.in_h, s.in_w, s.in_c, s.out_h, s.out_w, s.out_c, s.kernel_h,
                                  s.kernel_w, s.stride.h, s.stride.w, s.padding.h, s.padding.w})
       all.push_back(static_cast<double>(n));
+    return all;
+  }
+  static std::vector<double> numbers(const Pooling& p) {
+    std::vector<double> all = numbers(p.windows, {});
+    all.insert(all.end(), {static_cast<double>(p.op), static_cast<double>(p.count_include_pad)});
     return all;
   }
 };
