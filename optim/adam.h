@@ -22,7 +22,7 @@ class Adam {
  public:
   Adam(const Module& module, const AdamOptions& options);
 
-  /// Writes the learning rate of the next updates to the device, so that a recorded update finds it there.
+  /// Writes the learning rate of the next updates to the device, so that a captured update finds it there.
   void set_rate(double lr) { schedule_.narrow(0, 0, 1).fill(lr); }
   /// One update. grads are in the order of module.parameters(); `norm` is their global_norm. With max_norm >
   /// 0 they are scaled down together so that it is at most max_norm (PyTorch's clip_grad_norm_). Nothing

@@ -1,6 +1,6 @@
-/// Memory of recorded steps. A replay writes where the recording wrote, so those blocks may go to nobody but other
-/// steps while the recording lives. All steps of a device share them: one step is done before the next begins, and
-/// none leaves anything behind (tensor/record.h).
+/// Memory of captured steps. A replay writes to the addresses that were recorded, so while the recording lives only
+/// other captured steps may use them. All steps of a device share one arena: each is done before the next begins and
+/// keeps nothing there (tensor/record.h).
 #pragma once
 
 #include <algorithm>
@@ -71,7 +71,7 @@ class Arenas {
   };
 
   bool in_use() const { return active_ != nullptr; }
-  /// The arena that all recorded steps of the device share; a new one after the last of them is gone.
+  /// The arena that all captured steps of the device share; a new one after the last of them is gone.
   std::shared_ptr<Arena> of_steps(const Arena::Source& source);
   /// A block of the arena in use.
   void* allocate(std::size_t bytes);

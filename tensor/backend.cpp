@@ -31,13 +31,13 @@ Backend& backend(Device device) {
   return *found;
 }
 
-HeldWeights::HeldWeights(std::vector<Tensor> weights)
+PinnedWeights::PinnedWeights(std::vector<Tensor> weights)
     : weights_(std::move(weights)), backend_(weights_.empty() ? nullptr : &backend(weights_[0].device())) {
-  for (const Tensor& weight : weights_) backend_->hold(weight);
+  for (const Tensor& weight : weights_) backend_->pin(weight);
 }
 
-HeldWeights::~HeldWeights() {
-  for (const Tensor& weight : weights_) backend_->release(weight);
+PinnedWeights::~PinnedWeights() {
+  for (const Tensor& weight : weights_) backend_->unpin(weight);
 }
 
 BackendOverride::BackendOverride(Device device, std::unique_ptr<Backend> replacement)

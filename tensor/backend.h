@@ -23,7 +23,7 @@ namespace damc {
 enum class CopyKind { host_to_device, device_to_host };
 
 /// Where a draw of random numbers starts: block number `state[1] + delta` of the stream (seed `state[0]`,
-/// `stream`). `state` is an i64 tensor of two on the device, so that a recorded step draws new noise at each
+/// `stream`). `state` is an i64 tensor of two on the device, so that a captured step draws new noise at each
 /// replay.
 struct RandomSlice {
   Tensor state;
@@ -55,7 +55,7 @@ struct LerpTensors {
 
 /// One step's kernels, once recorded; tensor/record.h is the way to use it.
 ///
-/// While work is recorded, memory comes from blocks that go to nobody but other recorded steps (tensor/arena.h). The
+/// While work is recorded, memory comes from blocks that go to nobody but other captured steps (tensor/arena.h). The
 /// work gives all of them back before it ends.
 class Recording {
  public:
@@ -79,9 +79,9 @@ class Backend {
   virtual void release(void* block, std::size_t bytes) = 0;
   virtual void copy_bytes(void* to, const void* from, std::size_t bytes, CopyKind kind) = 0;
   virtual void synchronize() = 0;
-  /// From hold to release the values of a weight do not change; holds nest. See HeldWeights.
-  virtual void hold(const Tensor& /*weight*/) {}
-  virtual void release(const Tensor& /*weight*/) {}
+  /// From pin to unpin the values of a weight do not change; pins nest. See PinnedWeights.
+  virtual void pin(const Tensor& /*weight*/) {}
+  virtual void unpin(const Tensor& /*weight*/) {}
   /// Staging for copies of `bytes` to the device; CUDA's run beside its work, from pinned memory.
   virtual std::unique_ptr<Staging> make_staging(std::size_t bytes) {
     return make_synchronous_staging(*this, bytes);
@@ -104,7 +104,7 @@ class Backend {
 
   // Shared, reducing. x is [outer, reduced, inner], out [outer, inner] (f32 for a bf16 x), all contiguous.
   virtual void sum(const Tensor& x, const Tensor& out) = 0;
-  /// out = sum of squares over all xs: contiguous, at most kMostSegments, of out's type; out is a scalar.
+  /// out = sum of squares over all xs: contiguous, at most kMostTensors, of out's type; out is a scalar.
   virtual void sum_squares(std::span<const Tensor> xs, const Tensor& out) = 0;
 
   // Shared, pooling (tensor/pooling.h) of contiguous N,H,W,C images.
@@ -188,15 +188,15 @@ class Backend {
 Backend& backend(Device device);
 
 /// A promise that while it lives these weights do not change and serve many products, as in a chain: their
-/// backend may prepare each once, not at every use. A step that is recorded (tensor/record.h) gains by what is held
-/// within it only.
-class HeldWeights {
+/// backend may prepare each once, not at every use. A captured step (tensor/record.h) gains by what is pinned within it
+/// only.
+class PinnedWeights {
  public:
   /// All on one device.
-  explicit HeldWeights(std::vector<Tensor> weights);
-  ~HeldWeights();
-  HeldWeights(const HeldWeights&) = delete;
-  HeldWeights& operator=(const HeldWeights&) = delete;
+  explicit PinnedWeights(std::vector<Tensor> weights);
+  ~PinnedWeights();
+  PinnedWeights(const PinnedWeights&) = delete;
+  PinnedWeights& operator=(const PinnedWeights&) = delete;
 
  private:
   std::vector<Tensor> weights_;

@@ -4,7 +4,7 @@
 
 #include "tensor/backend.h"
 #include "tensor/error.h"
-#include "tensor/kernels/segments.h"
+#include "tensor/kernels/tensor_list.h"
 
 namespace damc {
 namespace {
@@ -132,8 +132,8 @@ Tensor sum_squares(const std::vector<Tensor>& xs) {
     parts.push_back(x.contiguous());
   }
   Tensor total;
-  for (std::size_t first = 0; first < parts.size(); first += kMostSegments) {
-    const auto count = std::min<std::size_t>(kMostSegments, parts.size() - first);
+  for (std::size_t first = 0; first < parts.size(); first += kMostTensors) {
+    const auto count = std::min<std::size_t>(kMostTensors, parts.size() - first);
     const Tensor out = like(xs[0], {});
     backend(out.device()).sum_squares(std::span(parts).subspan(first, count), out);
     total = first > 0 ? add(total, out) : out;

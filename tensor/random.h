@@ -19,7 +19,7 @@ class Generator {
   /// Takes the next `count` numbers for a kernel that draws them itself.
   RandomSlice take(std::int64_t count);
 
-  /// Moves what was taken into the position on the device, where a recorded step finds it.
+  /// Moves what was taken into the position on the device, where a captured step finds it.
   void settle();
 
   Device device() const { return state_.device(); }

@@ -1,4 +1,4 @@
-/// Steps of fixed shapes that run many times: recorded once, then replayed as one piece of work.
+/// Captured steps: work of fixed shapes that runs many times, recorded once, then replayed as one piece of work.
 ///
 /// An iteration of training is some ten thousand small kernels, and to start each of them from the host takes longer
 /// than to run it. On CUDA a step runs twice as it is written, is recorded into a graph the third time, and from then
@@ -6,13 +6,13 @@
 /// device holds about as much as its largest step needs. On the CPU nothing is recorded and the step always runs as
 /// it is written; the pool of the backend makes that free of allocations after the first time.
 ///
-/// What a step must keep to, so that a replay does what the step would do:
-/// - What differs between calls is an input, or lies in a tensor that outlives the step: weights, a learning
-///   rate, the position of a Generator. A number of the host is recorded with the value it had.
-/// - Nothing is copied between host and device within it; item() is such a copy. That is an Error on every
-///   device, the CPU included.
-/// - Its host code has no effect but its results: it runs no more once the step is recorded. No tensor that is made
-///   within a step is kept beyond it otherwise.
+/// The rules of a captured step, so that a replay does what the step would do:
+/// - What changes from call to call is an input, or lies in a tensor that lives longer than the step: weights, a
+///   learning rate, the position of a Generator. A number on the host is recorded with the value that it had.
+/// - It copies nothing between host and device; item() is such a copy. That is an Error on every device, the CPU
+///   included.
+/// - Its only effects are its results and writes to tensors that live longer than it: its host code no longer runs once
+///   it is recorded. It keeps no other tensor that it has made.
 #pragma once
 
 #include <algorithm>

@@ -13,18 +13,19 @@ class RoundedFilters {
   /// `arenas` are the device's.
   explicit RoundedFilters(const Arenas& arenas) : arenas_(arenas) {}
 
-  void hold(const Tensor& weight) { now().hold(weight); }
-  void release(const Tensor& weight) { now().release(weight); }
+  void pin(const Tensor& weight) { now().pin(weight); }
+  void unpin(const Tensor& weight) { now().unpin(weight); }
 
-  /// The filter in the images' type; a held one is rounded once.
+  /// The filter in the images' type; a pinned one is rounded once.
   Tensor operator()(const Tensor& filter, Dtype images) {
-    if (filter.dtype() == images || !now().holds(filter)) return filter.to(images);
-    return *now().get(filter, {}, [&] { return std::make_shared<const Tensor>(filter.to(images)); });
+    if (filter.dtype() == images || !now().is_pinned(filter)) return filter.to(images);
+    return *now().get(filter, {WeightCache::Form::bf16},
+                      [&] { return std::make_shared<const Tensor>(filter.to(images)); });
   }
 
  private:
-  /// A step knows only of holds within it, so that it rounds what it reads itself. A filter that was rounded outside
-  /// would not be rounded again when the step is replayed, and gone once its hold has ended.
+  /// Within a captured step only what is pinned there counts: the step has to round what it reads. A replay would not
+  /// repeat a rounding from before the step, and the rounded filter would be gone once it is unpinned.
   WeightCache& now() { return arenas_.in_use() ? within_step_ : outside_; }
 
   const Arenas& arenas_;

@@ -60,28 +60,28 @@ class GridExecutor {
   }
 
   template <class Body>
-  void for_pieces(const Segments& segments, const Body& body) const {
-    if (segments.pieces() == 0) return;
-    const LoopLaunch launch = pieces_launch(segments.pieces(), processors_);
-    for_each_thread(launch, [&](const ThreadPlace& at) { for_pieces_share(at, segments, body); });
+  void for_pieces(const TensorList& tensors, const Body& body) const {
+    if (tensors.pieces() == 0) return;
+    const LoopLaunch launch = pieces_launch(tensors.pieces(), processors_);
+    for_each_thread(launch, [&](const ThreadPlace& at) { for_pieces_share(at, tensors, body); });
   }
 
   template <class T, class Body>
-  void sum_pieces(const Segments& segments, const Body& body, T* out) const {
+  void sum_pieces(const TensorList& tensors, const Body& body, T* out) const {
     std::vector<T> partial;
-    for (std::int64_t q = 0; q < segments.pieces(); ++q) {
-      const LoopLaunch launch = pieces_launch(segments.pieces(), processors_);
+    for (std::int64_t q = 0; q < tensors.pieces(); ++q) {
+      const LoopLaunch launch = pieces_launch(tensors.pieces(), processors_);
       const GridIndex threads{launch.threads, 1, 1};
       std::vector<double> sums(launch.threads);
       for_each_thread({1, 1, 1}, threads, [&](const ThreadPlace& at) {
-        sums[at.thread.x] = static_cast<double>(piece_share<T>(at, segments.piece(q), body));
+        sums[at.thread.x] = static_cast<double>(piece_share<T>(at, tensors.piece(q), body));
       });
       for (int left = static_cast<int>(launch.threads) / 2; left >= 1; left /= 2) {
         for (int slot = 0; slot < static_cast<int>(launch.threads); ++slot) fold(sums.data(), slot, left);
       }
       partial.push_back(static_cast<T>(sums[0]));
     }
-    reduce<T>(1, segments.pieces(), 1, PartialBody<T>{partial.data(), segments.pieces(), 1}, out);
+    reduce<T>(1, tensors.pieces(), 1, PartialBody<T>{partial.data(), tensors.pieces(), 1}, out);
   }
 
   /// Throws Error unless every sum is written exactly once.

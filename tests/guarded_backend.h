@@ -29,8 +29,8 @@ class GuardedBackend final : public InterceptedBackend {
 
   void synchronize() override {}
   // Passed on, so that both devices compute the same bits; the CPU reads a weight inside a kernel only.
-  void hold(const Tensor& weight) override { cpu_.hold(weight); }
-  void release(const Tensor& weight) override { cpu_.release(weight); }
+  void pin(const Tensor& weight) override { cpu_.pin(weight); }
+  void unpin(const Tensor& weight) override { cpu_.unpin(weight); }
 
  private:
   class Access;

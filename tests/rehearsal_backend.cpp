@@ -92,7 +92,7 @@ class RehearsalBackend::Run {
   std::string problem_;
 };
 
-/// A recorded step.
+/// A captured step.
 class RehearsalBackend::Rehearsal final : public Recording {
  public:
   explicit Rehearsal(RehearsalBackend& owner) : owner_(owner), arena_(owner.arenas_.of_steps(source())) {}
@@ -208,13 +208,13 @@ Tensor RehearsalBackend::rounded(const Tensor& filter, Dtype images) {
   return rounded_(filter, images).to(filter.dtype());
 }
 
-void RehearsalBackend::hold(const Tensor& weight) {
-  rounded_.hold(weight);
-  intercept({"hold", {weight}, {}, {}, 0, [](Backend& on, auto& r, auto&) { on.hold(r[0]); }});
+void RehearsalBackend::pin(const Tensor& weight) {
+  rounded_.pin(weight);
+  intercept({"pin", {weight}, {}, {}, 0, [](Backend& on, auto& r, auto&) { on.pin(r[0]); }});
 }
-void RehearsalBackend::release(const Tensor& weight) {
-  rounded_.release(weight);
-  intercept({"release", {weight}, {}, {}, 0, [](Backend& on, auto& r, auto&) { on.release(r[0]); }});
+void RehearsalBackend::unpin(const Tensor& weight) {
+  rounded_.unpin(weight);
+  intercept({"unpin", {weight}, {}, {}, 0, [](Backend& on, auto& r, auto&) { on.unpin(r[0]); }});
 }
 
 }  // namespace damc

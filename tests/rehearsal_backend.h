@@ -29,8 +29,8 @@ class RehearsalBackend final : public InterceptedBackend {
   void release(void* block, std::size_t bytes) override;
   void copy_bytes(void* to, const void* from, std::size_t bytes, CopyKind kind) override;
   void synchronize() override;
-  void hold(const Tensor& weight) override;
-  void release(const Tensor& weight) override;
+  void pin(const Tensor& weight) override;
+  void unpin(const Tensor& weight) override;
   std::size_t bytes_in_use() const override { return inner_->bytes_in_use(); }
   std::size_t bytes_reserved() const override { return inner_->bytes_reserved(); }
   std::unique_ptr<Recording> make_recording() override;
@@ -51,7 +51,7 @@ class RehearsalBackend final : public InterceptedBackend {
 
   /// Runs the kernel; while a step is recorded or rehearsed, notes or compares it.
   void intercept(const KernelCall& call) override;
-  /// What the filter is to images of this type, by way of what a GPU keeps of a held one; as the CPU's kernels take it.
+  /// What the filter is to images of this type, by way of what a GPU keeps of a pinned one; as the CPU's kernels take it.
   Tensor rounded(const Tensor& filter, Dtype images);
   /// Fills a block with NaN.
   void poison(void* block, std::size_t bytes);

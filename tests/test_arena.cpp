@@ -1,4 +1,4 @@
-/// The memory that recorded steps share.
+/// The memory that captured steps share.
 #include "tensor/arena.h"
 
 #include <doctest/doctest.h>

@@ -1,5 +1,5 @@
 /// Convolutions on the CPU against the oracle of seven loops, in both precisions, over many geometries, with
-/// and without what rides on them, on one thread and on two.
+/// and without what is fused into them, on one thread and on two.
 #include <doctest/doctest.h>
 #include <omp.h>
 
@@ -167,7 +167,7 @@ TEST_CASE("kernel 4, stride 2 and channels enough for Winograd's form") {
   }
 }
 
-TEST_CASE("held filters give the same values to rounding, and are forgotten at the release") {
+TEST_CASE("pinned filters give the same values to rounding, and are forgotten when unpinned") {
   const struct {
     Shape x, filter;
     std::int64_t stride, padding;
@@ -188,9 +188,9 @@ TEST_CASE("held filters give the same values to rounding, and are forgotten at t
         CHECK(relative_error(conv2d_grad_x(s, g, used), expected.grad_x) <= tolerance);
       };
       {
-        const HeldWeights held({w});
+        const PinnedWeights pinned({w});
         {
-          const HeldWeights again({w});
+          const PinnedWeights again({w});
           check(w, w);
         }
         check(w, w);
@@ -198,7 +198,7 @@ TEST_CASE("held filters give the same values to rounding, and are forgotten at t
       }
       w.copy_from(other);
       check(w, other);
-      const HeldWeights held({w});
+      const PinnedWeights pinned({w});
       check(w, other);
     }
   }

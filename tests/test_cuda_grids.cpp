@@ -282,7 +282,7 @@ TEST_CASE("reductions of any size keep to the limits of a grid, cover all terms 
 namespace {
 
 /// Rows are tensors; terms are numbered through all of them.
-struct CountSegmentsBody {
+struct CountTensorsBody {
   Counts& calls;
   const std::vector<std::int64_t>& start;
   struct Row {
@@ -299,20 +299,20 @@ struct CountSegmentsBody {
 };
 
 void check_pieces(const std::vector<std::int64_t>& lengths, int processors) {
-  Segments segments;
+  TensorList tensors;
   std::vector<std::int64_t> start{0};
   for (const std::int64_t n : lengths) {
-    segments.add(n);
+    tensors.add(n);
     start.push_back(start.back() + n);
   }
-  check_limits(pieces_launch(segments.pieces(), processors));
+  check_limits(pieces_launch(tensors.pieces(), processors));
   const GridExecutor grid(processors);
   Counts calls(static_cast<std::size_t>(start.back())), reads(calls.size());
-  grid.for_pieces(segments, CountSegmentsBody{calls, start});
+  grid.for_pieces(tensors, CountTensorsBody{calls, start});
   CHECK(all_ones(calls));
 
   double sum = 0.0, expected = 0.0;
-  grid.sum_pieces<double>(segments, CountSegmentsBody{reads, start}, &sum);
+  grid.sum_pieces<double>(tensors, CountTensorsBody{reads, start}, &sum);
   CHECK(all_ones(reads));
   for (std::int64_t j = 0; j < start.back(); ++j) expected += TermsBody::value(j);
   CHECK(sum == expected);
@@ -325,15 +325,15 @@ TEST_CASE("sums have the same bits on every chip, in whatever order a block's th
   std::vector<float> x(2 * n);
   for (std::size_t i = 0; i < x.size(); ++i)
     x[i] = std::sin(static_cast<float>(i));  // sums of which are rounded
-  Segments segments;
-  segments.add(n);
-  segments.add(n);
+  TensorList tensors;
+  tensors.add(n);
+  tensors.add(n);
   const auto sums = [&](int processors, bool backwards) {
     const GridExecutor grid(processors, backwards);
     std::vector<float> out(4 + n);
     grid.reduce<float>(1, 2 * n, 1, SumBody<float>{x.data(), 2 * n, 1}, out.data());
     grid.reduce<float>(1, n, 2, SumBody<float>{x.data(), n, 2}, out.data() + 1);
-    grid.sum_pieces<float>(segments, SumBody<float>{x.data(), n, 1}, out.data() + 3);
+    grid.sum_pieces<float>(tensors, SumBody<float>{x.data(), n, 1}, out.data() + 3);
     grid.reduce<float>(1, 2, n, SumBody<float>{x.data(), 2, n}, out.data() + 4);
     return out;
   };
@@ -349,8 +349,8 @@ TEST_CASE("loops over several tensors visit every element once, and sums read ev
     check_pieces({0, 3, 0, 0, 5 * p + 7, 0}, processors);
     check_pieces({0, 0}, processors);
     check_pieces({30 * p + 1, 17, 2 * p, 1, 1, 64}, processors);
-    check_pieces(std::vector<std::int64_t>(kMostSegments, 300), processors);
-    check_pieces(std::vector<std::int64_t>(kMostSegments, 0), processors);
+    check_pieces(std::vector<std::int64_t>(kMostTensors, 300), processors);
+    check_pieces(std::vector<std::int64_t>(kMostTensors, 0), processors);
   }
 }
 
@@ -461,14 +461,14 @@ TEST_CASE("packs in several tensors, each as well aligned as it is") {
       CAPTURE(n);
       Buffer<float> x(offset, n), y(0, 7);
       std::int64_t in_packs = 0;
-      Segments segments;
-      segments.add(n);
-      segments.add(7);
+      TensorList tensors;
+      tensors.add(n);
+      tensors.add(7);
       struct {
         PackedBody<float> first, second;
         PackedBody<float>::Row row(int s) const { return (s == 0 ? first : second).row(0); }
       } body{{x.data(), n, in_packs}, {y.data(), 7, in_packs}};
-      GridExecutor(1).for_pieces(segments, body);
+      GridExecutor(1).for_pieces(tensors, body);
       CHECK(x.holds([](std::int64_t) { return 1.0f; }));
       CHECK(y.holds([](std::int64_t) { return 1.0f; }));
       CHECK(in_packs == (offset % 4 == 0 ? n / 4 * 4 : 0) + 4);

@@ -10,7 +10,7 @@
 #include "optim/schedule.h"
 #include "tensor/backend.h"
 #include "tensor/error.h"
-#include "tensor/kernels/segments.h"
+#include "tensor/kernels/tensor_list.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
 #include "tests/messages.h"
@@ -145,7 +145,7 @@ TEST_CASE("many tensors at once: the bits of one after the other") {
     std::vector<AdamTensors> together, alone;
     std::vector<Tensor> grads;
     Generator random(4);
-    for (int i = 0; i < 2 * kMostSegments + 3; ++i) {  // sizes around those of a piece; some of no elements
+    for (int i = 0; i < 2 * kMostTensors + 3; ++i) {  // sizes around those of a piece; some of no elements
       const std::int64_t sizes[] = {1, 7, kPieceElements - 1, kPieceElements, kPieceElements + 1, 0, 5000};
       const Shape shape{i == 40 ? 100'000 : sizes[i % 7]};
       const auto draw = [&] { return random.normal(shape, dtype); };

@@ -117,7 +117,7 @@ TEST_CASE("sums of bf16 are f32, operations without a kernel for it say so") {
   CHECK_THROWS_WITH_AS(conv2d(x, filter, {}, {1, 1}), doctest::Contains("types bf16 and bf16"), Error);
 }
 
-TEST_CASE("a held filter is rounded to bf16 once and gives the same numbers") {
+TEST_CASE("a pinned filter is rounded to bf16 once and gives the same numbers") {
   Generator random(3);
   const Tensor x = random.normal({2, 8, 8, 32}).to(Dtype::bf16), filter = random.normal({32, 4, 4, 32});
   const auto bits = [&] {
@@ -126,7 +126,7 @@ TEST_CASE("a held filter is rounded to bf16 once and gives the same numbers") {
     return all;
   };
   const auto free = bits();
-  const HeldWeights held({filter});
+  const PinnedWeights pinned({filter});
   CHECK(bits() == free);
   CHECK(bits() == free);
 }

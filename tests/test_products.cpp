@@ -81,7 +81,7 @@ TEST_CASE("matmul of batches, of repeated, single and unaligned operands") {
   }
 }
 
-TEST_CASE("a held weight on the right, as it is and transposed, with and without odd edges") {
+TEST_CASE("a pinned weight on the right, as it is and transposed, with and without odd edges") {
   for (const Dtype dtype : float_types) {
     for (const std::int64_t m : {0, 1, 7, 8, 9, 130, 300}) {
       for (const std::int64_t k : {1, 5, 64}) {
@@ -90,7 +90,7 @@ TEST_CASE("a held weight on the right, as it is and transposed, with and without
           CAPTURE(k);
           CAPTURE(n);
           const Tensor w = normal({k, n}, dtype), a = normal({m, k}, dtype), g = normal({m, n}, dtype);
-          const HeldWeights held({w});
+          const PinnedWeights pinned({w});
           for (int use = 0; use < 2; ++use) {
             check_product(a, w, matmul(a, w));
             check_product(g, w.transpose(0, 1), matmul(g, w.transpose(0, 1)));
@@ -102,7 +102,7 @@ TEST_CASE("a held weight on the right, as it is and transposed, with and without
   }
 }
 
-TEST_CASE("gated_linear_out is the sum of its parts, with weights held or not") {
+TEST_CASE("gated_linear_out is the sum of its parts, with weights pinned or not") {
   const Unary leaky{UnaryOp::leaky_relu, 0.01};
   for (const Dtype dtype : float_types) {
     const double tolerance = dtype == Dtype::f32 ? 3e-6 : 1e-14;
@@ -115,9 +115,9 @@ TEST_CASE("gated_linear_out is the sum of its parts, with weights held or not") 
           for (const Tensor& c : {normal({rows, 2 * n}, dtype), normal({1, 2 * n}, dtype)}) {
             const auto half = [&](const Tensor& t, std::int64_t i) { return t.narrow(1, i * n, n); };
             const Tensor sum = add(add(mul(add(half(y, 0), b), sigmoid(half(c, 0))), half(y, 1)), half(c, 1));
-            for (const bool held : {false, true}) {
-              std::optional<HeldWeights> hold;
-              if (held) hold.emplace(std::vector<Tensor>{w});
+            for (const bool pin : {false, true}) {
+              std::optional<PinnedWeights> pinned;
+              if (pin) pinned.emplace(std::vector<Tensor>{w});
               const Tensor wide = Tensor::full({rows, n + 2}, 5.0, dtype), out = wide.narrow(1, 1, n);
               gated_linear_out(out, x, w, b, c);
               check_near(elements(out), elements(sum), tolerance);
@@ -157,7 +157,7 @@ TEST_CASE("linear with bias and activation") {
             for (const Unary& activation : {Unary(), leaky, tanh}) {
               const Tensor sum = add(product, bias), expected = unary(activation, sum);
               check_near(elements(linear(x, w, bias, {activation})), elements(expected), tolerance);
-              const HeldWeights held({w});
+              const PinnedWeights pinned({w});
               check_near(elements(linear(x, w, bias, {activation})), elements(expected), tolerance);
               check_near(elements(linear(x, w, {}, {activation})), elements(unary(activation, product)),
                          tolerance);

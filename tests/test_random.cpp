@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "tensor/kernels/philox.h"
-#include "tensor/kernels/segments.h"
+#include "tensor/kernels/tensor_list.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
 #include "tests/worse.h"
@@ -247,7 +247,7 @@ TEST_CASE("lerp moves every target toward its source, however many there are") {
     Generator generator(23);
     std::vector<LerpTensors> tensors;
     std::vector<Values> expected;
-    for (std::int64_t i = 0; i <= kMostSegments; ++i) {
+    for (std::int64_t i = 0; i <= kMostTensors; ++i) {
       const Shape shape{i == 3 ? 5000 : i};
       tensors.push_back({generator.normal(shape, dtype), generator.normal(shape, dtype)});
       expected.push_back(tensors.back().target.to_vector<double>());

@@ -65,7 +65,7 @@ Tensor read_energies(const Tensor& energies) {
 Trace run_chains(const Model& model, std::int64_t steps, std::int64_t chains, std::int64_t frames) {
   Generator random = make_generator(model.config, Stream::sampling, model.device);
   Trace trace{even_steps(steps, frames), {}, {}};
-  const HeldWeights held(model.prior->weights());
+  const PinnedWeights pinned(model.prior->weights());
   CapturedStep<1, 2> next("chain step", {"z"}, model.device, [&](const auto& in) -> std::array<Tensor, 2> {
     const Tensor z = langevin(*model.prior, in[0], {1, model.config.prior_step_size}, &random);
     return {z, model.prior->energies(z).value()};

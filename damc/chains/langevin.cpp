@@ -6,7 +6,7 @@ namespace damc {
 
 Tensor langevin(const Potential& potential, const Tensor& start, const ChainOptions& options,
                 Generator* noise) {
-  const HeldWeights held(potential.weights());
+  const PinnedWeights pinned(potential.weights());
   const double s = options.step_size;
   const Tensor z = start.clone();
   for (std::int64_t step = 0; step < options.steps; ++step) {

@@ -47,7 +47,7 @@ class PreparedDenoiser {
     lay_out(rows, xemb);
     std::vector<Tensor> weights{denoiser.fourier_projection().value()};
     for (const PreparedBlock& block : blocks_) weights.insert(weights.end(), {block.joint, block.context});
-    held_.emplace(std::move(weights));
+    pinned_.emplace(std::move(weights));
   }
 
   /// eps_hat - z at time number i, in memory of its own until the next call; calls go through the times in order, so
@@ -101,7 +101,7 @@ class PreparedDenoiser {
   std::int64_t n_, steps_;
   std::int64_t first_ = 0, count_ = 0;
   std::vector<PreparedBlock> blocks_;
-  std::optional<HeldWeights> held_;
+  std::optional<PinnedWeights> pinned_;
 };
 
 }  // namespace

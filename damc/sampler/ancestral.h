@@ -19,7 +19,7 @@ struct AncestralOptions {
   double guidance = 0.0;  ///< w: eps = (1 + w) eps_cond - w eps_uncond
 };
 
-/// The times of a sampler, made once: a recorded step finds them on the device.
+/// The times of a sampler, made once: a captured step finds them on the device.
 class AncestralPlan {
  public:
   /// For networks of this type on this device. Throws Error for fewer than two steps.

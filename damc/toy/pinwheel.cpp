@@ -3,7 +3,6 @@
 #include <numbers>
 
 #include "autograd/ops.h"
-#include "tensor/error.h"
 
 namespace damc {
 

@@ -40,8 +40,8 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
   void synchronize() override {}
   std::size_t bytes_in_use() const override { return pool_.bytes_in_use(); }
   std::size_t bytes_reserved() const override { return pool_.bytes_reserved(); }
-  void hold(const Tensor& weight) override { weights_.hold(weight); }
-  void release(const Tensor& weight) override { weights_.release(weight); }
+  void pin(const Tensor& weight) override { weights_.pin(weight); }
+  void unpin(const Tensor& weight) override { weights_.unpin(weight); }
 
   void gemm(const Tensor& a, const Tensor& b, const Tensor& bias, const ProductOptions& options,
             const Tensor& out) override {
@@ -58,10 +58,10 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
 
   bool gated_linear(const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& c,
                     const ProductOptions& options, const Tensor& out) override {
-    if (!weights_.holds(w) || x.strides()[1] != 1) return false;
+    if (!weights_.is_pinned(w) || x.strides()[1] != 1) return false;
     dispatch_float(x.dtype(), [&]<class T>(T) {
       const std::int64_t k = x.size(1), n = out.size(1);
-      const auto pairs = weights_.get(w, {kPairs, k, n, true}, [&] {
+      const auto pairs = weights_.get(w, {WeightCache::Form::pairs, k, n, true}, [&] {
         return pack_pairs<T>(pool_, k, n, as_matrix<T>(w.transpose(0, 1), 0));
       });
       dispatch_fused<T>(options.activation, [&](auto f) {
@@ -86,7 +86,7 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
     dispatch_float(out.dtype(), [&]<class T>(T) {
       const T* shift = data_or_null<T>(bias);
       if (winograd_fits(s)) {
-        with_winograd<T>(s, weights_.holds(filter), [&](const auto& conv) {
+        with_winograd<T>(s, weights_.is_pinned(filter), [&](const auto& conv) {
           const auto u = winograd_filter<T>(conv, s, filter, true);
           dispatch_fused<T>(options.activation, [&](auto activation) {
             conv.forward(x.data<T>(), u, shift, activation, out.data<T>());
@@ -114,7 +114,7 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
     dispatch_float(out.dtype(), [&]<class T>(T) {
       const T* shift = data_or_null<T>(bias);
       if (winograd_fits(s)) {
-        with_winograd<T>(s, weights_.holds(filter), [&](const auto& conv) {
+        with_winograd<T>(s, weights_.is_pinned(filter), [&](const auto& conv) {
           const auto u = winograd_filter<T>(conv, s, filter, false);
           dispatch_fused<T>(options.activation, [&](auto activation) {
             conv.grad_x(g.data<T>(), u, shift, activation, out.data<T>());
@@ -174,7 +174,6 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
   static constexpr std::int64_t kBlockRows = 512;  // rows of a product that make packing the filter cheap
   static constexpr std::int64_t kColumnBytes = 16ll << 20;  // columns of one weight-gradient product
   static constexpr std::int64_t kSmallFilter = 1ll << 14, kParts = 16;
-  static constexpr std::int64_t kPairs = 2;  // matrices in a form of pack_pairs
 
   /// The weight gradient of images [begin, end).
   template <class T>
@@ -217,21 +216,22 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
     dispatch_tile<T>(s, packed, [&]<class Tile>(Tile) { f(WinogradConv<T, Tile>(s, pool_)); });
   }
 
-  /// The transformed filter for one pass: packed if it is held, else as it comes.
+  /// The transformed filter for one pass: packed if it is pinned, else as it comes.
   template <class T, class Conv>
   typename Conv::Filter winograd_filter(const Conv& conv, const ConvGeometry& s, const Tensor& filter,
                                         bool transposed) {
-    if (!weights_.holds(filter)) return {conv.transform_filter(filter.data<T>()), nullptr};
-    return {nullptr, weights_.get(filter, {Conv::kPlanes, s.in_c, s.out_c, transposed},
-                                  [&] { return conv.pack_filter(filter.data<T>(), transposed); })};
+    if (!weights_.is_pinned(filter)) return {conv.transform_filter(filter.data<T>()), nullptr};
+    return {nullptr,
+            weights_.get(filter, {WeightCache::Form::planes, s.in_c, s.out_c, transposed, Conv::kPlanes},
+                         [&] { return conv.pack_filter(filter.data<T>(), transposed); })};
   }
 
-  /// A held weight as a packed k x n matrix, else null.
+  /// A pinned weight as a packed k x n matrix, else null.
   template <class T>
   std::shared_ptr<const PackedMatrices<T>> packed_weight(const Tensor& weight, const Matrix<T>& matrix,
                                                          std::int64_t k, std::int64_t n) {
-    if (!weights_.holds(weight)) return nullptr;
-    return weights_.get(weight, {1, k, n, matrix.transposed}, [&] {
+    if (!weights_.is_pinned(weight)) return nullptr;
+    return weights_.get(weight, {WeightCache::Form::matrix, k, n, matrix.transposed}, [&] {
       auto packed = std::make_shared<PackedMatrices<T>>(pool_, 1, k, n);
       packed->pack(0, matrix);
       return std::shared_ptr<const PackedMatrices<T>>(packed);

@@ -71,21 +71,18 @@ class EmulatedProducts final : public Exact {
   }
 
  private:
-  // Forms of held filters; those that the exact products pack have numbers of planes in their first place.
-  static constexpr WeightCache::Form kTf32{-1, 0, 0, false}, kBf16{-2, 0, 0, false};
-
   /// product(x, filter, bias, options, out) is the exact convolution.
   template <class Product>
   void convolve(const Tensor& x, const Tensor& filter, const Tensor& bias, const ProductOptions& options,
                 const Tensor& out, const Product& product) {
     if (x.dtype() == Dtype::bf16) {
-      const auto w = rounded_filter(functor::round_to_bf16{}, kBf16, filter);
+      const auto w = rounded_filter(functor::round_to_bf16{}, WeightCache::Form::bf16, filter);
       const Tensor sum = Tensor::empty(out.shape());
       product(widened(x), *w, Tensor(), ProductOptions{}, sum);
       this->template map<bf16, float>(functor::identity<float>{}, sum, out);
       this->finish(bias, options.activation, out);
     } else if (is_tf32(x, options.precision)) {
-      const auto w = rounded_filter(functor::round_to_tf32{}, kTf32, filter);
+      const auto w = rounded_filter(functor::round_to_tf32{}, WeightCache::Form::tf32, filter);
       product(tf32(x), *w, bias, options, out);
     } else {
       product(x, filter, bias, options, out);
@@ -105,10 +102,10 @@ class EmulatedProducts final : public Exact {
   Tensor tf32(const Tensor& t) { return rounded(functor::round_to_tf32{}, t); }
   Tensor widened(const Tensor& t) { return rounded<bf16>(functor::identity<bf16>{}, t); }
   template <class Round>
-  std::shared_ptr<const Tensor> rounded_filter(const Round& round, const WeightCache::Form& form,
+  std::shared_ptr<const Tensor> rounded_filter(const Round& round, WeightCache::Form::Kind kind,
                                                const Tensor& filter) {
     const auto make = [&] { return std::make_shared<const Tensor>(rounded(round, filter)); };
-    return this->weights_.holds(filter) ? this->weights_.get(filter, form, make) : make();
+    return this->weights_.is_pinned(filter) ? this->weights_.get(filter, {kind}, make) : make();
   }
 };
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "tensor/kernels/philox.h"
-#include "tensor/kernels/segments.h"
+#include "tensor/kernels/tensor_list.h"
 
 namespace damc {
 
@@ -57,25 +57,25 @@ class CpuExecutor {
   }
 
   template <class Body>
-  void for_pieces(const Segments& segments, const Body& body) const {
-    const std::int64_t pieces = segments.pieces();
+  void for_pieces(const TensorList& tensors, const Body& body) const {
+    const std::int64_t pieces = tensors.pieces();
 #pragma omp parallel for schedule(static) if (pieces * kPieceElements >= kParallelElements)
     for (std::int64_t q = 0; q < pieces; ++q) {
-      const Segments::Piece piece = segments.piece(q);
-      const auto row = body.row(piece.segment);
+      const TensorList::Piece piece = tensors.piece(q);
+      const auto row = body.row(piece.tensor);
 #pragma omp simd
       for (std::int64_t c = piece.first; c < piece.last; ++c) row(c);
     }
   }
 
   template <class T, class Body>
-  void sum_pieces(const Segments& segments, const Body& body, T* out) const {
-    const std::int64_t pieces = segments.pieces();
+  void sum_pieces(const TensorList& tensors, const Body& body, T* out) const {
+    const std::int64_t pieces = tensors.pieces();
     std::vector<T> partial(static_cast<std::size_t>(pieces));
 #pragma omp parallel for schedule(static) if (pieces * kPieceElements >= kParallelElements)
     for (std::int64_t q = 0; q < pieces; ++q) {
-      const Segments::Piece piece = segments.piece(q);
-      partial[static_cast<std::size_t>(q)] = sum_run<T>(body, piece.segment, piece.first, piece.last);
+      const TensorList::Piece piece = tensors.piece(q);
+      partial[static_cast<std::size_t>(q)] = sum_run<T>(body, piece.tensor, piece.first, piece.last);
     }
     double sum = 0.0;
     for (const T part : partial) sum += static_cast<double>(part);

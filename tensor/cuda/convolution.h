@@ -53,9 +53,9 @@ class ConvolutionPlans {
 
   /// What the operands must look like. Throws Error with the shapes where the library has no plan.
   ConvForm form(ConvPass pass, const ConvGeometry& s, const ConvTypes& types);
-  /// Runs one pass. False: the library's plan, though it was made, did not run; it is to be tried again, or another
-  /// that takes its place, in which the operands' form may differ. Throws Error with the shapes and the library's
-  /// message where there is no other plan, or it ran before.
+  /// Runs one pass. False where the library's plan failed to run: ask again for the form, which that of another plan may
+  /// be by then, and run again. Throws Error with the shapes and the library's message where there is no other plan, or
+  /// where the plan ran before.
   bool run(ConvPass pass, const ConvGeometry& s, const ConvTypes& types, const ConvOperands& operands);
 
  private:

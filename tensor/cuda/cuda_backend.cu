@@ -36,8 +36,8 @@ class CudaBackend final : public SharedKernels<CudaExecutor> {
   std::size_t bytes_reserved() const override { return memory_.bytes_reserved(); }
 
   std::unique_ptr<Recording> make_recording() override { return std::make_unique<CudaGraph>(memory_); }
-  void hold(const Tensor& weight) override { rounded_.hold(weight); }
-  void release(const Tensor& weight) override { rounded_.release(weight); }
+  void pin(const Tensor& weight) override { rounded_.pin(weight); }
+  void unpin(const Tensor& weight) override { rounded_.unpin(weight); }
 
   void gemm(const Tensor& a, const Tensor& b, const Tensor& bias, const ProductOptions& options,
             const Tensor& out) override {

@@ -50,20 +50,20 @@ __global__ void reduce_kernel(std::int64_t outer, std::int64_t reduced, std::int
   }
 }
 
-/// Segments and body are large: __grid_constant__ leaves them where the launch put them.
+/// List and body are large: __grid_constant__ leaves them where the launch put them.
 template <class Body>
-__global__ void for_pieces_kernel(const __grid_constant__ Segments segments,
+__global__ void for_pieces_kernel(const __grid_constant__ TensorList tensors,
                                   const __grid_constant__ Body body) {
-  for_pieces_share(this_thread(), segments, body);
+  for_pieces_share(this_thread(), tensors, body);
 }
 
 template <class T, class Body>
-__global__ void sum_pieces_kernel(const __grid_constant__ Segments segments,
+__global__ void sum_pieces_kernel(const __grid_constant__ TensorList tensors,
                                   const __grid_constant__ Body body, T* partial) {
   __shared__ double sums[kMostSummands];
   const int slot = static_cast<int>(threadIdx.x);
-  for (std::int64_t q = blockIdx.x; q < segments.pieces(); q += gridDim.x) {
-    sums[slot] = static_cast<double>(piece_share<T>(this_thread(), segments.piece(q), body));
+  for (std::int64_t q = blockIdx.x; q < tensors.pieces(); q += gridDim.x) {
+    sums[slot] = static_cast<double>(piece_share<T>(this_thread(), tensors.piece(q), body));
     for (int left = static_cast<int>(blockDim.x) / 2; left >= 1; left /= 2) {
       __syncthreads();
       fold(sums, slot, left);
@@ -108,23 +108,23 @@ class CudaExecutor {
   }
 
   template <class Body>
-  void for_pieces(const Segments& segments, const Body& body) const {
-    if (segments.pieces() == 0) return;
-    const LoopLaunch launch = pieces_launch(segments.pieces(), memory_->processors());
+  void for_pieces(const TensorList& tensors, const Body& body) const {
+    if (tensors.pieces() == 0) return;
+    const LoopLaunch launch = pieces_launch(tensors.pieces(), memory_->processors());
     memory_->use_device();
-    for_pieces_kernel<<<launch.blocks, launch.threads, 0, memory_->stream()>>>(segments, body);
-    check_launch("a kernel over pieces", {segments.pieces()});
+    for_pieces_kernel<<<launch.blocks, launch.threads, 0, memory_->stream()>>>(tensors, body);
+    check_launch("a kernel over pieces", {tensors.pieces()});
   }
 
   template <class T, class Body>
-  void sum_pieces(const Segments& segments, const Body& body, T* out) const {
-    const std::int64_t pieces = segments.pieces();
+  void sum_pieces(const TensorList& tensors, const Body& body, T* out) const {
+    const std::int64_t pieces = tensors.pieces();
     const CudaBlock block(*memory_, static_cast<std::size_t>(pieces) * sizeof(T));
     T* partial = static_cast<T*>(block.data());
     if (pieces > 0) {
       const LoopLaunch launch = pieces_launch(pieces, memory_->processors());
       memory_->use_device();
-      sum_pieces_kernel<T><<<launch.blocks, launch.threads, 0, memory_->stream()>>>(segments, body, partial);
+      sum_pieces_kernel<T><<<launch.blocks, launch.threads, 0, memory_->stream()>>>(tensors, body, partial);
       check_launch("a sum over pieces", {pieces});
     }
     reduce<T>(1, pieces, 1, PartialBody<T>{partial, pieces, 1}, out);

@@ -1,4 +1,4 @@
-/// A recorded step as a CUDA graph.
+/// A captured step as a CUDA graph.
 #pragma once
 
 #include <cuda_runtime.h>

@@ -19,7 +19,7 @@ struct LoopLaunch {
 };
 LoopLaunch loop_launch(std::int64_t n, int processors);
 
-/// A block for each of `pieces` pieces (segments.h), or a few full waves that take them in turn.
+/// A block for each of `pieces` pieces (tensor_list.h), or a few full waves that take them in turn.
 LoopLaunch pieces_launch(std::int64_t pieces, int processors);
 
 /// Out [outer, inner] = sum over `reduced` of terms, in two passes: blocks.y partial sums of `chunk` terms per

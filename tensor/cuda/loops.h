@@ -8,7 +8,7 @@
 #include "tensor/host_device.h"
 #include "tensor/kernels/packs.h"
 #include "tensor/kernels/philox.h"
-#include "tensor/kernels/segments.h"
+#include "tensor/kernels/tensor_list.h"
 
 namespace damc {
 
@@ -45,7 +45,7 @@ template <class Body>
 DAMC_HD void for_blocks_share(const ThreadPlace& at, std::int64_t n, const Body& body) {
   for_each_share(at, noise_blocks(n), [&](std::int64_t k) {
     const std::int64_t left = n - kBlockNumbers * k;
-    take(body.row(k), 0, left < kBlockNumbers ? left : kBlockNumbers);
+    run_pack(body.row(k), 0, left < kBlockNumbers ? left : kBlockNumbers);
   });
 }
 
@@ -75,31 +75,31 @@ DAMC_HD void for_rows_share(const ThreadPlace& at, const RowLoop& loop, const Bo
   for (std::int64_t p = first; p < packs; p += step) {
     const std::int64_t r = loop.rows == 1 ? 0 : quotient(p, row_packs);
     const std::int64_t c = (p - r * row_packs) * loop.width, end = c + loop.width;
-    take(body.row(r), c, end < loop.cols ? end : loop.cols);
+    run_pack(body.row(r), c, end < loop.cols ? end : loop.cols);
   }
 }
 
 /// body.row(s)(c) for this thread's elements of several tensors; a block takes whole pieces, which start as well as
 /// their tensors do.
 template <class Body>
-DAMC_HD void for_pieces_share(const ThreadPlace& at, const Segments& segments, const Body& body) {
-  for (std::int64_t q = at.block.x; q < segments.pieces(); q += at.blocks.x) {
-    const Segments::Piece piece = segments.piece(q);
-    const auto row = body.row(piece.segment);
+DAMC_HD void for_pieces_share(const ThreadPlace& at, const TensorList& tensors, const Body& body) {
+  for (std::int64_t q = at.block.x; q < tensors.pieces(); q += at.blocks.x) {
+    const TensorList::Piece piece = tensors.piece(q);
+    const auto row = body.row(piece.tensor);
     const int width = widest(row);
     const std::int64_t step = static_cast<std::int64_t>(at.threads.x) * width;
     for (std::int64_t c = piece.first + static_cast<std::int64_t>(at.thread.x) * width; c < piece.last;
          c += step)
-      take(row, c, c + width < piece.last ? c + width : piece.last);
+      run_pack(row, c, c + width < piece.last ? c + width : piece.last);
   }
 }
 
 /// This thread's part in the sum over a piece.
 template <class T, class Body>
-DAMC_HD T piece_share(const ThreadPlace& at, const Segments::Piece& piece, const Body& body) {
+DAMC_HD T piece_share(const ThreadPlace& at, const TensorList::Piece& piece, const Body& body) {
   T total = T(0);
   for (std::int64_t c = piece.first + at.thread.x; c < piece.last; c += at.threads.x)
-    total += body.load(piece.segment, c, 0);
+    total += body.load(piece.tensor, c, 0);
   return total;
 }
 

@@ -1,5 +1,5 @@
 /// One GPU's stream and memory: a stream-ordered pool that keeps what it has freed, copies in stream order, and
-/// the memory of recorded steps.
+/// the memory of captured steps.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -36,7 +36,7 @@ class CudaMemory {
   std::size_t peak_of(const std::function<void()>& work);
   /// Waits for the device and returns what the pool keeps but nobody uses: others may take it, arenas too.
   void trim();
-  /// The arena of recorded steps, whose memory is returned after the last of them is gone.
+  /// The arena of captured steps, whose memory is returned after the last of them is gone.
   std::shared_ptr<Arena> arena_of_steps();
   Arenas& arenas() { return arenas_; }
   /// Host memory may be reused as soon as this returns.

@@ -1,7 +1,7 @@
 /// Loop bodies of the shared kernels, for any device: what happens to one element, or to one term of a sum.
 ///
 /// A row body gives row(r), whose operator()(c) treats element c of row r; a reduction body gives load(o, r, i), the
-/// term r of the sum at output (o, i). Over several tensors at once (segments.h) rows are tensors, and so are the
+/// term r of the sum at output (o, i). Over several tensors at once (tensor_list.h) rows are tensors, and so are the
 /// outputs o of a reduction body, whose sums are then added up. The executors (tensor/cpu/executor.h) own the loops.
 /// kPack and operands(visit) let a GPU take several elements of a row at once (packs.h).
 #pragma once
@@ -11,7 +11,7 @@
 #include "tensor/backend.h"
 #include "tensor/host_device.h"
 #include "tensor/kernels/packs.h"
-#include "tensor/kernels/segments.h"
+#include "tensor/kernels/tensor_list.h"
 
 namespace damc {
 
@@ -198,9 +198,9 @@ struct SumBody {
 /// Squares of the elements of several tensors.
 template <class T>
 struct SquareBody {
-  const T* x[kMostSegments];
-  DAMC_HD T load(std::int64_t segment, std::int64_t c, std::int64_t) const {
-    const T value = x[segment][c];
+  const T* x[kMostTensors];
+  DAMC_HD T load(std::int64_t tensor, std::int64_t c, std::int64_t) const {
+    const T value = x[tensor][c];
     return value * value;
   }
 };

@@ -1,10 +1,10 @@
 /// Packs: neighbouring elements of a row that one thread of a GPU takes together, so that it loads and stores 16
 /// bytes at a time, the widest access there is.
 ///
-/// A row (bodies.h) that can be taken so says how many elements make a pack, `kPack`, and names its operands:
-/// operands(visit) calls visit.read(p..), visit.write(p..) and visit.update(p..) with the pointers whose element c it
-/// uses for its element c. Whatever else it reads must be the same for all elements. The row then runs as it is
-/// written, only its pointers lead to registers: what it loads was put there, what it stores goes on from there.
+/// A row (bodies.h) that may be run so has a constant kPack, the elements of a pack, and operands(visit), which names
+/// the pointers whose element c the row uses for its own element c: visit.read(p..), visit.write(p..), visit.update(p..).
+/// Anything else that it reads must be the same for all elements. To run a pack, its operands are loaded into registers,
+/// the row's pointers are redirected there, the row runs as it is written, and what it wrote is stored.
 #pragma once
 
 #include <algorithm>
@@ -40,9 +40,9 @@ struct alignas(kAccessBytes) Elements {
   T element[N];
 };
 
-/// Where a pack of one operand lies while its row runs; registers, once everything is inlined.
+/// The elements of a pack of one operand while its row runs; registers, once everything is inlined.
 template <int N>
-struct alignas(kAccessBytes) Room {
+struct alignas(kAccessBytes) Lanes {
   std::byte bytes[N * sizeof(double)];
 };
 
@@ -74,10 +74,10 @@ struct Alignment {
   }
 };
 
-/// Loads the pack at element c of each operand and leads the row there.
+/// Loads the pack at element c of each operand and redirects the row's pointers to it.
 template <int N>
-struct Loader {
-  Room<N>* room;
+struct Load {
+  Lanes<N>* lanes;
   std::int64_t c;
 
   template <class... T>
@@ -86,7 +86,7 @@ struct Loader {
   }
   template <class... T>
   DAMC_HD void write(T*&... p) {
-    (lead(p), ...);
+    (redirect(p), ...);
   }
   template <class... T>
   DAMC_HD void update(T*&... p) {
@@ -95,31 +95,31 @@ struct Loader {
 
  private:
   template <class T>
-  DAMC_HD std::remove_const_t<T>* lead(T*& p) {
-    auto* here = reinterpret_cast<std::remove_const_t<T>*>(room++->bytes);
+  DAMC_HD std::remove_const_t<T>* redirect(T*& p) {
+    auto* here = reinterpret_cast<std::remove_const_t<T>*>(lanes++->bytes);
     p = here;
     return here;
   }
   template <class T>
   DAMC_HD void load(T*& p) {
     const T* from = p;
-    move<N>(lead(p), from + c);
+    move<N>(redirect(p), from + c);
   }
 };
 
 /// Stores what the row left there.
 template <int N>
-struct Storer {
-  const Room<N>* room;
+struct Store {
+  const Lanes<N>* lanes;
   std::int64_t c;
 
   template <class... T>
   DAMC_HD void read(T*...) {
-    room += sizeof...(T);
+    lanes += sizeof...(T);
   }
   template <class... T>
   DAMC_HD void write(T*... p) {
-    (move<N>(p + c, reinterpret_cast<const T*>(room++->bytes)), ...);
+    (move<N>(p + c, reinterpret_cast<const T*>(lanes++->bytes)), ...);
   }
   template <class... T>
   DAMC_HD void update(T*... p) {
@@ -140,18 +140,18 @@ DAMC_HD bool aligned(Row row) {
 /// row(c) for the elements [first, last), at most a pack: by whole accesses if they make one and the row starts well.
 /// `first` is a multiple of what is taken at a time.
 template <class Row>
-DAMC_HD void take(const Row& row, std::int64_t first, std::int64_t last) {
+DAMC_HD void run_pack(const Row& row, std::int64_t first, std::int64_t last) {
   constexpr int n = kPackOf<Row>;
   if constexpr (n > 1) {
     if (last - first == n && aligned(row)) {
-      pack::Room<n> room[pack::kMostOperands];
-      pack::Loader<n> loader{room, first};
-      Row lanes = row;
-      lanes.operands(loader);
-      for (int j = 0; j < n; ++j) lanes(j);
-      pack::Storer<n> storer{room, first};
-      Row stored = row;
-      stored.operands(storer);
+      pack::Lanes<n> lanes[pack::kMostOperands];
+      pack::Load<n> load{lanes, first};
+      Row redirected = row;
+      redirected.operands(load);
+      for (int j = 0; j < n; ++j) redirected(j);
+      pack::Store<n> store{lanes, first};
+      Row original = row;
+      original.operands(store);
       return;
     }
   }

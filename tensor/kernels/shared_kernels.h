@@ -4,8 +4,8 @@
 /// An executor has  for_each(n, body)  body(i);  for_rows(rows, cols, body)  body.row(r)(c);  for_blocks(n, body)  the
 /// same of n elements in rows of kBlockNumbers, as noise comes;
 /// and  reduce<T>(outer, reduced, inner, body, out)  out[o, i] = sum over r of body.load(o, r, i);  and over
-/// several tensors at once (segments.h)  for_pieces(segments, body)  body.row(s)(c);  and
-/// sum_pieces<T>(segments, body, out)  out[0] = sum over s and c of body.load(s, c, 0).
+/// several tensors at once (tensor_list.h)  for_pieces(tensors, body)  body.row(t)(c);  and
+/// sum_pieces<T>(tensors, body, out)  out[0] = sum over t and c of body.load(t, c, 0).
 #pragma once
 
 #include <algorithm>
@@ -104,13 +104,13 @@ class SharedKernels : public Backend {
 
   void sum_squares(std::span<const Tensor> xs, const Tensor& out) override {
     dispatch_float(out.dtype(), [&]<class T>(T) {
-      Segments segments;
+      TensorList tensors;
       SquareBody<T> body{};
       for (std::size_t i = 0; i < xs.size(); ++i) {
-        segments.add(xs[i].numel());
+        tensors.add(xs[i].numel());
         body.x[i] = xs[i].data<T>();
       }
-      exec_.template sum_pieces<T>(segments, body, out.data<T>());
+      exec_.template sum_pieces<T>(tensors, body, out.data<T>());
     });
   }
 
@@ -362,15 +362,15 @@ class SharedKernels : public Backend {
   /// a tensor's length and pointers.
   template <class Tensors, class Body, class F>
   void for_tensors(std::span<const Tensors> tensors, Body body, const F& describe) {
-    constexpr std::size_t most = kMostSegments;
+    constexpr std::size_t most = kMostTensors;
     for (; !tensors.empty(); tensors = tensors.subspan(std::min(most, tensors.size()))) {
-      Segments segments;
+      TensorList list;
       for (std::size_t i = 0; i < std::min(most, tensors.size()); ++i) {
         const auto [length, pointers] = describe(tensors[i]);
-        segments.add(length);
+        list.add(length);
         body.tensors[i] = pointers;
       }
-      exec_.for_pieces(segments, body);
+      exec_.for_pieces(list, body);
     }
   }
 

@@ -100,7 +100,7 @@ struct AdamBody {
     T* m;
     T* v;
   };
-  Pointers tensors[kMostSegments];
+  Pointers tensors[kMostTensors];
   const double* schedule;
   const T* grad_norm;
   double max_norm, beta1, beta2, eps, weight_decay;
@@ -128,14 +128,14 @@ struct AdamBody {
       visit.update(m, v);
     }
   };
-  DAMC_HD Row row(int segment) const {
+  DAMC_HD Row row(int i) const {
     double clip = 1.0;
     if (grad_norm) {
       const double wanted = max_norm / (static_cast<double>(*grad_norm) + 1e-6);
       clip = wanted < 1.0 ? wanted : 1.0;
     }
     const double lr = schedule[0];
-    const Pointers& tensor = tensors[segment];
+    const Pointers& tensor = tensors[i];
     return {tensor.param,
             tensor.grad,
             tensor.m,
@@ -158,7 +158,7 @@ struct LerpBody {
     T* target;
     const T* source;
   };
-  Pointers tensors[kMostSegments];
+  Pointers tensors[kMostTensors];
   T rate;
   const std::int64_t* watch;  ///< null: none
 
@@ -177,8 +177,8 @@ struct LerpBody {
       visit.read(source);
     }
   };
-  DAMC_HD Row row(int segment) const {
-    return {tensors[segment].target, tensors[segment].source, rate, watch_has_fired(watch)};
+  DAMC_HD Row row(int i) const {
+    return {tensors[i].target, tensors[i].source, rate, watch_has_fired(watch)};
   }
 };
 

@@ -22,8 +22,8 @@ class ForwardingBackend : public InterceptedBackend {
     inner_.copy_bytes(to, from, bytes, kind);
   }
   void synchronize() override { inner_.synchronize(); }
-  void hold(const Tensor& weight) override { inner_.hold(weight); }
-  void release(const Tensor& weight) override { inner_.release(weight); }
+  void pin(const Tensor& weight) override { inner_.pin(weight); }
+  void unpin(const Tensor& weight) override { inner_.unpin(weight); }
   std::unique_ptr<Staging> make_staging(std::size_t bytes) override { return inner_.make_staging(bytes); }
   std::size_t bytes_in_use() const override { return inner_.bytes_in_use(); }
   std::size_t bytes_reserved() const override { return inner_.bytes_reserved(); }

@@ -79,7 +79,7 @@ void BenchReport::sample_gemm() {
     gemm_seconds_.push_back(times(1, product)[0]);
   };
   if (precision_ == Precision::bf16) {
-    const HeldWeights held({b_});  // rounded once, not at every product
+    const PinnedWeights pinned({b_});  // rounded once, not at every product
     sample([&] { conv2d(a_, b_, {}, {1, 0}); });
   } else {
     sample([&] { matmul(a_, b_, products_of(precision_)); });

@@ -34,7 +34,7 @@ void bench_linear_layers(BenchReport& report, const Config& config, std::int64_t
                      [&] { linear(x, w, {}, plain); });
     };
     measure(".linear");
-    const HeldWeights held({w});
+    const PinnedWeights pinned({w});
     measure(".linear_held");
   };
   model.E->visit("", visitor);
@@ -63,7 +63,7 @@ void bench_convolution(BenchReport& report, const std::string& preset, const Con
   measure("forward", forward);
   measure("grad_x", grad_x);
   measure("grad_w", [&] { conv2d_grad_w(s, small, image, plain.precision); });
-  const HeldWeights held({filter});  // as in a chain
+  const PinnedWeights pinned({filter});  // as in a chain
   measure("forward_held", forward);
   measure("grad_x_held", grad_x);
 }

@@ -9,7 +9,7 @@ namespace damc {
 
 /// Tensors that one loop takes. What its kernel is told of them travels with the launch, which has room for 4 KiB on
 /// old drivers and 32 KiB on present ones.
-inline constexpr int kMostSegments = 128;
+inline constexpr int kMostTensors = 128;
 
 /// Elements of a piece: a block of threads takes one, so that what it works out per tensor is worth it.
 inline constexpr std::int64_t kPieceElements = 2048;
@@ -18,9 +18,9 @@ inline constexpr std::int64_t kPieceElements = 2048;
 /// digits.
 inline constexpr std::int64_t kTermsInARow = 32;
 
-class Segments {
+class TensorList {
  public:
-  /// Appends a tensor of n elements; at most kMostSegments.
+  /// Appends a tensor of n elements; at most kMostTensors.
   void add(std::int64_t n) {
     length_[count_] = n;
     pieces_[count_ + 1] = pieces_[count_] + (n + kPieceElements - 1) / kPieceElements;
@@ -29,13 +29,13 @@ class Segments {
 
   /// Elements [first, last) of one tensor.
   struct Piece {
-    int segment;
+    int tensor;
     std::int64_t first, last;
   };
   DAMC_HD std::int64_t pieces() const { return pieces_[count_]; }
   /// Piece q of pieces(). Tensors without elements have none.
   DAMC_HD Piece piece(std::int64_t q) const {
-    int low = 0, high = count_ - 1;  // the last segment that starts at q or before
+    int low = 0, high = count_ - 1;  // the last tensor that starts at q or before
     while (low < high) {
       const int middle = (low + high + 1) / 2;
       if (pieces_[middle] <= q) {
@@ -50,8 +50,8 @@ class Segments {
 
  private:
   int count_ = 0;
-  std::int64_t length_[kMostSegments] = {};
-  std::int64_t pieces_[kMostSegments + 1] = {};  // before each segment, and of all
+  std::int64_t length_[kMostTensors] = {};
+  std::int64_t pieces_[kMostTensors + 1] = {};  // before each tensor, and of all
 };
 
 }  // namespace damc
