@@ -15,12 +15,6 @@ namespace damc {
 constexpr std::int64_t kMaxImagePixels = std::int64_t{1} << 26;
 constexpr std::int64_t kMaxImageBytes = std::int64_t{64} << 20;  ///< of an image file
 
-/// What an image file says of its pixels.
-struct ImageHeader {
-  std::int64_t height = 0, width = 0;
-  std::int64_t channels = 0;  ///< 1 (gray) or 3 (red, green, blue); an alpha channel is not counted
-};
-
 /// The header of the image file with the bytes `file`; `name` is for messages. Throws UserError as `decode_image`
 /// does, except for damage that only decoding shows.
 ImageHeader read_header(std::span<const std::byte> file, const std::string& name);

@@ -6,7 +6,7 @@
 #include <span>
 #include <string>
 
-#include "data/codec.h"
+#include "data/images.h"
 
 namespace damc {
 

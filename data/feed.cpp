@@ -7,7 +7,7 @@ namespace damc {
 Feed::Feed(Batches& batches, const Shape& shape, Device device)
     : batches_(batches),
       targets_{Tensor::empty(shape, Dtype::f32, device), Tensor::empty(shape, Dtype::f32, device)},
-      staging_(backend(device).make_staging(static_cast<std::size_t>(shape.numel()) * sizeof(float))) {}
+      staging_(make_staging(device, static_cast<std::size_t>(shape.numel()) * sizeof(float))) {}
 
 void Feed::load(std::int64_t k) {
   const Tensor& target = targets_[k % 2];

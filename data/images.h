@@ -10,6 +10,12 @@
 
 namespace damc {
 
+/// What an image file says of its pixels.
+struct ImageHeader {
+  std::int64_t height = 0, width = 0;
+  std::int64_t channels = 0;  ///< 1 (gray) or 3 (red, green, blue); an alpha channel is not counted
+};
+
 /// `n` images of one shape.
 struct Images {
   std::int64_t n = 0, height = 0, width = 0, channels = 0;

@@ -15,7 +15,6 @@
 #include "tensor/conv_geometry.h"
 #include "tensor/pooling.h"
 #include "tensor/product_options.h"
-#include "tensor/staging.h"
 #include "tensor/tensor.h"
 
 namespace damc {
@@ -70,6 +69,20 @@ class Recording {
   virtual void replay() = 0;
 };
 
+/// Memory on the host from which a device is filled while it computes (tensor/staging.h). A copy may run beside all work that was queued since the last arrive(), so its
+/// target must be memory that only earlier work used: two targets in turn, allocated before the staging and freed
+/// after it.
+class Staging {
+ public:
+  virtual ~Staging() = default;
+  /// The host's side, to be written from start to end; waits until the last send has read it.
+  virtual void* host() = 0;
+  /// Queues a copy of the host's side to device memory.
+  virtual void send(void* to) = 0;
+  /// Work queued from here on comes after the last send.
+  virtual void arrive() = 0;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -82,10 +95,8 @@ class Backend {
   /// From pin to unpin the values of a weight do not change; pins nest. See PinnedWeights.
   virtual void pin(const Tensor& /*weight*/) {}
   virtual void unpin(const Tensor& /*weight*/) {}
-  /// Staging for copies of `bytes` to the device; CUDA's run beside its work, from pinned memory.
-  virtual std::unique_ptr<Staging> make_staging(std::size_t bytes) {
-    return make_synchronous_staging(*this, bytes);
-  }
+  /// Staging for copies of `bytes` that run beside the device's work: CUDA's, from pinned memory. Null: none.
+  virtual std::unique_ptr<Staging> make_staging(std::size_t /*bytes*/) { return nullptr; }
   /// Bytes handed out now, and the most the pool has held.
   virtual std::size_t bytes_in_use() const = 0;
   virtual std::size_t bytes_reserved() const = 0;
@@ -184,7 +195,7 @@ class Backend {
   virtual void lerp(std::span<const LerpTensors> tensors, double rate, const Tensor& watch) = 0;
 };
 
-/// The backend of a device. Throws UserError when this build or machine does not have it.
+/// The backend of a device (devices.cpp). Throws UserError when this build or machine does not have it.
 Backend& backend(Device device);
 
 /// A promise that while it lives these weights do not change and serve many products, as in a chain: their

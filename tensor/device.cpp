@@ -6,10 +6,13 @@
 
 namespace damc {
 
-std::string Device::str() const { return type == DeviceType::cpu ? "cpu" : fmt::format("cuda:{}", index); }
+std::string Device::str() const {
+  return type == DeviceType::cpu ? "cpu" : type == DeviceType::meta ? "meta" : fmt::format("cuda:{}", index);
+}
 
 Device parse_device(const std::string& text) {
   if (text == "cpu") return {};
+  if (text == "meta") return {DeviceType::meta, 0};
   if (text == "cuda") return {DeviceType::cuda, 0};
   if (text.starts_with("cuda:")) {
     int index = -1;

@@ -2,7 +2,6 @@
 
 #include "tensor/error.h"
 #include "tensor/kernels/philox.h"
-#include "tensor/record.h"
 
 namespace damc {
 

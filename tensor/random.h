@@ -2,13 +2,14 @@
 #pragma once
 
 #include "tensor/backend.h"
+#include "tensor/step.h"
 #include "tensor/tensor.h"
 
 namespace damc {
 
 /// Draws from one stream, in order. Same seed, stream and position: same numbers, on every device and thread
 /// count.
-class Generator {
+class Generator final : public StepState {
  public:
   explicit Generator(std::uint64_t seed, std::uint64_t stream = 0, Device device = {});
 
@@ -20,7 +21,7 @@ class Generator {
   RandomSlice take(std::int64_t count);
 
   /// Moves what was taken into the position on the device, where a captured step finds it.
-  void settle();
+  void settle() override;
 
   Device device() const { return state_.device(); }
   std::uint64_t seed() const { return seed_; }

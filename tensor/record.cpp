@@ -1,15 +1,11 @@
 #include "tensor/record.h"
 
-#include <algorithm>
-
 #include "tensor/error.h"
 
 namespace damc {
 namespace {
 
 constexpr int kWarmUps = kCallsUntilRecorded - 1;
-
-thread_local Captured* running = nullptr;
 
 std::string describe(const Shape& shape, Dtype dtype) {
   return fmt::format("{} {}", shape.str(), name(dtype));
@@ -27,7 +23,7 @@ Captured::Captured(std::string name, std::vector<std::string> inputs, Device dev
 Tensors Captured::operator()(const Tensors& inputs) {
   check(inputs);
   check_shapes(inputs);
-  for (Generator* generator : generators_) generator->settle();
+  for (StepState* state : states_) state->settle();
   if (!recording_) return run(inputs);
   copy_in(inputs);
   if (runs_ < kWarmUps) {
@@ -53,7 +49,7 @@ Tensors Captured::unrecorded(const Tensors& inputs) {
 void Captured::check(const Tensors& inputs) const {
   ENSURE(inputs.size() == input_names_.size(), "step '{}': {} inputs where {} are due", name_, inputs.size(),
          input_names_.size());
-  ENSURE(!running, "step '{}' runs within step '{}'", name_, running->name_);
+  ENSURE(!running_step(), "step '{}' runs within step '{}'", name_, running_step()->name());
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     ENSURE(inputs[i].device() == device_, "step '{}': input '{}' is on {}, the step on {}", name_,
            input_names_[i], inputs[i].device().str(), device_.str());
@@ -93,27 +89,11 @@ void Captured::keep(const Tensors& results) {
 }
 
 Tensors Captured::run(const Tensors& inputs) {
-  struct Running {
-    explicit Running(Captured* step) { running = step; }
-    ~Running() { running = nullptr; }
-  } scope(this);
+  const RunningStep running(name_, states_, runs_ >= kWarmUps);
   Tensors outputs = step_(inputs);
   // Within the step, so that a replay too moves the noise on.
-  for (Generator* generator : generators_) generator->settle();
+  for (StepState* state : states_) state->settle();
   return outputs;
-}
-
-void forbid_in_step(const char* what) {
-  ENSURE(!running, "step '{}': {} within a step, which would not be repeated when it is replayed",
-         running->name_, what);
-}
-
-void note_in_step(Generator& generator) {
-  if (!running || std::ranges::find(running->generators_, &generator) != running->generators_.end()) return;
-  // One that the warm-ups did not know may not start at a settled position.
-  ENSURE(running->runs_ < kWarmUps, "step '{}' draws from a generator that it did not use before",
-         running->name_);
-  running->generators_.push_back(&generator);
 }
 
 }  // namespace damc

@@ -22,7 +22,7 @@
 #include <vector>
 
 #include "tensor/backend.h"
-#include "tensor/random.h"
+#include "tensor/step.h"
 
 namespace damc {
 
@@ -48,9 +48,6 @@ class Captured {
   Tensors unrecorded(const Tensors& inputs);
 
  private:
-  friend void forbid_in_step(const char* what);
-  friend void note_in_step(Generator& generator);
-
   struct Slot {
     Shape shape;
     Dtype dtype;
@@ -67,7 +64,7 @@ class Captured {
   Device device_;
   Step step_;
   std::vector<Slot> slots_;               // of the first call
-  std::vector<Generator*> generators_;    // that the step draws from
+  std::vector<StepState*> states_;        // generators that the step draws from
   std::unique_ptr<Recording> recording_;  // null: nothing is recorded on this device
   Tensors inputs_, outputs_;              // that the recording reads and writes: not of the steps' memory
   int runs_ = 0;
@@ -115,10 +112,5 @@ class CapturedStep {
   std::string name_;
   Captured step_;
 };
-
-/// Throws Error when a step runs on this thread: `what` has no place in it.
-void forbid_in_step(const char* what);
-/// Tells the step that runs on this thread, if one does, that it draws from `generator`.
-void note_in_step(Generator& generator);
 
 }  // namespace damc

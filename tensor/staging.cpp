@@ -2,8 +2,6 @@
 
 #include <vector>
 
-#include "tensor/backend.h"
-
 namespace damc {
 namespace {
 
@@ -23,8 +21,10 @@ class SynchronousStaging final : public Staging {
 
 }  // namespace
 
-std::unique_ptr<Staging> make_synchronous_staging(Backend& backend, std::size_t bytes) {
-  return std::make_unique<SynchronousStaging>(backend, bytes);
+std::unique_ptr<Staging> make_staging(Device device, std::size_t bytes) {
+  Backend& on = backend(device);
+  if (auto own = on.make_staging(bytes)) return own;
+  return std::make_unique<SynchronousStaging>(on, bytes);
 }
 
 }  // namespace damc

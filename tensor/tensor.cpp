@@ -1,8 +1,6 @@
 #include "tensor/tensor.h"
 
-#include "tensor/backend.h"
 #include "tensor/error.h"
-#include "tensor/record.h"
 
 namespace damc {
 
@@ -42,21 +40,6 @@ Tensor Tensor::borrow(void* data, const Shape& shape, const Shape& strides, Dtyp
   return out;
 }
 
-template <class T>
-Tensor Tensor::from(std::span<const T> values, const Shape& shape, Device device) {
-  ENSURE(static_cast<std::int64_t>(values.size()) == shape.numel(), "tensor: {} values for shape {}",
-         values.size(), shape.str());
-  forbid_in_step("a copy from the host");
-  const Tensor out = empty(shape, dtype_of<T>(), device);
-  backend(device).copy_bytes(out.data<T>(), values.data(), values.size_bytes(), CopyKind::host_to_device);
-  return out;
-}
-
-template Tensor Tensor::from(std::span<const float>, const Shape&, Device);
-template Tensor Tensor::from(std::span<const double>, const Shape&, Device);
-template Tensor Tensor::from(std::span<const bf16>, const Shape&, Device);
-template Tensor Tensor::from(std::span<const std::int64_t>, const Shape&, Device);
-
 bool Tensor::is_contiguous() const {
   std::int64_t expected = 1;
   for (int i = ndim() - 1; i >= 0; --i) {
@@ -66,26 +49,6 @@ bool Tensor::is_contiguous() const {
   }
   return true;
 }
-
-template <class T>
-std::vector<T> Tensor::to_vector() const {
-  if (dtype_ != dtype_of<T>()) {
-    ENSURE(dtype_ != Dtype::i64 && dtype_of<T>() != Dtype::i64, "tensor: no conversion from {} to {}",
-           name(dtype_), name(dtype_of<T>()));
-    return to(dtype_of<T>()).template to_vector<T>();
-  }
-  forbid_in_step("a copy to the host");
-  const Tensor source = contiguous();
-  std::vector<T> values(static_cast<std::size_t>(numel()));
-  backend(device()).copy_bytes(values.data(), source.data<T>(), values.size() * sizeof(T),
-                               CopyKind::device_to_host);
-  return values;
-}
-
-template std::vector<float> Tensor::to_vector() const;
-template std::vector<double> Tensor::to_vector() const;
-template std::vector<bf16> Tensor::to_vector() const;
-template std::vector<std::int64_t> Tensor::to_vector() const;
 
 double Tensor::item() const {
   ENSURE(defined(), "item: undefined tensor");
@@ -185,28 +148,5 @@ Tensor Tensor::to(Device device) const {
   out.copy_from(*this);
   return out;
 }
-
-void Tensor::copy_from(const Tensor& source) const {
-  if (source.device() == device()) {
-    ENSURE(source.dtype_ == dtype_ || (source.dtype_ != Dtype::i64 && dtype_ != Dtype::i64),
-           "copy: no conversion from {} to {}", name(source.dtype_), name(dtype_));
-    backend(device()).copy(source.expand(shape_), *this);
-    return;
-  }
-  if (source.device().type != DeviceType::cpu && device().type != DeviceType::cpu) {
-    copy_from(source.to(Device{}));  // from one GPU to another through the host
-    return;
-  }
-  forbid_in_step("a copy between devices");
-  // Between devices only whole contiguous blocks travel; layout and type change on the source's side.
-  ENSURE(is_contiguous(), "copy: a strided target of shape {} on another device", shape_.str());
-  const Tensor block = source.expand(shape_).to(dtype_).contiguous();
-  const bool up = device().type != DeviceType::cpu;
-  backend(up ? device() : source.device())
-      .copy_bytes(raw(), block.raw(), static_cast<std::size_t>(numel()) * size_of(dtype_),
-                  up ? CopyKind::host_to_device : CopyKind::device_to_host);
-}
-
-void Tensor::fill(double value) const { backend(device()).fill(value, *this); }
 
 }  // namespace damc

@@ -15,6 +15,7 @@
 #include "tensor/error.h"
 #include "tensor/ops.h"
 #include "tensor/record.h"
+#include "tensor/staging.h"
 #include "tensor/watch/trace.h"
 #include "tests/guarded_backend.h"
 #include "tests/op_cases.h"
@@ -395,7 +396,7 @@ TEST_SUITE_END();
 TEST_CASE("batches that are copied beside the work arrive whole and in turn") {
   constexpr std::int64_t n = 1 << 20;
   const Tensor targets[2] = {Tensor::empty({n}, Dtype::f32, gpu), Tensor::empty({n}, Dtype::f32, gpu)};
-  const auto staging = backend(gpu).make_staging(static_cast<std::size_t>(n) * sizeof(float));
+  const auto staging = make_staging(gpu, static_cast<std::size_t>(n) * sizeof(float));
   const auto load = [&](int k) {
     std::fill_n(static_cast<float*>(staging->host()), n, static_cast<float>(k));
     staging->send(targets[k % 2].raw());

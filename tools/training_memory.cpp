@@ -5,7 +5,7 @@
 #include "damc/method.h"
 #include "tensor/arena.h"
 #include "tensor/cuda/launch.h"
-#include "tools/bench/counting_backend.h"
+#include "tensor/watch/counting_backend.h"
 
 namespace damc {
 namespace {
@@ -88,7 +88,7 @@ class MeasuringBackend final : public CountingBackend {
 }  // namespace
 
 std::size_t training_memory(Config config) {
-  constexpr Device device{DeviceType::cuda, 9999};  // in no real one's place
+  constexpr Device device{DeviceType::meta, 0};
   const BackendOverride measuring(device, std::make_unique<MeasuringBackend>());
   config.device = device.str();
   Model model(config);

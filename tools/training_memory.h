@@ -10,7 +10,7 @@ namespace damc {
 
 /// Bytes that training by this configuration takes on a GPU: weights, optimisers, minibatches, and what the steps of
 /// an iteration need, recorded as there (tensor/record.h). The program's own code is run on a device that only counts
-/// (tools/bench/counting_backend.h), in milliseconds. What libraries take for themselves is not in it: the CUDA
+/// (tensor/watch/counting_backend.h), in milliseconds. What libraries take for themselves is not in it: the CUDA
 /// context, and the workspaces that cuDNN's plans ask for.
 std::size_t training_memory(Config config);
 

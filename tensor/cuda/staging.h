@@ -2,7 +2,6 @@
 #pragma once
 
 #include "tensor/cuda/memory.h"
-#include "tensor/staging.h"
 
 namespace damc {
 

@@ -1,5 +1,5 @@
 /// A model of the time: what a GPU cannot be faster than. The work is counted by running the program's own code
-/// on the counting device (counting_backend.h); the rates are those of the GPU's data sheet.
+/// on the counting device (tensor/watch/counting_backend.h); the rates are those of the GPU's data sheet.
 ///
 /// Three floors stand side by side: arithmetic at the peak of a precision, every operand once through the
 /// memory, and the starts of the kernels. They are as good as what they count: multiply-adds of the direct form
@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "damc/config.h"
-#include "tools/bench/counting_backend.h"
+#include "tensor/watch/counting_backend.h"
 
 namespace damc {
 

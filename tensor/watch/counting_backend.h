@@ -17,7 +17,7 @@ namespace damc {
 
 /// What some kernels have to do.
 struct KernelWork {
-  double flop = 0.0;   ///< two per multiply-add of products and convolutions (tools/bench/work.h)
+  double flop = 0.0;  ///< two per multiply-add of products and convolutions as ConvGeometry::macs counts them
   double bytes = 0.0;  ///< each kernel reads and writes every operand once; repeated elements count once
   std::int64_t launches = 0;  ///< calls of the backend's kernels, each at least one launch
 
@@ -50,10 +50,10 @@ class CountingBackend : public InterceptedBackend {
   std::size_t in_use_ = 0;
 };
 
-/// The counting device in the place of cuda:0 while it lives. Tensors on it must be gone before.
+/// The meta device, counting, while this lives. Tensors on it must be gone before.
 class CountingDevice {
  public:
-  static constexpr Device device{DeviceType::cuda, 0};
+  static constexpr Device device{DeviceType::meta, 0};
 
   CountingDevice() : CountingDevice(std::make_unique<CountingBackend>()) {}
 

@@ -1,4 +1,4 @@
-#include "tools/bench/counting_backend.h"
+#include "tensor/watch/counting_backend.h"
 
 #include <algorithm>
 #include <cstring>
