@@ -1,9 +1,5 @@
 #include "autograd/ops.h"
 
-#include <optional>
-
-#include "tensor/error.h"
-
 namespace damc {
 namespace {
 
@@ -183,47 +179,16 @@ Variable avg_pool2d(const Variable& x, const PoolOptions& options) {
 
 Variable instance_norm(const Variable& x, const Variable& w, const Variable& b, double eps,
                        const Unary& activation) {
-  ENSURE(x.value().ndim() == 4 && w.shape() == Shape{x.size(3)} && b.shape() == w.shape(),
-         "instance_norm: image {} (N,H,W,C), weight {}, bias {}", x.shape().str(), w.shape().str(),
-         b.shape().str());
-  for (const Variable* parameter : {&w, &b}) {
-    ENSURE(parameter->dtype() == computed(x.dtype()) && parameter->device() == x.device(),
-           "instance_norm: image {} on {}, a parameter {} on {}", name(x.dtype()), x.device().str(),
-           name(parameter->dtype()), parameter->device().str());
-  }
-  ENSURE(fuses(activation.op), "instance_norm: {} cannot be fused into it", name(activation.op));
-  const Shape shape = x.shape();
-  const std::int64_t n = shape[0], channels = shape[3];
-  const Tensor pixels = x.value().reshape({n, shape[1] * shape[2], channels});
-  const Tensor mean = Tensor::empty({n, channels}, w.dtype(), x.device());
-  const Tensor rstd = Tensor::empty(mean.shape(), w.dtype(), x.device());
-  const Tensor y = Tensor::empty(pixels.shape(), x.dtype(), x.device());
-  Backend& on = backend(x.device());
-  on.instance_norm_stats(pixels, eps, mean, rstd);
-  const Tensor weight = w.value().contiguous();
-  on.instance_norm(pixels, mean, rstd, weight, b.value().contiguous(), activation, y);
-
+  const InstanceStats stats = instance_norm_stats(x.value(), eps);
+  const Tensor y = instance_norm(x.value(), stats, w.value(), b.value(), activation);
   const Shared gs = before_activation(activation, y);
-  // [2, N, C]: the sums over pixels of gs and of gs x_hat, which all three gradients need.
-  const Shared sums([=](const Tensor& g) {
-    const Tensor both = Tensor::empty({2, n, channels}, mean.dtype(), g.device());
-    backend(g.device())
-        .instance_norm_sums(gs(g.reshape(pixels.shape())), pixels, mean, rstd, both.narrow(0, 0, 1),
-                            both.narrow(0, 1, 1));
-    return both;
-  });
-  return record("instance_norm", y.reshape(shape),
-                {{x,
-                  [=](const Tensor& g) {
-                    const Tensor gx = Tensor::empty(pixels.shape(), g.dtype(), g.device());
-                    const Tensor& both = sums(g);
-                    backend(g.device())
-                        .instance_norm_grad_x(gs(g.reshape(pixels.shape())), pixels, mean, rstd, weight,
-                                              both.narrow(0, 0, 1), both.narrow(0, 1, 1), gx);
-                    return gx.reshape(shape);
-                  }},
-                 {w, [=](const Tensor& g) { return sum_to(sums(g).narrow(0, 1, 1), {channels}); }},
-                 {b, [=](const Tensor& g) { return sum_to(sums(g).narrow(0, 0, 1), {channels}); }}});
+  const Shared sums(
+      [gs, stats, x = x.value()](const Tensor& g) { return instance_norm_sums(gs(g), x, stats); });
+  return record("instance_norm", y,
+                {{x, [=, x = x.value(), w = w.value()](
+                         const Tensor& g) { return instance_norm_grad_x(gs(g), x, stats, w, sums(g)); }},
+                 {w, [sums, s = w.shape()](const Tensor& g) { return sum_to(sums(g).narrow(0, 1, 1), s); }},
+                 {b, [sums, s = b.shape()](const Tensor& g) { return sum_to(sums(g).narrow(0, 0, 1), s); }}});
 }
 
 }  // namespace damc

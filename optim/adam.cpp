@@ -6,7 +6,7 @@
 
 namespace damc {
 
-Adam::Adam(const Module& module, const AdamOptions& options) : options_(options) {
+Adam::Adam(Module& module, const AdamOptions& options) : options_(options) {
   module.visit("", [&](const std::string& name, const Variable& parameter) {
     const auto zeros = [&] {
       return Tensor::zeros(parameter.shape(), parameter.dtype(), parameter.device());

@@ -20,7 +20,8 @@ struct AdamOptions {
 
 class Adam {
  public:
-  Adam(const Module& module, const AdamOptions& options);
+  /// Updates the module's parameters.
+  Adam(Module& module, const AdamOptions& options);
 
   /// Writes the learning rate of the next updates to the device, so that a captured update finds it there.
   void set_rate(double lr) { schedule_.narrow(0, 0, 1).fill(lr); }

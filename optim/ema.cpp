@@ -5,7 +5,7 @@
 
 namespace damc {
 
-void ema_update(const Module& target, const Module& source, double rate, const FiniteWatch* watch) {
+void ema_update(Module& target, const Module& source, double rate, const FiniteWatch* watch) {
   const std::vector<Variable> to = target.parameters(), from = source.parameters();
   ENSURE(to.size() == from.size(), "ema: modules of {} and {} parameters", to.size(), from.size());
   if (to.empty()) return;

@@ -8,6 +8,6 @@ namespace damc {
 
 /// target <- (1 - rate) target + rate source, for two modules of the same structure. Nothing changes once
 /// `watch` has seen a number that is not finite.
-void ema_update(const Module& target, const Module& source, double rate, const FiniteWatch* watch = nullptr);
+void ema_update(Module& target, const Module& source, double rate, const FiniteWatch* watch = nullptr);
 
 }  // namespace damc

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "tensor/conv_geometry.h"
+#include "tensor/fused_kernels.h"
 #include "tensor/pooling.h"
 #include "tensor/product_options.h"
 #include "tensor/tensor.h"
@@ -83,10 +84,8 @@ class Staging {
   virtual void arrive() = 0;
 };
 
-class Backend {
+class Backend : public FusedKernels {
  public:
-  virtual ~Backend() = default;
-
   // Memory: CPU pool of host memory; CUDA stream-ordered pool.
   virtual void* allocate(std::size_t bytes) = 0;
   virtual void release(void* block, std::size_t bytes) = 0;
@@ -139,29 +138,11 @@ class Backend {
                                     const Tensor& w, const Tensor& sum_g, const Tensor& sum_gx,
                                     const Tensor& out) = 0;
 
-  // Shared, the denoiser's input and one of its blocks (damc/nets/denoiser.h); all contiguous.
-  /// out = [sin 2 pi t, cos 2 pi t, z], t [N, n], z [N, m], out [N, 2n + m]
-  virtual void fourier_features(const Tensor& t, const Tensor& z, const Tensor& out) = 0;
-  /// out = 2 pi (g_1 y_2 - g_2 y_1) = dL/dt from y and g = dL/dy, whose columns 1 are [0, n), 2 are [n, 2n);
-  /// y, g [N, 2n + m], out [N, n]
-  virtual void fourier_features_vjp(const Tensor& g, const Tensor& y, const Tensor& out) = 0;
-  /// out = act((y_1 + b) sigmoid(c_1) + y_2 + c_2): y and c are [N, 2n], their halves 1 and 2 are columns [0, n) and
-  /// [n, 2n); c may be [1, 2n]; b is [n]. out is [N, n], its rows contiguous. Inference only.
-  virtual void gated_sum(const Tensor& y, const Tensor& b, const Tensor& c, const Unary& activation,
-                         const Tensor& out) = 0;
-
   // By device: OpenBLAS; cuBLAS. out = act(a b + bias): a [.., M, K], b [.., K, N], out [.., M, N] contiguous, 2 or 3
   // dimensions; one of the last two strides of a and b is 1. `bias` is over the last dimension, f32 for bf16, or
   // undefined; activations are those that fuse.
   virtual void gemm(const Tensor& a, const Tensor& b, const Tensor& bias, const ProductOptions& options,
                     const Tensor& out) = 0;
-
-  /// gated_sum of y = x w^T in one pass; false, with nothing done, where the device would make two of it: gemm and
-  /// gated_sum. x [N, k] and w [2n, k] as in gemm. The CPU's packed products.
-  virtual bool gated_linear(const Tensor& /*x*/, const Tensor& /*w*/, const Tensor& /*b*/,
-                            const Tensor& /*c*/, const ProductOptions& /*options*/, const Tensor& /*out*/) {
-    return false;
-  }
 
   // By device: im2col / col2im and gemm; cuDNN. Contiguous N,H,W,C images and Cout,kH,kW,Cin filters. Filters and
   // their gradients are f32 where the images are bf16; the products are those of the filter rounded to bf16.

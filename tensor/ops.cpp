@@ -68,6 +68,9 @@ Tensor blas_operand(const Tensor& t) {
   return rows_ok || columns_ok ? t : t.clone();
 }
 
+/// Images [N, H, W, C] as [N, pixels, C].
+Tensor pixels_of(const Tensor& t) { return t.reshape({t.size(0), t.size(1) * t.size(2), t.size(3)}); }
+
 /// The input gradient of a convolution with geometry s, under the name `op`; the transposed convolution is one.
 Tensor spread(const char* op, const ConvGeometry& s, const Tensor& g, const Tensor& filter,
               const Tensor& bias, const ProductOptions& options) {
@@ -252,6 +255,54 @@ void gated_linear_out(const Tensor& out, const Tensor& x, const Tensor& w, const
   const Tensor x1 = blas_operand(x), w1 = blas_operand(w), b1 = b.contiguous(), c1 = c.contiguous();
   if (on.gated_linear(x1, w1, b1, c1, options, out)) return;
   on.gated_sum(linear(x1, w1, {}, {{}, options.precision}), b1, c1, options.activation, out);
+}
+
+InstanceStats instance_norm_stats(const Tensor& x, double eps) {
+  ENSURE(x.defined() && x.ndim() == 4, "instance_norm: image {} (N,H,W,C)", x.shape().str());
+  const Shape channels{x.size(0), x.size(3)};
+  const InstanceStats stats{Tensor::empty(channels, computed(x.dtype()), x.device()),
+                            Tensor::empty(channels, computed(x.dtype()), x.device())};
+  backend(x.device()).instance_norm_stats(pixels_of(x), eps, stats.mean, stats.rstd);
+  return stats;
+}
+
+Tensor instance_norm(const Tensor& x, const InstanceStats& stats, const Tensor& w, const Tensor& b,
+                     const Unary& activation) {
+  ENSURE(fuses(activation.op), "instance_norm: {} cannot be fused into it", name(activation.op));
+  for (const Tensor* parameter : {&w, &b}) {
+    check_parameter("instance_norm", x, *parameter);
+    ENSURE(parameter->shape() == Shape{x.size(3)}, "instance_norm: image {} (N,H,W,C), a parameter {}",
+           x.shape().str(), parameter->shape().str());
+  }
+  const Tensor out = like(x, x.shape());
+  backend(x.device())
+      .instance_norm(pixels_of(x), stats.mean, stats.rstd, w.contiguous(), b.contiguous(), activation,
+                     pixels_of(out));
+  return out;
+}
+
+Tensor instance_norm_sums(const Tensor& g, const Tensor& x, const InstanceStats& stats) {
+  check_pair("instance_norm_sums", g, x);
+  ENSURE(g.shape() == x.shape(), "instance_norm_sums: gradient {}, image {}", g.shape().str(),
+         x.shape().str());
+  const Tensor out =
+      Tensor::empty({2, stats.mean.size(0), stats.mean.size(1)}, stats.mean.dtype(), stats.mean.device());
+  backend(g.device())
+      .instance_norm_sums(pixels_of(g), pixels_of(x), stats.mean, stats.rstd, out.narrow(0, 0, 1),
+                          out.narrow(0, 1, 1));
+  return out;
+}
+
+Tensor instance_norm_grad_x(const Tensor& g, const Tensor& x, const InstanceStats& stats, const Tensor& w,
+                            const Tensor& sums) {
+  check_pair("instance_norm_grad_x", g, x);
+  ENSURE(g.shape() == x.shape(), "instance_norm_grad_x: gradient {}, image {}", g.shape().str(),
+         x.shape().str());
+  const Tensor out = like(g, g.shape());
+  backend(g.device())
+      .instance_norm_grad_x(pixels_of(g), pixels_of(x), stats.mean, stats.rstd, w.contiguous(),
+                            sums.narrow(0, 0, 1), sums.narrow(0, 1, 1), pixels_of(out));
+  return out;
 }
 
 Tensor pool2d(const Pooling& p, const Tensor& x) {

@@ -81,6 +81,22 @@ Tensor fourier_features_vjp(const Tensor& g, const Tensor& y, std::int64_t n);
 void gated_linear_out(const Tensor& out, const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& c,
                       const ProductOptions& options = {});
 
+// Instance normalisation of x [N, H, W, C]; statistics, w and b are f32 for a bf16 x.
+/// Mean and 1 / sqrt(variance + eps), [N, C], over the pixels of each image and channel; the variance is the biased one.
+struct InstanceStats {
+  Tensor mean, rstd;
+};
+InstanceStats instance_norm_stats(const Tensor& x, double eps);
+/// act((x - mean) rstd w + b): w and b [C], an activation that fuses().
+Tensor instance_norm(const Tensor& x, const InstanceStats& stats, const Tensor& w, const Tensor& b,
+                     const Unary& activation = {});
+/// [2, N, C]: the sums over pixels of g and of g (x - mean) rstd, from which all three gradients follow; g = dL/d((x -
+/// mean) rstd w + b).
+Tensor instance_norm_sums(const Tensor& g, const Tensor& x, const InstanceStats& stats);
+/// dL/dx from the same g and its sums.
+Tensor instance_norm_grad_x(const Tensor& g, const Tensor& x, const InstanceStats& stats, const Tensor& w,
+                            const Tensor& sums);
+
 // Pooling of N,H,W,C images.
 Tensor pool2d(const Pooling& pooling, const Tensor& x);
 /// dL/dx from g = dL/dy; x and y are those of the pooling.

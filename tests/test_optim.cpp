@@ -114,7 +114,7 @@ TEST_CASE("ten steps of Adam and AdamW follow the paper") {
     for (const Dtype dtype : {Dtype::f64, Dtype::f32}) {
       CAPTURE(options.weight_decay);
       CAPTURE(name(dtype));
-      const Weights weights(dtype);
+      Weights weights(dtype);
       Adam adam(weights, options);
       PlainAdam plain{options.beta1, options.beta2, options.eps, options.weight_decay, values(weights)};
       const Doubles start = plain.p;
@@ -134,7 +134,7 @@ TEST_CASE("ten steps of Adam and AdamW follow the paper") {
 }
 
 TEST_CASE("global_norm is the norm over all gradients") {
-  const Weights weights(Dtype::f64);
+  Weights weights(Dtype::f64);
   const std::vector<Tensor> g = gradients(weights, 3);
   CHECK(global_norm(g).item() == doctest::Approx(norm(flat(g))).epsilon(1e-14));
   CHECK(global_norm({Tensor::full({}, -3.0), Tensor::full({1}, 4.0)}).item() == 5.0);
@@ -176,12 +176,12 @@ TEST_CASE("many tensors at once: the bits of one after the other") {
 
 TEST_CASE("clipping") {
   const AdamOptions options{0.9, 0.999, 1.0, 0.0};  // a large eps, or Adam would undo any scaling
-  const Weights weights(Dtype::f64);
+  Weights weights(Dtype::f64);
   Adam adam(weights, options);
   const Doubles start = values(weights);
 
   SUBCASE("a norm below the limit changes nothing") {
-    const Weights free(Dtype::f64);
+    Weights free(Dtype::f64);
     Adam unclipped(free, options);
     train(adam, weights, 0, 3, 1e3);
     train(unclipped, free, 0, 3);
@@ -205,7 +205,7 @@ TEST_CASE("clipping") {
 }
 
 TEST_CASE("gradients may be views") {
-  const Weights weights(Dtype::f32), other(Dtype::f32);
+  Weights weights(Dtype::f32), other(Dtype::f32);
   Adam adam(weights, {}), adam_of_views(other, {});
   std::vector<Tensor> g = gradients(weights, 0);
   adam.step(g, global_norm(g), 0.1);
@@ -216,7 +216,7 @@ TEST_CASE("gradients may be views") {
 }
 
 TEST_CASE("gradients that do not fit are refused") {
-  const Weights weights(Dtype::f32);
+  Weights weights(Dtype::f32);
   Adam adam(weights, {});
   std::vector<Tensor> g = gradients(weights, 0);
   const Tensor size = global_norm(g);
@@ -270,7 +270,7 @@ TEST_CASE("a watch keeps the first number that is not finite, and its iteration"
 
 TEST_CASE("no update once a watch has seen a number that is not finite") {
   for (const Dtype dtype : {Dtype::f32, Dtype::f64}) {
-    const Weights weights(dtype), free(dtype);
+    Weights weights(dtype), free(dtype);
     Adam adam(weights, {.weight_decay = 0.1}), unwatched(free, {.weight_decay = 0.1});
     FiniteWatch watch(Device{});
     const std::vector<Tensor> g = gradients(weights, 0);
@@ -295,7 +295,7 @@ TEST_CASE("no update once a watch has seen a number that is not finite") {
 TEST_CASE("a saved optimiser continues bit for bit") {
   for (const Dtype dtype : {Dtype::f32, Dtype::f64}) {
     const AdamOptions options{0.9, 0.999, 1e-8, 0.01};
-    const Weights through(dtype), first(dtype);
+    Weights through(dtype), first(dtype);
     Adam adam(through, options), before(first, options);
     train(adam, through, 0, 8, 1.0);
 
@@ -315,7 +315,7 @@ TEST_CASE("a saved optimiser continues bit for bit") {
 }
 
 TEST_CASE("an optimiser's state has PyTorch's layout and names what does not fit") {
-  const Weights weights(Dtype::f32);
+  Weights weights(Dtype::f32);
   Adam adam(weights, {});
   train(adam, weights, 0, 1);
   StateDict state = adam.state_dict("opt.");
@@ -339,7 +339,7 @@ TEST_CASE("an optimiser's state has PyTorch's layout and names what does not fit
 }
 
 TEST_CASE("ema_update moves the target by the rate") {
-  const Weights target(Dtype::f64, 1), source(Dtype::f64, 2);
+  Weights target(Dtype::f64, 1), source(Dtype::f64, 2);
   const Doubles from = values(target), to = values(source);
   ema_update(target, source, 0.25);
   const Doubles between = values(target);

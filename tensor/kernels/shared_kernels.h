@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "tensor/backend.h"
+#include "tensor/kernels/fused_bodies.h"
 #include "tensor/kernels/pool_bodies.h"
 #include "tensor/kernels/update_bodies.h"
 
