@@ -33,9 +33,16 @@ run() {
 
 small=(--set ngf=2 --set nif=2 --set diffusion_steps=4 --set posterior_steps=2 --set prior_steps=2 --set q_updates=2
   --set ema_every=1 --set test_posterior_steps=2 --set sample_prior_steps=2)
-for precision in fp32 bf16; do
+for precision in fp32 tf32 bf16; do
   run train --preset mnist-quick --data "$data" --device cuda --iterations 5 --batch 8 --precision $precision "${small[@]}" \
     --set log_every=2 --set grid_every=4 --set state_every=4 --out "$work/$precision"
+  # The precision reaches every product: none in tf32, all; in bf16 all but those of images.
+  case $precision in
+    fp32) wanted=' [1-9][0-9]* products, 0 in tf32,' ;;
+    tf32) wanted=' \([1-9][0-9]*\) products, \1 in tf32,' ;;
+    bf16) wanted=' [1-9][0-9]* products, [1-9][0-9]* in tf32,' ;;
+  esac
+  grep -q "$wanted" "$work/log" || { grep 'stand-in' "$work/log"; echo "products in another precision than $precision" >&2; exit 1; }
 done
 run train --resume "$work/fp32/00000-mnist-quick" --iterations 9
 run train --resume "$work/fp32/00000-mnist-quick" --iterations 14 --device cuda:1

@@ -216,6 +216,7 @@ cublasStatus_t cublasGemmStridedBatchedEx_64(
     const void* beta, void* C, cudaDataType type_c, std::int64_t ld_c, long long stride_c,
     std::int64_t batches, cublasComputeType_t compute, cublasGemmAlgo_t) {
   ++gpu.products;
+  gpu.tf32_products += compute == CUBLAS_COMPUTE_32F_FAST_TF32;
   gpu.at_home(__func__, handle);
   const Blas& blas = handles.at(handle);
   Product p{m,
@@ -297,6 +298,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t oper
     gpu.problem(__func__, "a product or algorithm that is none");
     return CUBLAS_STATUS_INVALID_VALUE;
   }
+  gpu.tf32_products += p->rounding == Rounding::tf32;
   p->A.data = A;
   p->B.data = B;
   p->C.data = C;

@@ -120,7 +120,8 @@ class Gpu {
 
   int device = 0;                                                     // the thread's
   std::size_t reserved[kDevices] = {}, most_reserved[kDevices] = {};  // by the pools
-  int problems = 0, kernels = 0, products = 0, convolutions = 0, refused = 0, graphs = 0, replays = 0;
+  int problems = 0, kernels = 0, products = 0, tf32_products = 0, convolutions = 0, refused = 0, graphs = 0,
+      replays = 0;
   cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;
   const bool idle;
   const unsigned char nothing;  // every byte of memory that was never written

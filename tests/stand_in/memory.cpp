@@ -35,10 +35,11 @@ Gpu::Gpu() : idle(setting("STAND_IN_IDLE", 0)), nothing(setting("STAND_IN_FINITE
 }
 
 Gpu::~Gpu() {
-  std::fprintf(stderr,
-               "stand-in GPU: %d problems; %d kernels, %d products, %d convolutions, %d refused, %d "
-               "graphs, %d replays\n",
-               problems, kernels, products, convolutions, refused, graphs, replays);
+  std::fprintf(
+      stderr,
+      "stand-in GPU: %d problems; %d kernels, %d products, %d in tf32, %d convolutions, %d refused, %d "
+      "graphs, %d replays\n",
+      problems, kernels, products, tf32_products, convolutions, refused, graphs, replays);
 }
 
 void Gpu::problem(const char* call, const char* what) {
