@@ -30,7 +30,7 @@ struct ConvGeometry {
   std::int64_t n, in_h, in_w, in_c;  ///< the convolution's input
   std::int64_t out_h, out_w, out_c;  ///< the convolution's output
   std::int64_t kernel_h, kernel_w;   ///< filter size
-  Pair stride, padding;
+  Pair stride = 1, padding = 0;
 
   DAMC_HD std::int64_t taps() const { return kernel_h * kernel_w; }
   /// Multiply-adds of one pass (forward, input gradient and weight gradient all cost the same).

@@ -218,8 +218,8 @@ TEST_CASE("bf16 images and matrices cut out of others, at any address") {
                w = Generator(2).normal({5, 3, 3, 1});
   const Tensor there = stack.to(gpu), filter = w.to(gpu);
   for (std::int64_t i = 0; i < 4; ++i) {
-    const Tensor wanted = conv2d(stack.narrow(0, i, 1).to(Dtype::f64), w.to(Dtype::f64), {}, 1, 1);
-    CHECK(nmse(conv2d(there.narrow(0, i, 1), filter, {}, 1, 1), wanted) < 1e-4);
+    const Tensor wanted = conv2d(stack.narrow(0, i, 1).to(Dtype::f64), w.to(Dtype::f64), {}, {1, 1});
+    CHECK(nmse(conv2d(there.narrow(0, i, 1), filter, {}, {1, 1}), wanted) < 1e-4);
   }
   const Tensor x = Generator(3).normal({8, 13}), m = Generator(4).normal({7, 13}),
                b = Generator(5).normal({9});
@@ -231,7 +231,7 @@ TEST_CASE("bf16 images and matrices cut out of others, at any address") {
 }
 
 TEST_CASE("a convolution whose columns are made for some images at a time") {
-  const ConvGeometry s = conv_geometry({30, 64, 64, 1}, {2, 16, 16, 1}, 1, 0);
+  const ConvGeometry s = conv_geometry({30, 64, 64, 1}, {2, 16, 16, 1}, {1, 0});
   const auto draw = [](std::uint64_t seed, const Shape& shape) { return Generator(seed).normal(shape); };
   const Tensor x = draw(1, s.in_shape()), w = draw(2, s.filter_shape()), g = draw(3, s.out_shape());
   const auto exact = [](const Tensor& t) { return t.to(Dtype::f64); };

@@ -322,7 +322,7 @@ TEST_CASE("ten steps of Adam and AdamW") {
   for (const auto& [name, decay] : {std::pair{"adam", 0.0}, std::pair{"adamw", 1e-2}}) {
     for (const Dtype dtype : {Dtype::f32, Dtype::f64}) {
       const Variable parameter(golden_formula("optim.param", {5, 7}).to(dtype), true);
-      const Parameters module({{"p", parameter}});
+      Parameters module({{"p", parameter}});
       Adam adam(module, {.beta1 = 0.5, .beta2 = 0.999, .eps = 1e-8, .weight_decay = decay});
       for (int step = 0; step < 10; ++step) {
         const std::vector<Tensor> gradient{
@@ -342,7 +342,7 @@ TEST_CASE("clipping by the global norm") {
     const std::string name = fmt::format("clip.{}.", limit);
     const std::vector<Tensor> gradients{golden_formula("clip.grad.a", {4, 5}, 3.0).to(Dtype::f64),
                                         golden_formula("clip.grad.b", {7}, 3.0).to(Dtype::f64)};
-    const Parameters module({{"a", Variable(Tensor::zeros({4, 5}, Dtype::f64), true)},
+    Parameters module({{"a", Variable(Tensor::zeros({4, 5}, Dtype::f64), true)},
                              {"b", Variable(Tensor::zeros({7}, Dtype::f64), true)}});
     const Tensor norm = global_norm(gradients);
     CHECK(golden.error(name + "total", norm) < 1e-14);

@@ -261,12 +261,12 @@ TEST_CASE("initial values follow PyTorch's rules") {
     check_uniform(layer.bias, 1.0 / std::sqrt(50.0));
   }
   SUBCASE("Conv2d: fan_in = in k k") {
-    const Conv2d layer(10, 300, 4, 2, 1, init);
+    const Conv2d layer(10, 300, 4, {2, 1}, init);
     check_uniform(layer.weight, 1.0 / std::sqrt(160.0));
     check_uniform(layer.bias, 1.0 / std::sqrt(160.0));
   }
   SUBCASE("ConvTranspose2d: fan_in = out k k") {
-    const ConvTranspose2d layer(20, 300, 4, 2, 1, init);
+    const ConvTranspose2d layer(20, 300, 4, {2, 1}, init);
     check_uniform(layer.weight, 1.0 / std::sqrt(4800.0));
     check_uniform(layer.bias, 1.0 / std::sqrt(4800.0));
   }

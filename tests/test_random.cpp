@@ -100,7 +100,7 @@ TEST_CASE("parts of a stream, drawn in any order, are the stream") {
     const std::int64_t first = 4 * cuts[i], last = std::min<std::int64_t>(1003, 4 * cuts[i + 1]);
     // A slice starts at the position in `state` plus its own delta, modulo 2^64.
     const std::uint64_t delta = static_cast<std::uint64_t>(cuts[i]) - 100;
-    backend({}).normal({&state, 4, delta}, parts.narrow(0, first, last - first));
+    backend({}).normal({state, 4, delta}, parts.narrow(0, first, last - first));
   }
   CHECK(parts.to_vector<float>() == whole.to_vector<float>());
 

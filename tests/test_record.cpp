@@ -292,7 +292,7 @@ TEST_CASE("noise at a place that the host counts is found") {
   std::uint64_t drawn = 0;
   Captured step("counter", {"a"}, gpu, [&](const Tensors& in) {
     const Tensor noise = Tensor::empty({2}, Dtype::f32, gpu);
-    backend(gpu).normal({&state, 0, drawn++}, noise);
+    backend(gpu).normal({state, 0, drawn++}, noise);
     return Tensors{add(in[0], noise)};
   });
   CHECK_THROWS_WITH_AS(repeat(step), doctest::Contains("normal"), Error);
