@@ -4,7 +4,7 @@
 
 namespace damc {
 
-Learner::Learner(std::string name, std::string key, const Module& network, const LearnerOptions& options,
+Learner::Learner(std::string name, std::string key, Module& network, const LearnerOptions& options,
                  FiniteWatch& watch)
     : key_(std::move(key)),
       network_(network),

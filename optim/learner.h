@@ -19,7 +19,7 @@ class Learner {
  public:
   /// Keeps references to the network, which it updates, and to the watch. Messages call the network `name`, numbers and
   /// files `key`: "generator", "g".
-  Learner(std::string name, std::string key, const Module& network, const LearnerOptions& options,
+  Learner(std::string name, std::string key, Module& network, const LearnerOptions& options,
           FiniteWatch& watch);
 
   /// Writes the learning rate of iteration k (from 0) to the device.
@@ -42,7 +42,7 @@ class Learner {
   std::string prefix() const { return "adam_" + key_ + "."; }
 
   std::string key_;
-  const Module& network_;
+  Module& network_;
   LearnerOptions options_;
   FiniteWatch& watch_;
   std::int64_t loss_code_, norm_code_;

@@ -343,7 +343,7 @@ TEST_CASE("clipping by the global norm") {
     const std::vector<Tensor> gradients{golden_formula("clip.grad.a", {4, 5}, 3.0).to(Dtype::f64),
                                         golden_formula("clip.grad.b", {7}, 3.0).to(Dtype::f64)};
     Parameters module({{"a", Variable(Tensor::zeros({4, 5}, Dtype::f64), true)},
-                             {"b", Variable(Tensor::zeros({7}, Dtype::f64), true)}});
+                       {"b", Variable(Tensor::zeros({7}, Dtype::f64), true)}});
     const Tensor norm = global_norm(gradients);
     CHECK(golden.error(name + "total", norm) < 1e-14);
     // After one step with beta1 = 0.5 the first moment is half the clipped gradient.

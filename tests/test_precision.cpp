@@ -160,15 +160,15 @@ TEST_CASE("tf32: operands of 11 digits, where it is asked for, on f32 alone") {
 namespace {
 
 /// One iteration of training and samples of both priors: the numbers that come out.
-std::vector<double> numbers_of(Model& model, Trainer& trainer, std::int64_t k) {
+std::vector<double> numbers_of(Model& model, Method& method, std::int64_t k) {
   const std::int64_t size = model.images.size;
   Generator random(9, static_cast<std::uint64_t>(k));
   const Tensor x = affine(random.uniform({2, size, size, model.images.channels}), 2.0, -1.0);
-  const IterationStats s = trainer.iterate(k, x);
   std::vector<double> all;
-  for (const Tensor& t :
-       {s.loss_q, s.loss_g, s.energy_plus, s.z_norm, model.Q.sample(x, random), model.sample_lebm(2, random)})
-    for (const double value : t.to_vector<double>()) all.push_back(value);
+  for (const auto& [name, value] : method.iterate(k, x).read()) all.push_back(value);
+  for (const Tensor& z : {model.Q->sample(x, random), model.draw("lebm", 2, random)}) {
+    for (const double value : z.to_vector<double>()) all.push_back(value);
+  }
   return all;
 }
 
@@ -207,22 +207,22 @@ class PrecisionLog final : public ObservedBackend {
 TEST_CASE("models of different precision live side by side, each with the bits it has alone") {
   const std::vector<std::string> all{"fp32", "tf32", "bf16"};
   struct Run {
-    explicit Run(const std::string& precision) : model(small("mnist-quick", precision)), trainer(model) {}
+    explicit Run(const std::string& precision) : model(small("mnist-quick", precision)), method(model) {}
     Model model;
-    Trainer trainer;
+    Method method;
   };
   std::map<std::string, std::vector<double>> alone;
   for (const std::string& precision : all) {
     Run run(precision);
     for (int k = 0; k < 2; ++k)
-      for (const double value : numbers_of(run.model, run.trainer, k)) alone[precision].push_back(value);
+      for (const double value : numbers_of(run.model, run.method, k)) alone[precision].push_back(value);
   }
   std::map<std::string, std::unique_ptr<Run>> runs;
   for (const std::string& precision : all) runs[precision] = std::make_unique<Run>(precision);
   std::map<std::string, std::vector<double>> together;
   for (int k = 0; k < 2; ++k) {
     for (auto& [precision, run] : runs)
-      for (const double value : numbers_of(run->model, run->trainer, k)) together[precision].push_back(value);
+      for (const double value : numbers_of(run->model, run->method, k)) together[precision].push_back(value);
   }
   CHECK(together == alone);
   CHECK(alone["fp32"] != alone["tf32"]);
@@ -235,8 +235,8 @@ TEST_CASE("every product of a model, gradients and chains among them, has its pr
     std::map<MatmulPrecision, int> seen;
     const BackendOverride watch(Device{}, std::make_unique<PrecisionLog>(backend(Device{}), seen));
     Model model(small("mnist-quick", precision));
-    Trainer trainer(model);
-    numbers_of(model, trainer, 0);
+    Method method(model);
+    numbers_of(model, method, 0);
     CHECK(seen.size() == 1);
     CHECK(seen[products_of(model.config.precision == "fp32" ? Precision::fp32 : Precision::tf32)] > 1000);
   }
