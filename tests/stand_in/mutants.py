@@ -32,9 +32,11 @@ MUTANTS = {
     "every product of a batch reads the first matrix": (
         "launch.cpp", "t.ndim() == 3 ? strides[0] : 0", "0"),
     "tf32 products where fp32 is asked for": (
-        "blas.cpp", "compute_type(a.dtype(), products)", "compute_type(a.dtype(), Products::tf32)"),
+        "blas.cpp", "compute_type(a.dtype(), options.precision)",
+        "compute_type(a.dtype(), MatmulPrecision::tf32)"),
     "tf32 products of columns": (
-        KERNELS, "            blas_.gemm(a, b, {}, mode_.now(), out);", "            blas_.gemm(a, b, {}, Products::tf32, out);"),
+        KERNELS, "blas_.gemm(a, b, {}, {{}, options.precision}, out);",
+        "blas_.gemm(a, b, {}, {{}, MatmulPrecision::tf32}, out);"),
     "a product that adds to what was there": (
         "blas.cpp", "one_f = 1.0f, zero_f = 0.0f", "one_f = 1.0f, zero_f = 1.0f"),
     "no bias in the library's epilogue": (
@@ -45,11 +47,12 @@ MUTANTS = {
         "launch.cpp", ".alignment_a = alignment(call.A.data)", ".alignment_a = 256"),
     # Convolutions.
     "no bias after a convolution": (
-        KERNELS, "out, out);\n    finish(epilogue, out);\n  }\n\n  void conv2d_grad_x", "out, out);\n  }\n\n  void conv2d_grad_x"),
+        KERNELS, "out, out);\n    finish(bias, options.activation, out);\n  }\n\n  void conv2d_grad_x",
+        "out, out);\n  }\n\n  void conv2d_grad_x"),
     "padding off by one for the library": (
-        "launch.cpp", ".padding = {s.padding, s.padding}", ".padding = {s.padding + 1, s.padding - 1}"),
+        "launch.cpp", ".padding = {s.padding.h, s.padding.w}", ".padding = {s.padding.h + 1, s.padding.w - 1}"),
     "padding off by one in columns": (
-        "columns.h", "v = taps_of(ih, s.stride, s.padding,", "v = taps_of(ih, s.stride, s.padding + 1,"),
+        "columns.h", "v = taps_of(ih, s.stride.h, s.padding.h,", "v = taps_of(ih, s.stride.h, s.padding.h + 1,"),
     "channels second with height and width swapped": (
         "launch.cpp", "return {c * h * w, h * w, w, 1};", "return {c * h * w, h * w, 1, h};"),
     "input and output of a convolution swapped": (
@@ -60,7 +63,7 @@ MUTANTS = {
     "a convolution that adds to what was there": (
         "convolution.cpp", "set(a.beta, CUDNN_TYPE_FLOAT, 0.0f)", "set(a.beta, CUDNN_TYPE_FLOAT, 1.0f)"),
     "tf32 convolutions where fp32 is asked for": (
-        "convolution.cpp", "const bool tensor_cores = types.images == Dtype::bf16 || types.products == Products::tf32;",
+        "convolution.cpp", "const bool tensor_cores = types.images == Dtype::bf16 || types.precision == MatmulPrecision::tf32;",
         "const bool tensor_cores = true;"),
     "operands at any address for a convolution": (
         KERNELS, "return alignment(t.raw()) >= kConvAlignment ? t : t.clone();", "return t;"),
@@ -70,7 +73,7 @@ MUTANTS = {
         "columns.h", "x.data<float>() + first * s.in_h * s.in_w * s.in_c", "x.data<float>()"),
     # Kernels.
     "rows that end beyond their last element": (
-        "loops.h", "take(body.row(r), c, end < loop.cols ? end : loop.cols);", "take(body.row(r), c, end);"),
+        "loops.h", "run_pack(body.row(r), c, end < loop.cols ? end : loop.cols);", "run_pack(body.row(r), c, end);"),
     "a sum that begins before its terms are there": (
         "executor.cuh", "for (int left = share.half; left >= share.least; left /= 2) {\n      __syncthreads();",
         "for (int left = share.half; left >= share.least; left /= 2) {"),
