@@ -32,8 +32,7 @@ std::map<std::string, std::string> metadata(const Model& model, const Progress& 
 }
 
 /// A number of the metadata; files of before lack some.
-std::int64_t number(const SafetensorsFile& read, const fs::path& file, const char* key,
-                    std::int64_t otherwise) {
+std::int64_t number(const Weights& read, const fs::path& file, const char* key, std::int64_t otherwise) {
   const auto found = read.metadata.find(key);
   if (found == read.metadata.end()) return otherwise;
   const std::string& text = found->second;
@@ -46,7 +45,7 @@ std::int64_t number(const SafetensorsFile& read, const fs::path& file, const cha
 }
 
 /// Throws UserError unless a file's content is of the iteration that its name says.
-void check_iterations(const SafetensorsFile& read, const fs::path& file, std::int64_t expected) {
+void check_iterations(const Weights& read, const fs::path& file, std::int64_t expected) {
   const std::int64_t found = number(read, file, "iterations", expected);
   if (found == expected) return;
   user_error(
@@ -70,7 +69,7 @@ void check_finite(const StateDict& tensors, const fs::path& file) {
 }
 
 SavedState read_whole_state(const fs::path& file, std::int64_t iterations) {
-  SafetensorsFile read = read_checkpoint(file);
+  Weights read = read_checkpoint(file);
   check_iterations(read, file, iterations);
   check_finite(read.tensors, file);
   const auto config = read.metadata.find("config");
@@ -113,10 +112,8 @@ std::map<std::int64_t, fs::path> checkpoints(const fs::path& folder, const std::
   return files;
 }
 
-SafetensorsFile read_checkpoint(const fs::path& file) {
-  const StoredWeights stored = open_checkpoint(file);
-  SafetensorsFile read{{}, stored.metadata};
-  for (const auto& [name, tensor] : stored.tensors) read.tensors.emplace(name, to_tensor(tensor));
+Weights read_checkpoint(const fs::path& file) {
+  Weights read = read_all(open_checkpoint(file));
   const std::int64_t format = number(read, file, "damc_format", 0);
   if (format > kFormat) {
     user_error(
@@ -136,7 +133,7 @@ void save_model(const fs::path& folder, const Model& model, const Progress& prog
 
 std::unique_ptr<Model> load_model(const fs::path& file, std::int64_t iterations, const Config& config) {
   auto model = std::make_unique<Model>(config);
-  const SafetensorsFile read = read_checkpoint(file);
+  const Weights read = read_checkpoint(file);
   check_iterations(read, file, iterations);
   try {
     model->load_state_dict(read.tensors);
@@ -183,7 +180,7 @@ void load_state(const SavedState& state, Model& model, Method& method) {
 }
 
 SavedState read_initial(const fs::path& file, const Config& config) {
-  SafetensorsFile read = read_checkpoint(file);
+  Weights read = read_checkpoint(file);
   check_finite(read.tensors, file);
   SavedState initial{file, {}, config, std::move(read.tensors)};
   const bool continues =

@@ -36,7 +36,7 @@ std::map<std::int64_t, std::filesystem::path> checkpoints(const std::filesystem:
 
 /// Reads a file of weights or of a state, ours or another's, of any format. Throws UserError as read_weights does, and
 /// for a format of ours that is newer than this program.
-SafetensorsFile read_checkpoint(const std::filesystem::path& file);
+Weights read_checkpoint(const std::filesystem::path& file);
 
 /// Writes model-N.safetensors, then removes older ones as config.keep_models says.
 void save_model(const std::filesystem::path& folder, const Model& model, const Progress& progress);

@@ -32,7 +32,7 @@ TEST_CASE("safetensors: what is written is read") {
   const std::map<std::string, std::string> metadata = {{"format", "pt"}, {"a\n\"b", "\xc3\xa9\t"}};
   write_safetensors(file.path(), tensors, metadata);
 
-  const SafetensorsFile read = read_safetensors(file.path());
+  const Weights read = read_safetensors(file.path());
   CHECK(read.metadata == metadata);
   REQUIRE(read.tensors.size() == tensors.size());
   for (const auto& item : tensors) {
@@ -90,7 +90,7 @@ TEST_CASE("safetensors: data in any order and at any alignment, half precision a
                          R"( "y":{"shape":[2,2],"data_offsets":[20,28],"dtype":"BF16"},)"
                          R"( "a":{"dtype":"F32","shape":[1],"data_offsets":[28,32]}}   )",
                          halves + brains + raw(7.5f)));
-  const SafetensorsFile read = read_safetensors(file.path());
+  const Weights read = read_safetensors(file.path());
   auto values = read.tensors.at("z").to_vector<float>();
   CHECK(std::isnan(values.back()));
   values.pop_back();
@@ -218,7 +218,7 @@ TEST_CASE("safetensors: what a Tensor cannot hold is listed, and is in nobody's 
   CHECK(header.tensors.size() == std::size(types) + 2);
   CHECK(header.tensors.at("F8_E4M3").dtype == "F8_E4M3");
   CHECK(header.tensors.at("nine").shape.size() == 9);
-  const SafetensorsFile read = read_safetensors(file.path());
+  const Weights read = read_safetensors(file.path());
   for (const auto& [name, tensor] : read.tensors) {
     const bool integers =
         name == "BOOL" || name.ends_with("8") || name.ends_with("16") || name.ends_with("32");

@@ -19,7 +19,7 @@ std::vector<double> formula(std::int64_t i, std::int64_t count) {
   return values;
 }
 
-std::vector<double> values_of(const SafetensorsFile& file, const std::string& name) {
+std::vector<double> values_of(const Weights& file, const std::string& name) {
   const Tensor& tensor = file.tensors.at(name);
   if (tensor.dtype() != Dtype::i64) return tensor.to_vector<double>();
   const auto integers = tensor.to_vector<std::int64_t>();
@@ -51,15 +51,15 @@ void write_archive(const TempFile& file, const std::string& pickle,
 
 std::string text_op(const std::string& text) { return "\x8c"s + static_cast<char>(text.size()) + text; }
 
-std::string numbers_op(const std::vector<std::int32_t>& numbers) {
+std::string numbers_op(const std::vector<std::int64_t>& numbers) {
   std::string ops = "(";
-  for (const std::int32_t number : numbers) ops += "J"s + raw(number);
+  for (const std::int64_t number : numbers) ops += "\x8a\x08"s + raw(number);
   return ops + "t";
 }
 
 /// The operations that build a tensor of f32.
-std::string tensor_op(std::int32_t storage_size, std::int32_t offset, const std::vector<std::int32_t>& sizes,
-                      const std::vector<std::int32_t>& strides, const std::string& type = "FloatStorage") {
+std::string tensor_op(std::int32_t storage_size, std::int32_t offset, const std::vector<std::int64_t>& sizes,
+                      const std::vector<std::int64_t>& strides, const std::string& type = "FloatStorage") {
   return "ctorch._utils\n_rebuild_tensor_v2\n(("s + text_op("storage") + "ctorch\n" + type + "\n" +
          text_op("0") + text_op("cpu") + "J"s + raw(storage_size) + "tQJ" + raw(offset) + numbers_op(sizes) +
          numbers_op(strides) + "\x89" + "NtR";
@@ -85,7 +85,7 @@ void check_pickle_refused(const std::string& pickle, const std::string& reason) 
 TEST_CASE("torch: files of PyTorch in both forms") {
   for (const char* name : {"state.pth", "legacy.pth"}) {
     CAPTURE(name);
-    const SafetensorsFile file = read_weights(kFiles / name);
+    const Weights file = read_weights(kFiles / name);
     CHECK(file.tensors.size() == 20);
     const char* floats[] = {"float32", "float64", "float16", "bfloat16"};
     for (std::int64_t i = 0; i < 4; ++i) {
@@ -117,7 +117,7 @@ TEST_CASE("torch: files of PyTorch in both forms") {
 TEST_CASE("torch: views of one memory") {
   for (const char* name : {"state.pth", "legacy.pth"}) {
     CAPTURE(name);
-    const SafetensorsFile file = read_weights(kFiles / name);
+    const Weights file = read_weights(kFiles / name);
     CHECK(values_of(file, "views.matrix") == formula(10, 12));
     CHECK(file.tensors.at("views.transposed").shape() == Shape{3, 4});
     CHECK(values_of(file, "views.transposed") == picked(10, 12, [](const auto& at) {
@@ -206,6 +206,10 @@ TEST_CASE("torch: a tensor stays within its storage") {
                 {{"0", "12345678"}});
   CHECK(read_weights(file.path()).tensors.at("w").numel() == 0);
 
+  constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
+  write_archive(file, dict_of(tensor_op(2, 0, {1, 2, 1}, {most, 1, most})), {{"0", raw(1.5f) + raw(2.5f)}});
+  CHECK(values_of(read_weights(file.path()), "w") == std::vector{1.5, 2.5});
+
   const auto refused = [&](const std::string& pickle, const std::string& reason) {
     write_archive(file, pickle, {{"0", "12345678"}});
     check_refused(file, reason);
@@ -218,6 +222,9 @@ TEST_CASE("torch: a tensor stays within its storage") {
   refused(dict_of(tensor_op(2, 0, {2, 2}, {1, 1})), beyond);
   refused(dict_of(tensor_op(2, 0, {many, many, many}, {many, many, many})), beyond);
   refused(dict_of(tensor_op(2, 0, {many, many, many}, {0, 0, 0})), beyond);
+  refused(dict_of(tensor_op(2, 0, {3}, {most})), beyond);
+  refused(dict_of(tensor_op(2, 0, {most, most}, {1, 1})), beyond);
+  refused(dict_of(tensor_op(2, 0, {most, 0}, {1, 1})), beyond);
   refused(dict_of(tensor_op(2, 0, {many}, {0})), "repeat the same memory too often");
   refused(dict_of(tensor_op(2, 0, {2}, {-1})), "no natural number");
   refused(dict_of(tensor_op(2, 0, {-1}, {1})), "no natural number");

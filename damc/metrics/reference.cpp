@@ -81,7 +81,7 @@ void write_reference(const fs::path& path, const Reference& reference) {
 }
 
 Reference read_reference(const fs::path& path) {
-  SafetensorsFile file = read_safetensors(path);
+  Weights file = read_safetensors(path);
   Reference found{{std::max<std::int64_t>(number_of(text_of(file.metadata, "n")), 0), file.tensors["mu"],
                    file.tensors["sigma"], file.tensors["features"]},
                   text_of(file.metadata, "mode"),

@@ -212,12 +212,7 @@ StoredWeights open_safetensors(const fs::path& path) {
   return out;
 }
 
-SafetensorsFile read_safetensors(const fs::path& path) {
-  const StoredWeights file = open_safetensors(path);
-  SafetensorsFile out{{}, file.metadata};
-  for (const auto& [name, entry] : file.tensors) out.tensors.emplace(name, to_tensor(entry));
-  return out;
-}
+Weights read_safetensors(const fs::path& path) { return read_all(open_safetensors(path)); }
 
 void write_safetensors(const fs::path& path, const std::map<std::string, Tensor>& tensors,
                        const std::map<std::string, std::string>& metadata) {

@@ -31,13 +31,6 @@ struct SafetensorsHeader {
   std::int64_t data_start;  ///< bytes before the data
 };
 
-/// A file's content. Tensors are on the CPU and own their memory, in the types of to_tensor(); what a Tensor cannot hold
-/// is undefined.
-struct SafetensorsFile {
-  std::map<std::string, Tensor> tensors;
-  std::map<std::string, std::string> metadata;
-};
-
 /// Reads and checks the header alone, the size of the data included, in a time proportional to its length. Throws
 /// UserError with the file, the tensor and the reason when the file is missing or damaged.
 SafetensorsHeader read_safetensors_header(const std::filesystem::path& path);
@@ -45,8 +38,8 @@ SafetensorsHeader read_safetensors_header(const std::filesystem::path& path);
 /// Opens a file, its tensors to be read one by one. Throws UserError as read_safetensors_header.
 StoredWeights open_safetensors(const std::filesystem::path& path);
 
-/// Reads all tensors that a Tensor can hold. Throws UserError as read_safetensors_header.
-SafetensorsFile read_safetensors(const std::filesystem::path& path);
+/// Reads all tensors that a Tensor can hold, others are undefined. Throws UserError as read_safetensors_header.
+Weights read_safetensors(const std::filesystem::path& path);
 
 /// Writes f32, f64 and i64 tensors of any strides and device, data in the order of the names, through an
 /// AtomicFile. Throws UserError for a name or metadata that the format cannot hold, Error when the file

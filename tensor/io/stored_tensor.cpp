@@ -91,6 +91,12 @@ Tensor to_tensor(const StoredTensor& stored) {
   return type->hold(stored.read(), shape);
 }
 
+Weights read_all(const StoredWeights& stored) {
+  Weights weights{{}, stored.metadata};
+  for (const auto& [name, tensor] : stored.tensors) weights.tensors.emplace(name, to_tensor(tensor));
+  return weights;
+}
+
 StoredTensor stored(const Tensor& tensor) {
   constexpr const char* names[] = {"F32", "F64", "BF16", "I64"};
   const auto read = [tensor] {

@@ -34,12 +34,21 @@ struct StoredWeights {
   std::vector<std::string> left_out;  ///< names of what is neither tensor nor metadata
 };
 
+/// The same in memory: what to_tensor() gives.
+struct Weights {
+  std::map<std::string, Tensor> tensors;
+  std::map<std::string, std::string> metadata;
+};
+
 /// Bits of one element of a type by safetensors' name; 0 when there is no such type.
 std::int64_t bits_of(std::string_view dtype);
 
 /// The tensor on the CPU: F16 and BF16 as f32, BOOL and integers of at most 32 bits as i64; undefined for what a Tensor
 /// cannot hold. Throws UserError as read().
 Tensor to_tensor(const StoredTensor& stored);
+
+/// All that a file holds and a Tensor can. Throws UserError as read().
+Weights read_all(const StoredWeights& stored);
 
 /// A tensor of any strides and device as it goes into a file, in its own type; copied when it is read.
 StoredTensor stored(const Tensor& tensor);

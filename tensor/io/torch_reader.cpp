@@ -230,6 +230,9 @@ class Builder {
     const auto view = std::make_shared<View>(
         View{storage->second, *offset, naturals(*arguments[2]), naturals(*arguments[3])});
     check_bounds(*view);
+    for (std::size_t d = 0; d < view->shape.size(); ++d) {
+      if (view->shape[d] <= 1) view->strides[d] = 0;  // may be any number, and is of no importance
+    }
     ++view->storage->uses;
     StoredTensor tensor{view->storage->dtype, view->shape, {}};
     const auto bytes = static_cast<std::size_t>(tensor.bytes());

@@ -45,11 +45,6 @@ StoredWeights open_weights(const fs::path& path) {
   return open_safetensors(path);
 }
 
-SafetensorsFile read_weights(const fs::path& path) {
-  const StoredWeights file = open_weights(path);
-  SafetensorsFile out{{}, file.metadata};
-  for (const auto& [name, tensor] : file.tensors) out.tensors.emplace(name, to_tensor(tensor));
-  return out;
-}
+Weights read_weights(const fs::path& path) { return read_all(open_weights(path)); }
 
 }  // namespace damc

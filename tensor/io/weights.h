@@ -16,6 +16,6 @@ bool is_torch_file(const std::filesystem::path& path);
 StoredWeights open_weights(const std::filesystem::path& path);
 
 /// All tensors of such a file that a Tensor can hold, as read_safetensors gives them. Throws UserError as above.
-SafetensorsFile read_weights(const std::filesystem::path& path);
+Weights read_weights(const std::filesystem::path& path);
 
 }  // namespace damc
