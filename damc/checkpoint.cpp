@@ -123,6 +123,13 @@ Weights read_checkpoint(const fs::path& file) {
   return read;
 }
 
+UserError of_weights(const fs::path& file, const UserError& error) {
+  const std::string what = error.what();
+  const char* hint = "\nhint: check the preset and its widths (nz, ngf, nif, nemb, ndf, width)";
+  return UserError(
+      fmt::format("{}: {}{}", file.string(), what, what.find("\nhint: ") == std::string::npos ? hint : ""));
+}
+
 void save_model(const fs::path& folder, const Model& model, const Progress& progress) {
   write_safetensors(numbered(folder, "model", progress.iterations), model.state_dict(),
                     metadata(model, progress));
@@ -138,7 +145,7 @@ std::unique_ptr<Model> load_model(const fs::path& file, std::int64_t iterations,
   try {
     model->load_state_dict(read.tensors);
   } catch (const UserError& error) {
-    throw UserError(fmt::format("{}: {}", file.string(), error.what()));
+    throw of_weights(file, error);
   }
   return model;
 }
@@ -175,7 +182,7 @@ void load_state(const SavedState& state, Model& model, Method& method) {
     model.load_state_dict(state.tensors);
     method.load_state_dict(state.tensors);
   } catch (const UserError& error) {
-    throw UserError(fmt::format("{}: {}", state.file.string(), error.what()));
+    throw of_weights(state.file, error);
   }
 }
 

@@ -38,6 +38,9 @@ std::map<std::int64_t, std::filesystem::path> checkpoints(const std::filesystem:
 /// for a format of ours that is newer than this program.
 Weights read_checkpoint(const std::filesystem::path& file);
 
+/// What an error of a network's load_state_dict says of a file, with a hint where it has none.
+UserError of_weights(const std::filesystem::path& file, const UserError& error);
+
 /// Writes model-N.safetensors, then removes older ones as config.keep_models says.
 void save_model(const std::filesystem::path& folder, const Model& model, const Progress& progress);
 

@@ -56,13 +56,23 @@ bool parse_bool(const ConfigKey& key, const std::string& text) {
   user_error(fmt::format("'{}' is not a value for {}", text, key.name), "use true or false");
 }
 
-bool is_choice(std::string_view choices, std::string_view value) {
-  for (std::size_t start = 0; start <= choices.size();) {
-    const std::size_t end = std::min(choices.find('|', start), choices.size());
-    if (choices.substr(start, end - start) == value) return true;
-    start = end + 1;
+/// The names of a key's choices.
+std::vector<std::string> choices_of(const ConfigKey& key) {
+  std::vector<std::string> names;
+  std::istringstream list(key.choices);
+  for (std::string name; std::getline(list, name, '|');) names.push_back(name);
+  return names;
+}
+
+/// The number of a key's choice.
+std::size_t parse_choice(const ConfigKey& key, const std::string& text) {
+  const std::vector<std::string> names = choices_of(key);
+  const auto found = std::ranges::find(names, text);
+  if (found == names.end()) {
+    user_error(fmt::format("'{}' is not a value for {}", text, key.name),
+               fmt::format("it may be {}", key.choices));
   }
-  return false;
+  return static_cast<std::size_t>(found - names.begin());
 }
 
 /// Throws UserError for a text that no configuration file can keep: TOML is UTF-8. File names may be anything.
@@ -79,10 +89,7 @@ void require_utf8(const std::string& text) {
 
 std::string parse_text(const ConfigKey& key, const std::string& text) {
   require_utf8(text);
-  if (*key.choices && !is_choice(key.choices, text)) {
-    user_error(fmt::format("'{}' is not a value for {}", text, key.name),
-               fmt::format("it may be {}", key.choices));
-  }
+  if (*key.choices) parse_choice(key, text);
   return text;
 }
 
@@ -95,6 +102,8 @@ void assign(Config& config, const ConfigKey& key, const std::string& text) {
           field = parse_bool(key, text);
         } else if constexpr (std::is_same_v<T, std::string>) {
           field = parse_text(key, text);
+        } else if constexpr (std::is_enum_v<T>) {
+          field = static_cast<T>(parse_choice(key, text));
         } else {
           field = parse_number<T>(key, text);
         }
@@ -201,6 +210,11 @@ const std::vector<ConfigKey>& config_keys() {
       {"sampler", "logsnr_min", &C::logsnr_min, "log signal-to-noise ratio at t = 1", -20, 20},
       {"sampler", "logsnr_max", &C::logsnr_max, "log signal-to-noise ratio at t = 0", -20, 20},
       {"sampler", "gamma", &C::gamma, "variance of a reverse step: 1 large .. 0 small (Eq. 5)", 0, 1},
+      {"sampler", "solver", &C::solver,
+       "how z is drawn: ancestral sampling, or in fewer steps by DDIM or DPM-Solver++(2M)", 0, 0,
+       "ancestral|ddim|dpm"},
+      {"sampler", "solver_steps", &C::solver_steps, "steps of ddim and dpm; 0: diffusion_steps", 0, 100000},
+      {"sampler", "eta", &C::eta, "share of the noise that ddim and dpm add: 0 none .. 1", 0, 1},
       {"sampler", "uncond", &C::uncond,
        "unconditional embedding: fresh noise through an MLP, or a learned null token", 0, 0, "noise|null"},
       {"sampler", "p_uncond", &C::p_uncond,
@@ -321,18 +335,24 @@ std::string plain_text(const Config& config, const ConfigKey& key) {
       [&](auto member) -> std::string {
         const auto& value = config.*member;
         using T = std::remove_cvref_t<decltype(value)>;
-        if constexpr (std::is_same_v<T, std::string>) return value;
-        if constexpr (std::is_same_v<T, bool>) return value ? "true" : "false";
-        std::string text = fmt::format("{}", value);
-        if (std::is_same_v<T, double> && text.find_first_of(".en") == std::string::npos) text += ".0";
-        return text;
+        if constexpr (std::is_same_v<T, std::string>) {
+          return value;
+        } else if constexpr (std::is_enum_v<T>) {
+          return choices_of(key).at(static_cast<std::size_t>(value));
+        } else if constexpr (std::is_same_v<T, bool>) {
+          return value ? "true" : "false";
+        } else {
+          std::string text = fmt::format("{}", value);
+          if (std::is_same_v<T, double> && text.find_first_of(".en") == std::string::npos) text += ".0";
+          return text;
+        }
       },
       key.member);
 }
 
 std::string value_text(const Config& config, const ConfigKey& key) {
   const std::string text = plain_text(config, key);
-  return std::holds_alternative<std::string Config::*>(key.member) ? quoted(text) : text;
+  return *key.choices || std::holds_alternative<std::string Config::*>(key.member) ? quoted(text) : text;
 }
 
 std::vector<ConfigChange> changes(const Config& before, const Config& after) {

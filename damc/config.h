@@ -9,6 +9,8 @@
 #include <variant>
 #include <vector>
 
+#include "damc/choices.h"
+#include "damc/precision.h"
 #include "damc/presets.h"
 
 namespace damc {
@@ -43,7 +45,10 @@ struct Config {
   // Sampler
   std::int64_t diffusion_steps = 100;
   double logsnr_min = -5.1, logsnr_max = 9.8, gamma = 1.0;
-  std::string uncond = "noise";
+  Solver solver = Solver::ancestral;
+  std::int64_t solver_steps = 0;
+  double eta = 0.0;
+  Unconditional uncond = Unconditional::noise;
   double p_uncond = 0.2;
   bool split_losses = false;
   double guidance = 0.0;
@@ -69,24 +74,26 @@ struct Config {
   std::int64_t eval_samples = 0;
 
   // Divergence
-  std::string on_nan = "stop";
+  OnNan on_nan = OnNan::stop;
   std::int64_t on_nan_retries = 3;
 
   // Machine
-  std::string precision = "fp32", device = "cpu";
+  Precision precision = Precision::fp32;
+  std::string device = "cpu";
 };
 
 /// One key: what it is, its unit, and the values it may take.
 struct ConfigKey {
   using Member =
-      std::variant<std::int64_t Config::*, double Config::*, bool Config::*, std::string Config::*>;
+      std::variant<std::int64_t Config::*, double Config::*, bool Config::*, std::string Config::*,
+                   Precision Config::*, Solver Config::*, Unconditional Config::*, OnNan Config::*>;
   const char* group;
   const char* name;
   Member member;
   const char* help;
   double least = -std::numeric_limits<double>::infinity();
   double most = std::numeric_limits<double>::infinity();
-  const char* choices = "";  ///< "a|b" for texts
+  const char* choices = "";  ///< "a|b" for texts, and for enumerations the names of their values in order
 };
 
 /// Whether a run keeps a key's value for life: it shapes the networks, or chooses what they learn from.

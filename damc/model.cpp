@@ -9,7 +9,7 @@ namespace damc {
 namespace {
 
 std::unique_ptr<EncoderNet> make_encoder(const Architecture& images, const Config& c, Init& init) {
-  return std::make_unique<EncoderNet>(images, c.nif, c.nemb, init, parse_precision(c.precision));
+  return std::make_unique<EncoderNet>(images, c.nif, c.nemb, init, c.precision);
 }
 
 }  // namespace
@@ -18,10 +18,14 @@ AmortizerOptions amortizer_options(const Config& c) {
   return {.nz = c.nz,
           .nemb = c.nemb,
           .width = c.width,
-          .unconditional = c.uncond == "null" ? Unconditional::null : Unconditional::noise,
-          .sampling = {.steps = static_cast<int>(c.diffusion_steps),
+          .unconditional = c.uncond,
+          .sampling = {.solver = c.solver,
+                       .steps = static_cast<int>(c.solver != Solver::ancestral && c.solver_steps > 0
+                                                     ? c.solver_steps
+                                                     : c.diffusion_steps),
                        .schedule = LogSnrSchedule(c.logsnr_min, c.logsnr_max),
                        .gamma = c.gamma,
+                       .eta = c.eta,
                        .guidance = c.guidance}};
 }
 
@@ -30,8 +34,8 @@ Model::Model(const Config& c, Dtype dtype)
       images(architecture(c.architecture)),
       device(parse_device(c.device)),
       init_random_(make_generator(c, Stream::init, device)),
-      init_(init_random_, dtype, products_of(parse_precision(c.precision))),
-      G(images, c.nz, c.ngf, init_, parse_precision(c.precision)),
+      init_(init_random_, dtype, products_of(c.precision)),
+      G(images, c.nz, c.ngf, init_, c.precision),
       likelihood(G, c.sigma) {
   const MethodParts& parts = method_parts(c.method);
   if (parts.energy_prior) {

@@ -1,4 +1,4 @@
-/// The arithmetic of a run, and how far its results are from f64's.
+/// The arithmetic of a run.
 ///
 ///   fp32  everything in f32
 ///   tf32  products of f32 operands rounded to 10 bits after the leading one, on tensor cores
@@ -9,14 +9,11 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "tensor/dtype.h"
 #include "tensor/product_options.h"
 
 namespace damc {
-
-struct Config;
 
 enum class Precision { fp32, tf32, bf16 };
 
@@ -38,17 +35,5 @@ inline MatmulPrecision products_of(Precision precision) {
 inline Dtype activations_of(Precision precision, Dtype outside) {
   return precision == Precision::bf16 ? Dtype::bf16 : outside;
 }
-
-/// Relative errors |a - b| / |b| (L2) of one part of the model, b in f64.
-struct PrecisionError {
-  std::string part;
-  double value;
-  double
-      gradients;  ///< of a random projection, with respect to input and parameters, all together; chains: 0
-};
-
-/// The networks and chains of a configuration with fresh weights, on n random images, in config.precision against
-/// the same weights and noise in f64 (on the CPU).
-std::vector<PrecisionError> precision_errors(const Config& config, std::int64_t n);
 
 }  // namespace damc

@@ -27,8 +27,7 @@ void Module::load_state_dict(const StateDict& state, const std::string& prefix) 
   std::vector<std::pair<Tensor, Tensor>> copies;  // made when all have been found
   visit(prefix, [&](const std::string& name, const Variable& parameter) {
     const auto found = state.find(name);
-    if (found == state.end())
-      user_error(fmt::format("no weight named '{}'", name), "is this the right preset?");
+    if (found == state.end()) user_error(fmt::format("no weight named '{}'", name));
     if (!found->second.defined() || found->second.dtype() == Dtype::i64) {
       user_error(fmt::format("weight '{}' has a type that the model does not take", name),
                  "save it as F32, F64, F16 or BF16; 'damc info FILE' lists the types");
@@ -36,8 +35,7 @@ void Module::load_state_dict(const StateDict& state, const std::string& prefix) 
     const Shape expected = to_torch_layout(parameter.value()).shape();
     if (found->second.shape() != expected) {
       user_error(fmt::format("weight '{}' has shape {}, the model needs {}", name,
-                             found->second.shape().str(), expected.str()),
-                 "check the preset and its widths (nz, ngf, nif, nemb, ndf, width)");
+                             found->second.shape().str(), expected.str()));
     }
     copies.emplace_back(parameter.value(), from_torch_layout(found->second).to(parameter.dtype()));
   });

@@ -10,7 +10,7 @@
 #include <cmath>
 
 #include "autograd/gradcheck.h"
-#include "damc/precision.h"
+#include "damc/precision_errors.h"
 #include "optim/adam.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
@@ -168,7 +168,7 @@ TEST_CASE("networks and chains in every precision against f64") {
     Config config = narrow("cuda");
     config.diffusion_steps =
         preset_config("mnist-quick").diffusion_steps;  // the fewer, the more a step's error grows
-    config.precision = precision;
+    config.precision = parse_precision(precision);
     for (const PrecisionError& e : precision_errors(config, 4)) {
       MESSAGE(std::string(precision), " ", e.part, ": ", e.value, ", gradients ", e.gradients);
       CHECK(e.value < 20.0 * rounding);  // limits as in test_precision.cpp

@@ -188,3 +188,72 @@ TEST_CASE("the noise of a step is drawn once per step but the last, and z is lef
   options.steps = 1;
   CHECK_THROWS_AS(ancestral_sample(q.net, zT, q.xemb(4), {}, options, &noise), Error);
 }
+
+namespace {
+
+double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
+
+/// The variance of z_t where z ~ N(0, v).
+double marginal(double v, double logsnr) { return v * sigmoid(logsnr) + sigmoid(-logsnr); }
+
+/// The reverse process from zT where z ~ N(0, v), whose best prediction of the noise is known.
+Tensor gaussian_reverse(const Tensor& zT, double v, const AncestralOptions& options, Generator* noise) {
+  const AncestralPlan plan(options, Dtype::f64, Device{});
+  const auto net = [&](std::int64_t i, const Tensor& z) {
+    const double logsnr = plan.logsnrs()[static_cast<std::size_t>(i)];
+    return mul(z, std::sqrt(sigmoid(-logsnr)) / marginal(v, logsnr) - 1.0);
+  };
+  return reverse_process(zT, plan, net, noise);
+}
+
+/// What the differential equation without noise, solved exactly, makes of 1, and the last prediction of it.
+double exact_end(double v, const AncestralOptions& options) {
+  const double last = options.schedule(0.0), first = options.schedule(1.0);
+  return std::sqrt(sigmoid(last)) * v / std::sqrt(marginal(v, last) * marginal(v, first));
+}
+
+}  // namespace
+
+TEST_CASE(
+    "solvers without noise end where the exact solution does: DDIM to first order, DPM-Solver++ to second") {
+  const Tensor one = Tensor::full({1, 1}, 1.0, Dtype::f64);
+  for (const double v : {0.25, 1.0, 4.0}) {
+    CAPTURE(v);
+    const auto error = [&](Solver solver, int steps) {
+      const AncestralOptions options{.solver = solver, .steps = steps};
+      return std::abs(gaussian_reverse(one, v, options, nullptr).item() - exact_end(v, options));
+    };
+    CHECK(error(Solver::ddim, 160) / error(Solver::ddim, 320) == doctest::Approx(2.0).epsilon(0.1));
+    CHECK(error(Solver::dpm, 160) / error(Solver::dpm, 320) == doctest::Approx(4.0).epsilon(0.25));
+    CHECK(error(Solver::dpm, 40) < error(Solver::ddim, 40));
+  }
+}
+
+TEST_CASE("DDIM is its own formula, and with all of the noise ancestral sampling of small variance") {
+  const double t = -2.0, s = 1.5;
+  const ReverseStep step = solver_step(t, s, 0.0);
+  // z_s = alpha_s z_hat + sigma_s eps where z_t = alpha_t z_hat + sigma_t eps
+  CHECK(step.keep == doctest::Approx(std::sqrt(sigmoid(-s) / sigmoid(-t))).epsilon(1e-14));
+  CHECK(step.pull + step.keep * std::sqrt(sigmoid(t)) ==
+        doctest::Approx(std::sqrt(sigmoid(s))).epsilon(1e-14));
+  CHECK(step.noise == 0.0);
+  const ReverseStep noisy = solver_step(t, s, 1.0), small = reverse_step(t, s, 0.0);
+  CHECK(noisy.keep == doctest::Approx(small.keep).epsilon(1e-14));
+  CHECK(noisy.pull == doctest::Approx(small.pull).epsilon(1e-14));
+  CHECK(noisy.noise == doctest::Approx(small.noise).epsilon(1e-14));
+}
+
+TEST_CASE("any share of the noise keeps the variance of the data") {
+  constexpr std::int64_t n = 100000;
+  for (const Solver solver : {Solver::ddim, Solver::dpm}) {
+    for (const double eta : {0.3, 1.0}) {
+      CAPTURE(eta);
+      const AncestralOptions options{.solver = solver, .steps = 400, .eta = eta};
+      Generator noise(8);
+      const Tensor z = gaussian_reverse(noise.normal({n, 1}, Dtype::f64), 0.25, options, &noise);
+      // Four and a half standard errors of a variance, and what 400 steps are off by.
+      CHECK(sum_squares(z).item() / n == doctest::Approx(0.25).epsilon(4.5 * std::sqrt(2.0 / n) + 0.01));
+      CHECK(noise.position() > n / 4);
+    }
+  }
+}

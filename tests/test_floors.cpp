@@ -57,7 +57,7 @@ void check_counts(const std::vector<CountedPart>& counted, const std::vector<Par
 }
 
 Config in_precision(const char* precision, Config config) {
-  config.precision = precision;
+  config.precision = parse_precision(precision);
   return config;
 }
 

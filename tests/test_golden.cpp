@@ -149,7 +149,7 @@ void check_networks(const Case& c) {
 
 /// The diffusion loss with the condition replaced where the mask is 0; the values of single samples, the
 /// gradients of their mean. With `encoder` the condition is the embedding of images instead of an input.
-void check_loss(const Case& c, const std::string& uncond, const std::string& topic, bool encoder,
+void check_loss(const Case& c, Unconditional uncond, const std::string& topic, bool encoder,
                 const std::vector<std::string>& weights) {
   Config config = c.config;
   config.uncond = uncond;
@@ -180,8 +180,8 @@ void check_loss(const Case& c, const std::string& uncond, const std::string& top
 }
 
 void check_losses(const Case& c) {
-  check_loss(c, "noise", "loss.noise", false, {"prior_emb.", "p.B"});
-  check_loss(c, "null", "loss.null", false, {"xemb", "p.B"});
+  check_loss(c, Unconditional::noise, "loss.noise", false, {"prior_emb.", "p.B"});
+  check_loss(c, Unconditional::null, "loss.null", false, {"xemb", "p.B"});
 }
 
 /// Five steps of both chains without noise.
@@ -267,7 +267,7 @@ TEST_CASE("small images: networks and losses in f64, the encoder through the los
     check_networks(f64);
     check_losses(f64);
     for (const Case& c : {f32, f64}) {
-      check_loss(c, "noise", "amortizer", true, {"encoder.", "prior_emb."});
+      check_loss(c, Unconditional::noise, "amortizer", true, {"encoder.", "prior_emb."});
       check_chains(c);
     }
   }

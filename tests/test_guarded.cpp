@@ -221,7 +221,7 @@ TEST_CASE("the sampler's variants: null token, guidance, one observation for man
   const GuardedDevice device;
   const auto draw = [](const std::string& where) {
     Config c = tiny("mnist-quick", where);
-    c.uncond = "null";
+    c.uncond = Unconditional::null;
     c.guidance = 0.5;
     c.split_losses = false;
     Session session(c);

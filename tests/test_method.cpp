@@ -305,10 +305,10 @@ TEST_CASE("the mask is drawn once per iteration and leaves images out with p_unc
 TEST_CASE("which parts of the sampler learn") {
   Config c = small();
   c.weight_decay = 0.0;  // without it only a gradient moves a weight
-  for (const std::string uncond : {"noise", "null"}) {
+  for (const Unconditional uncond : {Unconditional::noise, Unconditional::null}) {
     c.uncond = uncond;
-    const std::string used = uncond == "noise" ? "prior_emb." : "xemb";
-    const std::string idle = uncond == "noise" ? "xemb" : "prior_emb.";
+    const std::string used = uncond == Unconditional::noise ? "prior_emb." : "xemb";
+    const std::string idle = uncond == Unconditional::noise ? "xemb" : "prior_emb.";
     c.split_losses = true;
     CHECK(moves(c, "encoder."));
     CHECK(moves(c, used));

@@ -377,9 +377,9 @@ TEST_CASE("the variants of training are recorded as well") {
     CHECK(there.numbers == here.numbers);
     CHECK(same(there.state(), here.state()));
   };
-  check([](Config& c) { c.uncond = "null"; });
+  check([](Config& c) { c.uncond = Unconditional::null; });
   check([](Config& c) { c.guidance = 0.5; });
-  check([](Config& c) { c.precision = "bf16"; });
+  check([](Config& c) { c.precision = Precision::bf16; });
   check([](Config& c) { c.split_losses = !c.split_losses; });
   check([](Config& c) { c.prior_noise_starts = !c.prior_noise_starts; });
   check([](Config& c) { c.posterior_steps = c.prior_steps = c.q_updates = 0; });

@@ -41,7 +41,7 @@ TEST_CASE("training needs its weights, gradients and moments, and what an image 
 TEST_CASE("bf16 halves the share of an image, where activations are what there is") {
   Config config = preset_config("celebahq");
   const auto per_image = [&](const char* precision) {
-    config.precision = precision;
+    config.precision = parse_precision(precision);
     return static_cast<double>(training_memory(with_batch(config, 65)) -
                                training_memory(with_batch(config, 1)));
   };

@@ -39,7 +39,7 @@ class Setting {
         device_(parse_device(config.device)),
         dtype_(options.dtype == "f64" ? Dtype::f64 : Dtype::f32),
         random_(make_generator(config, Stream::init, device_)),
-        precision_(parse_precision(config.precision)),
+        precision_(config.precision),
         init_(random_, dtype_, products_of(precision_)),
         file_(options.weights),
         weights_(read_checkpoint(file_).tensors) {}
@@ -72,7 +72,7 @@ class Setting {
     try {
       net->load_state_dict(weights_, prefix);
     } catch (const UserError& error) {
-      throw UserError(fmt::format("'{}': {}", file_.string(), error.what()));
+      throw of_weights(file_, error);
     }
     return net;
   }
@@ -197,7 +197,7 @@ void apply(const ApplyOptions& options) {
     user_error(fmt::format("{} has no --steps", piece.name), "only posterior-chain and prior-chain have");
   }
   const Config config = options.config.build();  // once: it may come through a pipe
-  if (options.dtype == "f64" && config.precision != "fp32") {
+  if (options.dtype == "f64" && config.precision != Precision::fp32) {
     user_error("--dtype f64 with a precision for f32", "leave out one of --dtype and --precision");
   }
   check_output_file("--out", options.out);

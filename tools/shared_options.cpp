@@ -103,17 +103,17 @@ RunOptions::RunOptions(CLI::App& command) {
 LoadedRun RunOptions::load() const {
   Run run = open_run(folder_);
   if (seed_) run.config.seed = *seed_;
-  if (!precision_.empty()) run.config.precision = precision_;
+  if (!precision_.empty()) run.config.precision = parse_precision(precision_);
   auto model = load_model(run, device_);
   note_emulation(model->config);
   return {std::move(run), std::move(model)};
 }
 
 void note_emulation(const Config& config) {
-  if (config.precision == "fp32" || parse_device(config.device).type != DeviceType::cpu) return;
+  if (config.precision == Precision::fp32 || parse_device(config.device).type != DeviceType::cpu) return;
   show_aside(
       fmt::format("note: the CPU emulates the arithmetic of {}, for its numerics; it is slower than fp32\n",
-                  config.precision));
+                  name(config.precision)));
 }
 
 std::pair<std::string, std::string> split_assignment(const std::string& option, const std::string& text) {

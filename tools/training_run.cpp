@@ -194,7 +194,7 @@ void TrainingRun::finish_iteration(const Stats& stats, Pictures& pictures) {
 void TrainingRun::go_back(const Divergence& error) {
   const Config& c = model_->config;
   status_.reset();
-  if (c.on_nan == "stop" || progress_.rollbacks >= c.on_nan_retries) {
+  if (c.on_nan == OnNan::stop || progress_.rollbacks >= c.on_nan_retries) {
     const std::string before =
         progress_.rollbacks > 0 ? fmt::format(" after rollback {}", progress_.rollbacks) : "";
     throw Error(fmt::format("{}{}\n{}", error.what(), before, advice()));

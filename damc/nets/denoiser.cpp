@@ -37,8 +37,9 @@ Denoiser::Denoiser(std::int64_t nz, std::int64_t nemb, double width, Init& init)
   time_mlp_.emplace<Linear>(kTimeEmbedding, kTimeEmbedding, init);
   const auto narrow = static_cast<std::int64_t>(std::lround(128.0 * width));
   const auto wide = static_cast<std::int64_t>(std::lround(256.0 * width));
-  const std::int64_t sizes[7][2] = {{2 * nz, narrow}, {narrow, wide},     {wide, wide},    {wide, wide},
-                                    {2 * wide, wide}, {2 * wide, narrow}, {2 * narrow, nz}};
+  const std::int64_t sizes[kDenoiserBlocks][2] = {{2 * nz, narrow}, {narrow, wide},   {wide, wide},
+                                                  {wide, wide},     {2 * wide, wide}, {2 * wide, narrow},
+                                                  {2 * narrow, nz}};
   for (const auto& [in, out] : sizes) {
     blocks_.push_back(std::make_unique<DenoiserBlock>(in, out, kTimeEmbedding + nemb, init));
   }
@@ -54,13 +55,14 @@ Variable Denoiser::time_embedding(const Tensor& logsnr) const {
 Variable Denoiser::forward(const Variable& z, const Tensor& logsnr, const Variable& xemb) const {
   const Variable context = silu(cat(std::vector<Variable>{time_embedding(logsnr), xemb}, 1));
   Variable x = fourier_features(z, projection_, precision_);
-  std::vector<Variable> stored;
-  for (std::size_t i = 0; i < 6; ++i) {
-    if (i > 3) x = cat(std::vector<Variable>{x, stored[6 - i]}, 1);
-    x = unary(kDenoiserActivation, blocks_[i]->forward(x, context));
-    if (i < 3) stored.push_back(x);
+  std::vector<Variable> outputs;
+  for (std::size_t i = 0; i < kDenoiserBlocks; ++i) {
+    const int takes = kDenoiserWiring[i].takes;
+    if (takes >= 0) x = cat(std::vector<Variable>{x, outputs[static_cast<std::size_t>(takes)]}, 1);
+    x = blocks_[i]->forward(x, context);
+    if (i + 1 < kDenoiserBlocks) outputs.push_back(x = unary(kDenoiserActivation, x));
   }
-  return z + blocks_[6]->forward(cat(std::vector<Variable>{x, stored[0]}, 1), context);
+  return z + x;
 }
 
 void Denoiser::visit(const std::string& prefix, const Visitor& visitor) const {
@@ -71,12 +73,8 @@ void Denoiser::visit(const std::string& prefix, const Visitor& visitor) const {
             parameter);
   });
   visitor(prefix + "B", projection_);
-  for (std::size_t i = 0; i < blocks_.size(); ++i) {
-    const std::string group = i < 3   ? "in_layers." + std::to_string(i)
-                              : i < 4 ? "mid_layers.0"
-                                      : "out_layers." + std::to_string(i - 4);
-    blocks_[i]->visit(prefix + group + ".", visitor);
-  }
+  for (std::size_t i = 0; i < kDenoiserBlocks; ++i)
+    blocks_[i]->visit(prefix + kDenoiserWiring[i].name + ".", visitor);
 }
 
 }  // namespace damc

@@ -16,6 +16,16 @@ inline constexpr std::int64_t kTimeEmbedding = 128;  ///< width of the time embe
 /// once.
 inline constexpr Unary kDenoiserActivation{UnaryOp::leaky_relu, 0.01};
 
+/// How the blocks are joined, in the order they are applied, to a U: three in, one middle, three out.
+struct DenoiserWiring {
+  const char* name;  ///< of the parameters
+  int takes;         ///< the earlier block whose output this one takes beside the running value; -1: none
+};
+inline constexpr DenoiserWiring kDenoiserWiring[] = {
+    {"in_layers.0", -1}, {"in_layers.1", -1}, {"in_layers.2", -1}, {"mid_layers.0", -1},
+    {"out_layers.0", 2}, {"out_layers.1", 1}, {"out_layers.2", 0}};
+inline constexpr std::size_t kDenoiserBlocks = std::size(kDenoiserWiring);
+
 /// One block: c = SiLU(W_c SiLU([temb; xemb]) + b_c); out = (W x + b) sigmoid(W_g c + b_g) + W_b c + (W_s x +
 /// b_s). Differs: the paper's skip from x is the identity; a linear map also fits where widths change.
 class DenoiserBlock final : public Module {
@@ -40,8 +50,7 @@ class Denoiser final : public Module {
   Variable time_embedding(const Tensor& logsnr) const;
   void visit(const std::string& prefix, const Visitor& visitor) const override;
 
-  /// In the order they are applied, in a U: three in, one middle, three out. The first three outputs are stored; each
-  /// of the last three blocks takes [running, stored], last stored first.
+  /// As kDenoiserWiring has them.
   const std::vector<std::unique_ptr<DenoiserBlock>>& blocks() const { return blocks_; }
   const Variable& fourier_projection() const { return projection_; }
   /// Of all products.

@@ -4,7 +4,6 @@ namespace damc {
 
 Amortizer::Amortizer(std::unique_ptr<Layer> encoder, const AmortizerOptions& options, Init& init)
     : options_(options),
-      schedule_(options.sampling.schedule),
       encoder_(std::move(encoder)),
       p_(options.nz, options.nemb, options.width, init),
       null_token_(init.normal({1, options.nemb})),
@@ -28,7 +27,7 @@ Variable Amortizer::loss(const Tensor& z, const Variable& xemb, Generator& rando
 }
 
 Variable Amortizer::loss_at(const Tensor& z, const Variable& xemb, const Tensor& t, const Tensor& eps) const {
-  const Tensor logsnr = schedule_(t);
+  const Tensor logsnr = sampling().schedule(t);
   const Variable eps_hat = p_.forward(diffuse(z, eps, logsnr), logsnr, xemb);
   return (0.5 / static_cast<double>(z.size(0))) * sum(square(eps - eps_hat));
 }
@@ -37,7 +36,7 @@ Tensor Amortizer::sample(const Tensor& x, std::int64_t n, Generator& random) con
   const Tensor xemb = embed(x).value();
   const Tensor zT = random.normal({n, options_.nz}, x.dtype());
   Tensor free;
-  if (options_.sampling.guidance != 0.0) free = unconditional(n, random).value();
+  if (sampling().guidance != 0.0) free = unconditional(n, random).value();
   return ancestral_sample(p_, zT, xemb, free, plan_, &random);
 }
 

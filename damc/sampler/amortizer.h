@@ -5,15 +5,12 @@
 /// authors' (under "Q.").
 #pragma once
 
+#include "damc/choices.h"
 #include "damc/nets/denoiser.h"
 #include "damc/sampler/ancestral.h"
 #include "nn/layers.h"
 
 namespace damc {
-
-/// What stands for "no observation". Differs: the paper speaks of a null token; the authors' code feeds fresh
-/// noise through a small MLP, which is the default.
-enum class Unconditional { noise, null };
 
 struct AmortizerOptions {
   std::int64_t nz, nemb;
@@ -47,12 +44,11 @@ class Amortizer final : public Module {
   Tensor sample_prior(std::int64_t n, Generator& random) const;
 
   const Denoiser& denoiser() const { return p_; }
-  const AncestralOptions& sampling() const { return options_.sampling; }
+  const AncestralOptions& sampling() const { return plan_.options(); }
   void visit(const std::string& prefix, const Visitor& visitor) const override;
 
  private:
   AmortizerOptions options_;
-  LogSnrSchedule schedule_;
   std::unique_ptr<Layer> encoder_;
   Denoiser p_;
   Sequential prior_emb_;

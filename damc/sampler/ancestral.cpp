@@ -67,19 +67,24 @@ class PreparedDenoiser {
   }
 
  private:
-  /// Memory for what passes between the blocks: the first three outputs are stored on the right of what the last three
-  /// blocks take, last stored first, and the running value arrives on their left.
+  /// Memory for what passes between the blocks: an output that a later block takes lies on the right of that block's
+  /// input, the running value arrives on its left.
   void lay_out(std::int64_t rows, const Tensor& like) {
     const auto columns = [&](std::int64_t count) {
       return Tensor::empty({rows, count}, like.dtype(), like.device());
     };
-    for (std::size_t k = 0; k < 6; ++k) {
-      const std::int64_t width = blocks_[k].bias.size(0);
-      PreparedBlock& reader = blocks_[k < 3 ? 6 - k : k + 1];
-      if (k < 3) reader.joined = columns(2 * width);
-      blocks_[k].out = reader.joined.narrow(1, k < 3 ? width : 0, width);
+    for (std::size_t k = kDenoiserBlocks; k-- > 0;) {  // a block's input before the outputs that go into it
+      const std::int64_t width = blocks_[k].bias.size(0), in = blocks_[k].joint.size(1);
+      if (kDenoiserWiring[k].takes >= 0) blocks_[k].joined = columns(in);
+      const auto taker = std::ranges::find(kDenoiserWiring, static_cast<int>(k), &DenoiserWiring::takes);
+      const bool next_joins = k + 1 < kDenoiserBlocks && blocks_[k + 1].joined.defined();
+      if (taker != std::end(kDenoiserWiring)) {
+        const Tensor& joined = blocks_[static_cast<std::size_t>(taker - kDenoiserWiring)].joined;
+        blocks_[k].out = joined.narrow(1, joined.size(1) - width, width);
+      } else {
+        blocks_[k].out = next_joins ? blocks_[k + 1].joined.narrow(1, 0, width) : columns(width);
+      }
     }
-    blocks_[6].out = columns(blocks_[6].bias.size(0));
   }
 
   /// Gates and shifts of the next times: on the CPU of few, so that they are still in the cache when they are used,
@@ -115,30 +120,63 @@ AncestralPlan::AncestralPlan(const AncestralOptions& options, Dtype dtype, Devic
   times_ = Tensor::from(logsnrs_, {options.steps}).to(dtype).to(device);
 }
 
+namespace {
+
+/// Step number k of a plan; the last one ends at t = 0.
+ReverseStep step_of(const AncestralPlan& plan, std::size_t k) {
+  const AncestralOptions& options = plan.options();
+  const std::vector<double>& logsnrs = plan.logsnrs();
+  if (k + 1 == logsnrs.size()) return final_step(logsnrs[k]);
+  return options.solver == Solver::ancestral ? reverse_step(logsnrs[k], logsnrs[k + 1], options.gamma)
+                                             : solver_step(logsnrs[k], logsnrs[k + 1], options.eta);
+}
+
+/// What stands for z_hat over the whole of step k in DPM-Solver++(2M): the line through this step's and the last one's,
+/// half a step ahead. The first and the last step know no better than z_hat itself.
+Tensor extrapolated(const Tensor& z_hat, const Tensor& before, const std::vector<double>& logsnrs,
+                    std::size_t k) {
+  if (!before.defined() || k + 1 == logsnrs.size()) return z_hat;
+  const double ahead = 0.5 * (logsnrs[k + 1] - logsnrs[k]) / (logsnrs[k] - logsnrs[k - 1]);
+  return sub(mul(z_hat, 1.0 + ahead), mul(before, ahead));
+}
+
+}  // namespace
+
 Tensor ancestral_sample(const Denoiser& denoiser, const Tensor& zT, const Tensor& xemb,
                         const Tensor& unconditional, const AncestralPlan& plan, Generator* noise) {
   ENSURE(zT.ndim() == 2 && xemb.ndim() == 2 && (xemb.size(0) == zT.size(0) || xemb.size(0) == 1),
          "ancestral_sample: z {}, xemb {}", zT.shape().str(), xemb.shape().str());
-  const AncestralOptions& options = plan.options();
-  const std::vector<double>& logsnrs = plan.logsnrs();
+  const double guidance = plan.options().guidance;
   PreparedDenoiser conditional(denoiser, zT.size(0), xemb, plan.times());
   std::optional<PreparedDenoiser> free;
-  if (options.guidance != 0.0 && unconditional.defined())
+  if (guidance != 0.0 && unconditional.defined())
     free.emplace(denoiser, zT.size(0), unconditional, plan.times());
+  const auto net = [&](std::int64_t i, const Tensor& z) {
+    const Tensor predicted = conditional(i, z);
+    return free ? sub(mul(predicted, 1.0 + guidance), mul((*free)(i, z), guidance)) : predicted;
+  };
+  return reverse_process(zT, plan, net, noise);
+}
 
+Tensor reverse_process(const Tensor& zT, const AncestralPlan& plan,
+                       const std::function<Tensor(std::int64_t i, const Tensor& z)>& net, Generator* noise) {
   const Tensor z = zT.clone();
-  for (std::size_t k = 0; k < logsnrs.size(); ++k) {
-    const auto i = static_cast<std::int64_t>(k);
-    Tensor net = conditional(i, z);
-    if (free) net = sub(mul(net, 1.0 + options.guidance), mul((*free)(i, z), options.guidance));
-    const bool last = k + 1 == logsnrs.size();
-    const ReverseStep step =
-        last ? final_step(logsnrs[k]) : reverse_step(logsnrs[k], logsnrs[k + 1], options.gamma);
-    // Eq. (5), with z_hat and eps_hat = z_t + net written out:
-    // z_s = keep z_t + pull (z_scale z_t - eps_scale (z_t + net)) + noise w
-    const double pulled = step.pull * step.eps_scale;
-    noisy_update(z, net, {step.keep + step.pull * step.z_scale - pulled, -pulled, step.noise},
-                 last ? nullptr : noise);
+  Tensor before;  // DPM-Solver++(2M): the last step's z_hat
+  for (std::size_t k = 0; k < plan.logsnrs().size(); ++k) {
+    const Tensor predicted = net(static_cast<std::int64_t>(k), z);
+    const ReverseStep step = step_of(plan, k);
+    Generator* const drawn = step.noise > 0.0 ? noise : nullptr;
+    if (plan.options().solver == Solver::dpm) {
+      const Tensor z_hat = sub(mul(z, step.z_scale - step.eps_scale), mul(predicted, step.eps_scale));
+      noisy_update(z, extrapolated(z_hat, before, plan.logsnrs(), k), {step.keep, step.pull, step.noise},
+                   drawn);
+      before = z_hat;
+    } else {
+      // Eq. (5), with z_hat and eps_hat = z_t + net written out:
+      // z_s = keep z_t + pull (z_scale z_t - eps_scale (z_t + net)) + noise w
+      const double pulled = step.pull * step.eps_scale;
+      noisy_update(z, predicted, {step.keep + step.pull * step.z_scale - pulled, -pulled, step.noise}, drawn);
+    }
   }
   return z;
 }

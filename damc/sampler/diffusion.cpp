@@ -43,6 +43,17 @@ ReverseStep reverse_step(double logsnr_t, double logsnr_s, double gamma) {
   return step;
 }
 
+ReverseStep solver_step(double logsnr_t, double logsnr_s, double eta) {
+  ReverseStep step = final_step(logsnr_t);
+  const double h = 0.5 * (logsnr_s - logsnr_t);  // of lambda = log(alpha / sigma)
+  const double sigma_t = std::exp(0.5 * log_sigmoid(-logsnr_t)),
+               sigma_s = std::exp(0.5 * log_sigmoid(-logsnr_s));
+  step.keep = sigma_s / sigma_t * std::exp(-eta * h);
+  step.pull = -std::expm1(-(1.0 + eta) * h) * std::exp(0.5 * log_sigmoid(logsnr_s));
+  step.noise = sigma_s * std::sqrt(-std::expm1(-2.0 * eta * h));
+  return step;
+}
+
 ReverseStep final_step(double logsnr_t) {
   // z_hat = sqrt(1 + e^-logsnr) (z_t - eps_hat / sqrt(1 + e^logsnr))
   const double z_scale = std::sqrt(1.0 + std::exp(-logsnr_t));

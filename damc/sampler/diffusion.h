@@ -35,6 +35,11 @@ struct ReverseStep {
 /// interpolated between.
 ReverseStep reverse_step(double logsnr_t, double logsnr_s, double gamma);
 
+/// The same step by the differential equation that has the process's marginals (Lu et al., DPM-Solver++, Eq. (9) and its
+/// stochastic form): exact for a z_hat that does not change within it, and then DDIM's (Song et al.). eta is the share of
+/// the noise, from 0, none, to 1, the posterior's 'small' variance.
+ReverseStep solver_step(double logsnr_t, double logsnr_s, double eta);
+
 /// The last step, to t = 0: the prediction itself.
 ReverseStep final_step(double logsnr_t);
 

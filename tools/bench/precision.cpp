@@ -1,4 +1,4 @@
-#include "damc/precision.h"
+#include "damc/precision_errors.h"
 
 #include "tensor/error.h"
 #include "tools/bench/suites.h"
@@ -10,7 +10,7 @@ void print_precision(const Config& config, std::int64_t batch) {
   const std::vector<const char*> names = {"fp32", "tf32", "bf16"};
   for (const char* name : names) {
     Config c = config;
-    c.precision = name;
+    c.precision = parse_precision(name);
     columns.push_back(precision_errors(c, batch ? batch : 4));
   }
   const auto row = [&](const std::string& what, double PrecisionError::*error, std::size_t part) {
