@@ -1,5 +1,9 @@
 #include "autograd/ops.h"
 
+#include <algorithm>
+
+#include "tensor/error.h"
+
 namespace damc {
 namespace {
 
@@ -81,6 +85,27 @@ Variable sum(const Variable& x, int along) {
                                                 kept[dim] = 1;
                                                 return g.reshape(kept).expand(s);
                                               }}});
+}
+
+Variable log_softmax(const Variable& x) {
+  const std::int64_t classes = x.size(-1), rows = x.value().numel() / std::max<std::int64_t>(classes, 1);
+  const Tensor in = x.value().reshape({rows, classes});
+  // Less the largest of its row, which no exponential overflows.
+  const Tensor largest = max_pool2d(in.reshape({rows, 1, classes, 1}), {.kernel = {1, classes}});
+  const Tensor moved = sub(in, largest.reshape({rows, 1}));
+  const Tensor y = sub(moved, log(sum(exp(moved), 1)).reshape({rows, 1}));
+  return record("log_softmax", y.reshape(x.shape()),
+                {{x, [y](const Tensor& g) {
+                    const Tensor gs = g.reshape(y.shape());
+                    return sub(gs, mul(exp(y), sum(gs, 1).reshape({y.size(0), 1}))).reshape(g.shape());
+                  }}});
+}
+
+Variable cross_entropy(const Variable& logits, const Tensor& target) {
+  ENSURE(logits.value().ndim() == 2 && logits.shape() == target.shape(),
+         "cross_entropy: logits are {}, targets {}, expected [N, C] both", logits.shape().str(),
+         target.shape().str());
+  return mul(sum(mul(log_softmax(logits), target)), -1.0 / static_cast<double>(logits.size(0)));
 }
 
 Variable reshape(const Variable& x, const Shape& shape) {

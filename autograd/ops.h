@@ -57,6 +57,12 @@ Variable sum(const Variable& x, int along);
 /// Mean of all elements, a scalar.
 inline Variable mean(const Variable& x) { return mul(sum(x), 1.0 / static_cast<double>(x.value().numel())); }
 
+/// x - log sum exp x over the last dimension.
+Variable log_softmax(const Variable& x);
+/// The mean over the rows of logits [N, C] of -sum target log_softmax(logits); target [N, C] holds each row's class
+/// probabilities.
+Variable cross_entropy(const Variable& logits, const Tensor& target);
+
 Variable reshape(const Variable& x, const Shape& shape);
 Variable narrow(const Variable& x, int dim, std::int64_t start, std::int64_t length);
 Variable cat(const std::vector<Variable>& parts, int dim);

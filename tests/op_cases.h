@@ -242,12 +242,31 @@ inline std::vector<OpCase> norm_cases() {
   return rows;
 }
 
+inline std::vector<OpCase> class_cases() {
+  const Draw scores{{4, 5}};
+  return {
+      {"log_softmax", "", {scores}, [](const Variables& x) { return log_softmax(x[0]); }},
+      {"log_softmax",
+       "three dimensions",
+       {{{2, 3, 4}}},
+       [](const Variables& x) { return log_softmax(x[0]); }},
+      {"log_softmax", "one class", {{{3, 1}}}, [](const Variables& x) { return log_softmax(x[0]); }},
+      {"cross_entropy",
+       "",
+       {scores},
+       [](const Variables& x) {
+         const Tensor shares = affine(Generator(3).uniform({4, 5}, x[0].dtype()), 0.2, 0.1);
+         return cross_entropy(x[0], shares.to(x[0].device()));
+       }},
+  };
+}
+
 /// The table.
 inline const std::vector<OpCase>& op_cases() {
   static const std::vector<OpCase> table = [] {
     std::vector<OpCase> all;
     for (const auto& part : {unary_cases(), binary_cases(), shape_cases(), product_cases(), conv2d_cases(),
-                             conv_transpose2d_cases(), pooling_cases(), norm_cases()}) {
+                             conv_transpose2d_cases(), pooling_cases(), norm_cases(), class_cases()}) {
       all.insert(all.end(), part.begin(), part.end());
     }
     return all;

@@ -209,3 +209,18 @@ TEST_CASE("only activations whose derivative follows from their value are fused 
   CHECK_THROWS_AS(conv2d(image, filter, {}, {1, 1}, {silu}), Error);
   CHECK_THROWS_AS(conv_transpose2d(image, filter, {}, {1, 1}, {silu}), Error);
 }
+
+TEST_CASE("log_softmax: logits beyond the range of exp, and classes that sum to one") {
+  const Tensor x = Tensor::from(std::vector<double>{1000.0, 999.0, -2000.0, 0.5, 0.5, 0.5}, {2, 3});
+  const std::vector<double> y = log_softmax(x).value().to_vector<double>();
+  const double near = std::log1p(std::exp(-1.0));
+  CHECK(y[0] == doctest::Approx(-near));
+  CHECK(y[1] == doctest::Approx(-1.0 - near));
+  CHECK(y[2] == doctest::Approx(-3000.0 - near));
+  for (std::size_t i = 3; i < 6; ++i) CHECK(y[i] == doctest::Approx(-std::log(3.0)));
+
+  // Certain of the right class: no loss; certain of a wrong one: the distance of the two.
+  const Tensor right = Tensor::from(std::vector<double>{1.0, 0.0, 0.0, 0.0, 1.0, 0.0}, {2, 3});
+  CHECK(cross_entropy(x, right).value().item() == doctest::Approx(0.5 * (near + std::log(3.0))));
+  CHECK_THROWS_AS(cross_entropy(x, Tensor::zeros({3, 2}, Dtype::f64)), Error);
+}
