@@ -250,6 +250,8 @@ const std::vector<ConfigKey>& config_keys() {
        "what they measure, as 'damc eval --metric', with commas; empty: mse, and with a holdout auprc"},
       {"output", "eval_samples", &C::eval_samples,
        "most test images, and generated ones, of an evaluation; 0: as many as 'damc eval' takes", 0, kHuge},
+      {"output", "inception", &C::inception,
+       "file with the weights of Inception-v3, for evaluations of fid, kid, precision and recall"},
       {"output", "keep_models", &C::keep_models, "saved weights that stay, the newest; 0: all", 0, kHuge},
       {"divergence", "on_nan", &C::on_nan,
        "when a loss is not finite: stop; or go back to the last state, take other noise, halve the learning "

@@ -70,7 +70,7 @@ struct Config {
 
   // Output
   std::int64_t log_every = 50, grid_every = 5000, state_every = 5000, eval_every = 0, keep_models = 0;
-  std::string eval_metrics;
+  std::string eval_metrics, inception;
   std::int64_t eval_samples = 0;
 
   // Divergence

@@ -14,6 +14,7 @@
 #include "tensor/error.h"
 #include "tensor/io/safetensors.h"
 #include "tensor/ops.h"
+#include "tests/golden.h"
 #include "tests/op_cases.h"
 #include "tests/tensor_files.h"
 
@@ -87,6 +88,17 @@ TEST_CASE("a reference is read as it was written") {
   reference.statistics.features = {};
   write_reference(file.path(), reference);
   CHECK_FALSE(read_reference(file.path()).statistics.features.defined());
+}
+
+TEST_CASE("pytorch-fid's file of statistics says only numbers") {
+  const Golden golden("metrics");
+  const Reference found = read_reference(DAMC_SOURCE_DIR "/tests/golden/statistics.npz");
+  CHECK(relative_error(found.statistics.mean, golden["full.mean"]) < 1e-15);
+  CHECK(relative_error(found.statistics.covariance.narrow(0, 0, 4).narrow(1, 0, 4),
+                       golden["full.covariance"]) < 1e-15);
+  CHECK(found.statistics.n == 0);
+  CHECK_FALSE(found.statistics.features.defined());
+  CHECK(found.mode.empty());
 }
 
 TEST_CASE("files that are no reference are refused with the reason") {

@@ -3,7 +3,6 @@
 #include <unistd.h>
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -18,6 +17,7 @@
 #include "tensor/io/safetensors.h"
 #include "tensor/ops.h"
 #include "tensor/watch/trace.h"
+#include "tools/cache_folder.h"
 
 namespace damc {
 namespace {
@@ -150,10 +150,9 @@ struct SmallTraining {
 
 /// Where it is noted which GPUs were found good, if there is a place.
 std::optional<fs::path> checked_uses() {
-  const char *cache = std::getenv("XDG_CACHE_HOME"), *home = std::getenv("HOME");
-  if (cache && *cache) return fs::path(cache) / "damc" / "checked-devices";
-  if (home && *home) return fs::path(home) / ".cache" / "damc" / "checked-devices";
-  return {};
+  const fs::path cache = cache_folder();
+  if (cache.empty()) return {};
+  return cache / "checked-devices";
 }
 
 bool holds_line(const fs::path& file, const std::string& wanted) {

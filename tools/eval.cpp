@@ -10,6 +10,31 @@
 namespace damc {
 namespace {
 
+constexpr const char* kMetrics =
+    "mse (reconstruction); auprc, auprc-reconstruction (detection of a held-out digit as an anomaly, by the "
+    "posterior and "
+    "by the reconstruction error alone); pca-fd (Frechet distance of pixels' principal components, of "
+    "samples and of "
+    "reconstructions: needs no other network, and is not FID); fid, kid, precision, recall (in "
+    "Inception-v3); several "
+    "with commas";
+constexpr const char* kSamples =
+    "only the first N test images (default: all), and so many generated ones (default: 10,000 for pca-fd, "
+    "the paper's "
+    "50,000 for the others, of celebahq 5,000)";
+constexpr const char* kFrom =
+    "where z of generated images comes from: damc, lebm, gaussian, as for 'damc sample' (default: the first "
+    "that the "
+    "run's method has)";
+constexpr const char* kInception =
+    "weights of Inception-v3 for fid, kid, precision and recall: pytorch-fid's "
+    "pt_inception-2015-12-05-6726825d.pth, or "
+    "the same as safetensors";
+constexpr const char* kReference =
+    "real images of those metrics: a folder, or a file of statistics, pytorch-fid's .npz or one of this "
+    "program's cache "
+    "(default: the first 50,000 training images, measured once)";
+
 struct EvalOptions {
   explicit EvalOptions(CLI::App& command) : run(command) {}
 
@@ -24,7 +49,7 @@ void evaluate(const EvalOptions& options) {
   const Config& config = loaded.model->config;
   check_metrics(options.metrics, config);
   const Split split = first_test_images(load_data(config, options.data), options.distances.samples);
-  Evaluation evaluation(*loaded.model, split, options.distances, true);
+  Evaluation evaluation(*loaded.model, split, options.metrics, options.distances, true);
   fmt::print("{} after {} iterations\n", escaped(loaded.run.folder.native()), loaded.run.iteration);
   const std::string weights = loaded.run.weights.filename().string();
   std::vector<Metric> records;  // written when all is shown: the folder may be read-only, or the disk full
@@ -45,15 +70,7 @@ void evaluate(const EvalOptions& options) {
 void add_eval_command(CLI::App& program) {
   CLI::App* command = program.add_subcommand("eval", "Measure a trained model on images it has not seen");
   auto options = std::make_shared<EvalOptions>(*command);
-  command
-      ->add_option("--metric", options->metrics,
-                   "mse (reconstruction), auprc and auprc-reconstruction (detection of a held-out digit as "
-                   "an anomaly, by the "
-                   "posterior and by the reconstruction error alone), pca-fd (Frechet "
-                   "distance of "
-                   "pixels' principal components, of samples and of reconstructions: needs no other network, "
-                   "and is not "
-                   "FID), fid, kid; several with commas")
+  command->add_option("--metric", options->metrics, kMetrics)
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(one_of(metric_names()))
@@ -61,18 +78,19 @@ void add_eval_command(CLI::App& program) {
   command
       ->add_option("--data", options->data, "folder of the data set (default: the one the run learned from)")
       ->type_name("DIR");
-  command
-      ->add_option("--samples", options->distances.samples,
-                   "only the first N test images (default: all), and so many generated ones (pca-fd: 10000)")
+  DistanceOptions& distances = options->distances;
+  command->add_option("--samples", distances.samples, kSamples)
       ->type_name("N")
       ->check(whole_number(1, 1'000'000'000));
-  command
-      ->add_option(
-          "--from", options->distances.from,
-          "where z of generated images comes from: damc, lebm, gaussian, as for 'damc sample' (default: the "
-          "first that the run's method has)")
+  command->add_option("--from", distances.from, kFrom)
       ->type_name("SOURCE")
       ->check(one_of({"damc", "lebm", "gaussian"}));
+  command->add_option("--inception", distances.inception, kInception)->type_name("FILE");
+  command->add_option("--reference", distances.reference, kReference)->type_name("STATS|DIR");
+  command
+      ->add_option("--reference-mode", distances.reference_mode,
+                   "how the images of an .npz file were resized, which it does not say")
+      ->check(one_of({"fid-float"}));
   command->callback([options] { evaluate(*options); });
 }
 

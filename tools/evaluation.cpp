@@ -17,10 +17,26 @@ bool detects_anomalies(const std::string& metric) {
   return metric == kAuprc || metric == kAuprcReconstruction;
 }
 
+bool is_inception_metric(const std::string& metric) {
+  return std::ranges::find(inception_metrics(), metric) != inception_metrics().end();
+}
+
+/// The options with a source of z that the model has.
+DistanceOptions with_source(const Model& model, DistanceOptions options) {
+  if (options.from.empty()) options.from = model.sources().front();
+  if (!model.has_source(options.from)) {
+    user_error(fmt::format("--from {}: a run of method {} has no such latent vectors", options.from,
+                           model.config.method),
+               fmt::format("it has {}, and gaussian", fmt::join(model.sources(), ", ")));
+  }
+  return options;
+}
+
 }  // namespace
 
 const std::vector<std::string>& metric_names() {
-  static const std::vector<std::string> names{"mse", kAuprc, kAuprcReconstruction, "pca-fd", "fid", "kid"};
+  static const std::vector<std::string> names{"mse", kAuprc, kAuprcReconstruction, "pca-fd",
+                                              "fid", "kid",  "precision",          "recall"};
   return names;
 }
 
@@ -30,10 +46,6 @@ void check_metrics(const std::vector<std::string>& metrics, const Config& config
       user_error(fmt::format("unknown metric '{}'", metric),
                  did_you_mean(metric, metric_names()) +
                      fmt::format("choose from {}", fmt::join(metric_names(), ", ")));
-    }
-    if (metric == "fid" || metric == "kid") {
-      user_error(fmt::format("{} needs the Inception network, which this version does not have yet", metric),
-                 "mse, auprc and pca-fd are available");
     }
     if (detects_anomalies(metric) && config.holdout < 0) {
       user_error(
@@ -62,17 +74,28 @@ Split first_test_images(Split split, std::optional<std::int64_t> most) {
   return split;
 }
 
-Evaluation::Evaluation(const Model& model, const Split& split, const DistanceOptions& options,
-                       bool shows_progress)
+Evaluation::Evaluation(const Model& model, const Split& split, const std::vector<std::string>& wanted,
+                       const DistanceOptions& options, bool shows_progress)
     : model_(model),
       split_(split),
       shows_progress_(shows_progress),
-      distances_(model, split, options, shows_progress) {}
+      pixels_(model, split, with_source(model, options), shows_progress) {
+  const auto metric = std::ranges::find_if(wanted, is_inception_metric);
+  if (metric == wanted.end()) return;
+  inception_.emplace(model, split, inception_space(*metric, options, model.device),
+                     with_source(model, options), wanted, shows_progress);
+}
 
 std::vector<Finding> Evaluation::measure(const std::string& metric) {
-  if (metric == "pca-fd") return distances_.pca_fd();
+  if (metric == "pca-fd") return pixels_.measure();
+  if (is_inception_metric(metric)) return {inception_->measure(metric)};
   if (detects_anomalies(metric)) return {anomaly_detection(metric)};
   return {over_test_images(metric, mse(inference()), "per pixel value in [-1, 1]")};
+}
+
+void Evaluation::forget() {
+  inference_.reset();
+  if (inception_) inception_->forget();
 }
 
 const Inference& Evaluation::inference() {

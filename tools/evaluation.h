@@ -7,7 +7,8 @@
 #include <vector>
 
 #include "damc/metrics.h"
-#include "tools/distances.h"
+#include "tools/feature_distances.h"
+#include "tools/pixel_distances.h"
 
 namespace damc {
 
@@ -26,13 +27,15 @@ Split first_test_images(Split split, std::optional<std::int64_t> most);
 /// The numbers of one model on one data set.
 class Evaluation {
  public:
-  /// Keeps references. With `shows_progress` there are status lines while it takes time. Throws UserError as Distances.
-  Evaluation(const Model& model, const Split& split, const DistanceOptions& options, bool shows_progress);
+  /// Keeps references. With `shows_progress` there are status lines while it takes time. Throws UserError for a source of
+  /// z that the model does not have, and for what a metric of `wanted` needs and is not there: before the work begins.
+  Evaluation(const Model& model, const Split& split, const std::vector<std::string>& wanted,
+             const DistanceOptions& options, bool shows_progress);
 
   /// All numbers of one metric. What several metrics share is done once, until forget().
   std::vector<Finding> measure(const std::string& metric);
   /// The model has other weights now.
-  void forget() { inference_.reset(); }
+  void forget();
 
  private:
   const Inference& inference();
@@ -42,7 +45,8 @@ class Evaluation {
   const Model& model_;
   const Split& split_;
   bool shows_progress_;
-  Distances distances_;
+  PixelDistances pixels_;
+  std::optional<FeatureDistances> inception_;
   std::optional<Inference> inference_;
 };
 

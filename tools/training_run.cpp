@@ -70,10 +70,11 @@ TrainingRun::TrainingRun(RunStart start)
   }
   if (start.config.eval_every == 0) return;
   metrics_ = training_metrics(start.config);
-  std::optional<std::int64_t> most;
-  if (start.config.eval_samples > 0) most = start.config.eval_samples;
-  evaluated_ = first_test_images(*split_, most);
-  evaluation_.emplace(*model_, *evaluated_, DistanceOptions{.from = "", .samples = most}, false);
+  DistanceOptions options;
+  if (start.config.eval_samples > 0) options.samples = start.config.eval_samples;
+  options.inception = start.config.inception;
+  evaluated_ = first_test_images(*split_, options.samples);
+  evaluation_.emplace(*model_, *evaluated_, metrics_, options, false);
 }
 
 /// Weights of elsewhere: what of the file is of no use is told.

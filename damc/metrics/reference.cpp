@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <fstream>
 #include <map>
 #include <vector>
 
 #include "damc/metrics/digest.h"
 #include "data/batches.h"
 #include "tensor/error.h"
+#include "tensor/io/npz.h"
 #include "tensor/io/safetensors.h"
 #include "tensor/text.h"
 
@@ -35,6 +37,13 @@ bool is_finite(const Tensor& t) {
   return std::all_of(values.begin(), values.end(), [](double x) { return std::isfinite(x); });
 }
 
+/// Whether a file begins as zip archives do.
+bool is_zip(const fs::path& path) {
+  char head[2] = {};
+  std::ifstream(path, std::ios::binary).read(head, 2);
+  return head[0] == 'P' && head[1] == 'K';
+}
+
 /// Throws UserError unless shapes, types and numbers are those of statistics.
 void check_statistics(const Statistics& s, const fs::path& path) {
   const auto refuse = [&](const std::string& what) {
@@ -56,7 +65,7 @@ void check_statistics(const Statistics& s, const fs::path& path) {
 }  // namespace
 
 Statistics feature_statistics(const FeatureSpace& space, const Images& images, std::int64_t count,
-                              const Progress& progress) {
+                              const ImagesDone& progress) {
   constexpr std::int64_t batch = 64;
   StatisticsStream stream(true);
   for (std::int64_t first = 0; first < count; first += batch) {
@@ -81,6 +90,12 @@ void write_reference(const fs::path& path, const Reference& reference) {
 }
 
 Reference read_reference(const fs::path& path) {
+  if (is_zip(path)) {
+    const NpzFile file(path);
+    const Reference found{{0, file.read("mu"), file.read("sigma"), {}}, "", "", ""};
+    check_statistics(found.statistics, path);
+    return found;
+  }
   Weights file = read_safetensors(path);
   Reference found{{std::max<std::int64_t>(number_of(text_of(file.metadata, "n")), 0), file.tensors["mu"],
                    file.tensors["sigma"], file.tensors["features"]},
@@ -105,7 +120,7 @@ void check_space(const Reference& reference, const FeatureSpace& space, const fs
 }
 
 Reference cached_reference(const FeatureSpace& space, const Images& images, std::int64_t count,
-                           const std::string& data, const fs::path& folder, const Progress& progress) {
+                           const std::string& data, const fs::path& folder, const ImagesDone& progress) {
   const std::string pixels = sha256(images, count);
   const std::string about = fmt::format("{}, sha256 {}", data, pixels);
   const std::string key = sha256(space.mode + " " + space.network + " " + pixels);

@@ -19,11 +19,11 @@ struct FeatureSpace {
   std::function<Tensor(const Tensor& images)> features;  ///< [N, H, W, C] in [-1, 1] to [N, d]
 };
 
-using Progress = std::function<void(std::int64_t images)>;
+using ImagesDone = std::function<void(std::int64_t images)>;
 
 /// Statistics, with their features, of the first `count` images.
 Statistics feature_statistics(const FeatureSpace& space, const Images& images, std::int64_t count,
-                              const Progress& progress = {});
+                              const ImagesDone& progress = {});
 
 /// Statistics and what they are of; texts are empty where a file does not say.
 struct Reference {
@@ -48,6 +48,6 @@ void check_space(const Reference& reference, const FeatureSpace& space, const st
 /// nothing is kept.
 Reference cached_reference(const FeatureSpace& space, const Images& images, std::int64_t count,
                            const std::string& data, const std::filesystem::path& folder,
-                           const Progress& progress = {});
+                           const ImagesDone& progress = {});
 
 }  // namespace damc

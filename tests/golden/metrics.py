@@ -100,7 +100,10 @@ def main():
     for size, n in (((28, 1), 90), ((34, 3), 40)):
         for name, value in zip(("variances", "explained", "frechet"), pixel_components(size, n)):
             out[f"pixels.{size[0]}.{name}"] = value
-    write_safetensors(parser.parse_args().out / "metrics.safetensors", out)
+    folder = parser.parse_args().out
+    x = features("full", 0)[:, :8]
+    np.savez_compressed(folder / "statistics.npz", mu=x.mean(0), sigma=np.cov(x, rowvar=False))
+    write_safetensors(folder / "metrics.safetensors", out)
     for name, value in out.items():
         print(name, value.ravel())
 

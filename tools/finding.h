@@ -1,15 +1,11 @@
-/// The metrics of `damc eval` that compare the images a model makes with real ones.
+/// What an evaluation finds, and how it shows that it is at work.
 #pragma once
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
-#include <vector>
 
-#include "damc/metrics/pixel_components.h"
-#include "damc/model.h"
-#include "data/images.h"
 #include "tools/status_line.h"
 
 namespace damc {
@@ -24,10 +20,17 @@ struct Finding {
   nlohmann::ordered_json details = nlohmann::ordered_json::object();
 };
 
+/// What generated images are made from and compared with.
 struct DistanceOptions {
   std::string from;                     ///< source of z (Model::sources); "": the method's own
   std::optional<std::int64_t> samples;  ///< generated images; none: as many as a metric needs
+  std::string inception;                ///< file with the weights of Inception-v3; "": there is none
+  std::string reference;       ///< file of statistics, or folder of real images; "": the training images
+  std::string reference_mode;  ///< of a file that does not say it
 };
+
+/// Real images that others are compared with: the paper's are the first of the training images.
+inline constexpr std::int64_t kMostReferenceImages = 50'000;
 
 /// A status line over images, where one is wanted.
 class ShownProgress {
@@ -41,24 +44,6 @@ class ShownProgress {
 
  private:
   std::optional<StatusLine> status_;
-};
-
-class Distances {
- public:
-  /// Keeps references. Throws UserError for a source that the model does not have.
-  Distances(const Model& model, const Split& split, const DistanceOptions& options, bool shows_progress);
-
-  /// Frechet distances along the principal components of the training images' pixels (metrics/pixel_components.h), of
-  /// samples, of reconstructions of test images, and of these themselves: what samples have more than reconstructions is
-  /// the prior's, what those have more than test images the decoder's.
-  std::vector<Finding> pca_fd();
-
- private:
-  const Model& model_;
-  const Split& split_;
-  DistanceOptions options_;
-  bool shows_progress_;
-  std::optional<PixelComponents> components_;
 };
 
 }  // namespace damc

@@ -1,4 +1,4 @@
-#include "tools/distances.h"
+#include "tools/pixel_distances.h"
 
 #include <algorithm>
 #include <functional>
@@ -6,18 +6,16 @@
 #include "damc/batched.h"
 #include "damc/metrics/frechet.h"
 #include "damc/metrics/generated.h"
-#include "tensor/error.h"
 
 namespace damc {
 namespace {
 
-constexpr std::int64_t kMostReal = 50'000;      // the paper's reference: the first of the training images
 constexpr std::int64_t kPixelSamples = 10'000;  // enough for distances in 50 dimensions
 
 /// The real images that are compared with.
 Images reference_images(const Split& split) {
   Images images = split.train;
-  split_off(images, std::min(images.n, kMostReal));
+  split_off(images, std::min(images.n, kMostReferenceImages));
   return images;
 }
 
@@ -31,17 +29,7 @@ void for_images(const Images& images, std::int64_t count, const TakeImages& take
 
 }  // namespace
 
-Distances::Distances(const Model& model, const Split& split, const DistanceOptions& options,
-                     bool shows_progress)
-    : model_(model), split_(split), options_(options), shows_progress_(shows_progress) {
-  if (options_.from.empty()) options_.from = model.sources().front();
-  if (model.has_source(options_.from)) return;
-  user_error(fmt::format("--from {}: a run of method {} has no such latent vectors", options_.from,
-                         model.config.method),
-             fmt::format("it has {}, and gaussian", fmt::join(model.sources(), ", ")));
-}
-
-std::vector<Finding> Distances::pca_fd() {
+std::vector<Finding> PixelDistances::measure() {
   const Images real = reference_images(split_);
   if (!components_) {
     ShownProgress progress(real.n, shows_progress_);

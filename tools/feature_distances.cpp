@@ -1,0 +1,168 @@
+#include "tools/feature_distances.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+
+#include "damc/metrics/digest.h"
+#include "damc/metrics/frechet.h"
+#include "damc/metrics/generated.h"
+#include "damc/metrics/kid.h"
+#include "damc/metrics/precision_recall.h"
+#include "damc/nets/inception.h"
+#include "tensor/error.h"
+#include "tensor/io/weights.h"
+#include "tensor/text.h"
+#include "tools/cache_folder.h"
+#include "tools/shared_options.h"
+
+namespace damc {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kFidMode = "fid-float";
+
+/// Whether a metric looks at single images, not at their statistics alone.
+bool needs_features(const std::string& metric) {
+  return metric == "kid" || metric == "precision" || metric == "recall";
+}
+
+/// Samples that the paper's FID is over.
+std::int64_t published_samples(const Config& config) {
+  return config.architecture == "celebahq" ? 5'000 : 50'000;
+}
+
+/// The number of a metric between samples and real images; remark and details as far as they are the metric's own.
+Finding distance(const std::string& metric, const Statistics& made, const Statistics& real) {
+  if (metric == "kid") {
+    const Kid kid = kernel_distance(made.features, real.features);
+    return {metric,
+            kid.value,
+            made.n,
+            "",
+            fmt::format("deviation {:.6f} over 100 subsets of {}; ", kid.deviation, kid.subset_size),
+            {{"deviation", kid.deviation}, {"subset_size", kid.subset_size}}};
+  }
+  if (needs_features(metric)) {
+    const PrecisionRecall found = precision_recall(real.features, made.features);
+    return {metric,
+            metric == "precision" ? found.precision : found.recall,
+            made.n,
+            "",
+            "k = 3, in pool3 where the published ones are in VGG-16; ",
+            {{"features", "pool3"}, {"k", 3}}};
+  }
+  const FrechetDistance found = frechet_distance(made, real);
+  return {metric, found.value, made.n, "", "", {{"means", found.means}, {"clipped", found.clipped}}};
+}
+
+}  // namespace
+
+const std::vector<std::string>& inception_metrics() {
+  static const std::vector<std::string> names{"fid", "kid", "precision", "recall"};
+  return names;
+}
+
+FeatureSpace inception_space(const std::string& metric, const DistanceOptions& options, Device device) {
+  if (options.inception.empty()) {
+    user_error(
+        fmt::format("{} needs the weights of Inception-v3, which do not come with this program", metric),
+        "give pt_inception-2015-12-05-6726825d.pth, from the releases of mseitzer/pytorch-fid on GitHub, "
+        "with "
+        "--inception FILE; pca-fd needs no network");
+  }
+  StateDict weights = read_weights(options.inception).tensors;
+  const auto net = std::make_shared<Inception>(weights, device);
+  const auto shapes = Inception::shapes();
+  std::erase_if(weights, [&](const auto& entry) { return !shapes.contains(entry.first); });
+  return {kFidMode, sha256(weights), [net](const Tensor& images) { return (*net)(images); }};
+}
+
+FeatureDistances::FeatureDistances(const Model& model, const Split& split, FeatureSpace space,
+                                   const DistanceOptions& options, const std::vector<std::string>& wanted,
+                                   bool shows_progress)
+    : model_(model),
+      space_(std::move(space)),
+      options_(options),
+      shows_progress_(shows_progress),
+      real_(split.train),
+      real_name_(model.config.architecture) {
+  const fs::path given = options.reference;
+  if (fs::is_directory(given)) {
+    real_ = load_data(model.config, given.string()).train;
+    real_name_ = given.string();
+  } else if (!given.empty()) {
+    read_given_reference(wanted);
+  }
+  split_off(real_, std::min(real_.n, kMostReferenceImages));
+}
+
+void FeatureDistances::read_given_reference(const std::vector<std::string>& wanted) {
+  const std::string file = escaped(options_.reference);
+  reference_ = read_reference(options_.reference);
+  if (reference_->mode.empty()) {
+    if (options_.reference_mode.empty()) {
+      user_error(
+          fmt::format("'{}' does not say in which mode its images were measured", file),
+          fmt::format(
+              "if they were resized as here, bilinearly without antialiasing and not rounded to 8 bits, add "
+              "--reference-mode {}",
+              space_.mode));
+    }
+    reference_->mode = options_.reference_mode;
+    reference_->data = file;
+  }
+  check_space(*reference_, space_, options_.reference);
+  if (const std::int64_t d = reference_->statistics.mean.size(0); d != Inception::kFeatures) {
+    user_error(
+        fmt::format("'{}' is of {} features, those of Inception-v3 are {}", file, d, Inception::kFeatures));
+  }
+  const auto metric = std::ranges::find_if(wanted, needs_features);
+  if (metric != wanted.end() && !reference_->statistics.features.defined()) {
+    user_error(fmt::format("{} compares single images, '{}' holds only their statistics", *metric, file),
+               "give the folder of the images instead, or leave --reference out");
+  }
+}
+
+const Reference& FeatureDistances::reference() {
+  if (!reference_) {
+    const std::string name = fmt::format("the first {} training images of {}", real_.n, real_name_);
+    ShownProgress progress(real_.n, shows_progress_);
+    reference_ = cached_reference(space_, real_, real_.n, name, cache_folder(),
+                                  [&](std::int64_t done) { progress.update(done); });
+  }
+  return *reference_;
+}
+
+const Statistics& FeatureDistances::samples() {
+  if (!samples_) {
+    const std::int64_t count = options_.samples.value_or(published_samples(model_.config));
+    ShownProgress progress(count, shows_progress_);
+    StatisticsStream stream(true);
+    std::int64_t done = 0;
+    for_samples(model_, options_.from, count, [&](const Tensor& images) {
+      stream.add(space_.features(images));
+      progress.update(done += images.size(0));
+    });
+    samples_ = stream.finish();
+  }
+  return *samples_;
+}
+
+Finding FeatureDistances::measure(const std::string& metric) {
+  const Reference& real = reference();
+  const std::int64_t n = real.statistics.n;
+  Finding found = distance(metric, samples(), real.statistics);
+  found.over = fmt::format("{}/{} {}", found.images, n > 0 ? std::to_string(n) : "?", space_.mode);
+  found.remark += fmt::format("from {}; against {}; network {:.8}", options_.from,
+                              real.data.substr(0, real.data.find(", sha256")), space_.network);
+  found.details.update({{"mode", space_.mode},
+                        {"from", options_.from},
+                        {"network_sha256", space_.network},
+                        {"reference", real.data},
+                        {"reference_images", n}});
+  return found;
+}
+
+}  // namespace damc

@@ -1,0 +1,34 @@
+/// The metric pca-fd.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "damc/metrics/pixel_components.h"
+#include "damc/model.h"
+#include "data/images.h"
+#include "tools/finding.h"
+
+namespace damc {
+
+class PixelDistances {
+ public:
+  /// Keeps references. z of samples comes from options.from.
+  PixelDistances(const Model& model, const Split& split, const DistanceOptions& options, bool shows_progress)
+      : model_(model), split_(split), options_(options), shows_progress_(shows_progress) {}
+
+  /// Frechet distances along the principal components of the training images' pixels (metrics/pixel_components.h), of
+  /// samples, of reconstructions of test images, and of these themselves: what samples have more than reconstructions is
+  /// the prior's, what those have more than test images the decoder's.
+  std::vector<Finding> measure();
+
+ private:
+  const Model& model_;
+  const Split& split_;
+  DistanceOptions options_;
+  bool shows_progress_;
+  std::optional<PixelComponents> components_;
+};
+
+}  // namespace damc
