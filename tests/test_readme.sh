@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Runs every command line of the README, and compares what it shows of commands that always show the same. What would
-# take minutes or a network is made small here, and nowhere else; the C++ of the README is a test of its own.
+# Runs every command line of the README and of the page of figures, and compares what they show of commands that always
+# show the same. What would take minutes or a network is made small here, and nowhere else; the C++ of the README is a
+# test of its own.
 #   test_readme.sh DAMC
 # shellcheck source=cli_functions.sh
 . "$(dirname "$0")/cli_functions.sh"
-readme=$root/README.md
+readme=pages
+cat "$root/README.md" "$root/tools/bench/results/README.md" >pages
 mkdir -p bin build
 ln -s "$damc" bin/damc
 ln -s "$(dirname "$damc")" build/bin
