@@ -113,3 +113,21 @@ TEST_CASE("a run that goes back keeps what was there, and nothing of what came a
         "2026-01-31T23:59:59Z stopped after iteration 5\n");
   CHECK(text(folder / "config.toml") == to_toml(tiny("mnist-quick", "cpu")));
 }
+
+TEST_CASE("weights of other widths, or without one: the file, the weight and the keys to look at") {
+  const TempFolder folder;
+  const Config config = tiny("mnist-quick", "cpu");
+  save_model(folder.path, Model(config), {.iterations = 2, .images_seen = 4, .rollbacks = 0, .data = ""});
+  const fs::path file = folder.path / "model-000002.safetensors";
+  Config wider = config;
+  wider.ngf = 3;
+  CHECK_THROWS_WITH_AS(load_model(file, 2, wider),
+                       doctest::Contains("model-000002.safetensors: weight 'G.gen."), UserError);
+  CHECK_THROWS_WITH_AS(load_model(file, 2, wider),
+                       doctest::Contains("\nhint: check the preset and its widths"), UserError);
+  StateDict weights = Model(config).state_dict();
+  weights.erase("E.ebm.4.bias");
+  write_safetensors(file, weights);
+  CHECK_THROWS_WITH_AS(load_model(file, 2, config),
+                       doctest::Contains("no weight named 'E.ebm.4.bias'\nhint: check"), UserError);
+}

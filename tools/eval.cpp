@@ -47,7 +47,7 @@ struct EvalOptions {
 void evaluate(const EvalOptions& options) {
   const LoadedRun loaded = options.run.load();
   const Config& config = loaded.model->config;
-  check_metrics(options.metrics, config);
+  check_metrics(options.metrics, config, options.distances.inception);
   const Split split = first_test_images(load_data(config, options.data), options.distances.samples);
   Evaluation evaluation(*loaded.model, split, options.metrics, options.distances, true);
   fmt::print("{} after {} iterations\n", escaped(loaded.run.folder.native()), loaded.run.iteration);

@@ -40,7 +40,8 @@ const std::vector<std::string>& metric_names() {
   return names;
 }
 
-void check_metrics(const std::vector<std::string>& metrics, const Config& config) {
+void check_metrics(const std::vector<std::string>& metrics, const Config& config,
+                   const std::string& inception) {
   for (const std::string& metric : metrics) {
     if (std::ranges::find(metric_names(), metric) == metric_names().end()) {
       user_error(fmt::format("unknown metric '{}'", metric),
@@ -51,6 +52,13 @@ void check_metrics(const std::vector<std::string>& metrics, const Config& config
       user_error(
           fmt::format("{} measures the detection of a held-out digit, but this run learned from all", metric),
           "train with --preset mnist-anomaly, or --set holdout=DIGIT on another MNIST preset");
+    }
+    if (is_inception_metric(metric) && inception.empty()) {
+      user_error(
+          fmt::format("{} needs the weights of Inception-v3, which do not come with this program", metric),
+          "give pt_inception-2015-12-05-6726825d.pth, from the releases of mseitzer/pytorch-fid on GitHub, "
+          "with "
+          "--inception FILE (while training: --set inception=FILE); pca-fd needs no network");
     }
   }
 }
@@ -63,7 +71,7 @@ std::vector<std::string> training_metrics(const Config& config) {
     metrics = {"mse"};
     if (config.holdout >= 0) metrics.insert(metrics.end(), {kAuprc, kAuprcReconstruction});
   }
-  check_metrics(metrics, config);
+  check_metrics(metrics, config, config.inception);
   return metrics;
 }
 
@@ -82,8 +90,8 @@ Evaluation::Evaluation(const Model& model, const Split& split, const std::vector
       pixels_(model, split, with_source(model, options), shows_progress) {
   const auto metric = std::ranges::find_if(wanted, is_inception_metric);
   if (metric == wanted.end()) return;
-  inception_.emplace(model, split, inception_space(*metric, options, model.device),
-                     with_source(model, options), wanted, shows_progress);
+  inception_.emplace(model, split, inception_space(options, model.device), with_source(model, options),
+                     wanted, shows_progress);
 }
 
 std::vector<Finding> Evaluation::measure(const std::string& metric) {

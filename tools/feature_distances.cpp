@@ -64,14 +64,7 @@ const std::vector<std::string>& inception_metrics() {
   return names;
 }
 
-FeatureSpace inception_space(const std::string& metric, const DistanceOptions& options, Device device) {
-  if (options.inception.empty()) {
-    user_error(
-        fmt::format("{} needs the weights of Inception-v3, which do not come with this program", metric),
-        "give pt_inception-2015-12-05-6726825d.pth, from the releases of mseitzer/pytorch-fid on GitHub, "
-        "with "
-        "--inception FILE; pca-fd needs no network");
-  }
+FeatureSpace inception_space(const DistanceOptions& options, Device device) {
   StateDict weights = read_weights(options.inception).tensors;
   const auto net = std::make_shared<Inception>(weights, device);
   const auto shapes = Inception::shapes();

@@ -15,9 +15,9 @@ namespace damc {
 /// Those of Inception-v3.
 const std::vector<std::string>& inception_metrics();
 
-/// The features that the original FID is in, with the weights that options name. Throws UserError when `metric` has none,
-/// or those of another network.
-FeatureSpace inception_space(const std::string& metric, const DistanceOptions& options, Device device);
+/// The features that the original FID is in, with the weights that options name. Throws UserError for those of another
+/// network.
+FeatureSpace inception_space(const DistanceOptions& options, Device device);
 
 class FeatureDistances {
  public:
