@@ -17,7 +17,8 @@ const std::vector<std::string>& metric_names();
 
 /// Throws UserError for a metric that there is not, that a run of this configuration cannot be measured by, or that needs
 /// a network whose weights are not given ("": the file's name).
-void check_metrics(const std::vector<std::string>& metrics, const Config& config, const std::string& inception);
+void check_metrics(const std::vector<std::string>& metrics, const Config& config,
+                   const std::string& inception);
 
 /// The metrics that a training evaluates (the key eval_metrics), checked.
 std::vector<std::string> training_metrics(const Config& config);
