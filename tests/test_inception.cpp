@@ -22,16 +22,26 @@ const Golden& golden() {
   return values;
 }
 
+/// Images [N, height, width, channels] that the golden script makes by the same formula.
+struct GoldenImages {
+  std::string name;
+  Shape shape;
+
+  Tensor pixels() const { return golden_formula("inception." + name, shape); }
+};
+
+const GoldenImages rgb{"rgb", {2, 32, 32, 3}};
+const GoldenImages grey{"grey", {1, 40, 23, 1}};
+const GoldenImages large{"large", {1, 310, 320, 3}};
+
 }  // namespace
 
 TEST_CASE("resized: bilinear at the centres of pixels, to larger and to smaller, grey in three channels") {
   const Inception net(inception_weights(), {}, Dtype::f64);
-  for (const auto& [name, shape] : {std::pair<std::string, Shape>{"rgb", {2, 32, 32, 3}},
-                                    {"grey", {1, 40, 23, 1}},
-                                    {"large", {1, 310, 320, 3}}}) {
-    CAPTURE(name);
-    const Tensor images = golden_formula("inception." + name, shape);
-    CHECK(golden().error(name + ".resized", net.resized(images.to(Dtype::f64))) < 1e-12);
+  for (const GoldenImages& of : {rgb, grey, large}) {
+    CAPTURE(of.name);
+    const Tensor images = of.pixels();
+    CHECK(golden().error(of.name + ".resized", net.resized(images.to(Dtype::f64))) < 1e-12);
     // What lies outside [-1, 1] is cut off.
     CHECK(relative_error(net.resized(mul(images, 1e6)), net.resized(clamp(mul(images, 1e6), -1.0, 1.0))) ==
           0.0);
@@ -41,15 +51,15 @@ TEST_CASE("resized: bilinear at the centres of pixels, to larger and to smaller,
 }
 
 TEST_CASE("every block and the features are numpy's, in f64 and f32") {
-  for (const auto& [dtype, tolerance] : {std::pair{Dtype::f64, 1e-12}, {Dtype::f32, 3e-6}}) {
+  for (const Dtype dtype : {Dtype::f64, Dtype::f32}) {
+    const double tolerance = dtype == Dtype::f64 ? 1e-12 : 3e-6;
     const Inception net(inception_weights(), {}, dtype);
     double worst = 0.0;
-    for (const auto& [name, shape] :
-         {std::pair<std::string, Shape>{"rgb", {2, 32, 32, 3}}, {"grey", {1, 40, 23, 1}}}) {
-      const Tensor images = golden_formula("inception." + name, shape);
+    for (const GoldenImages& of : {rgb, grey}) {
+      const Tensor images = of.pixels();
       const auto compare = [&](const std::string& block, const Tensor& got) {
-        const double error = golden().error(name + "." + block, got);
-        CHECK_MESSAGE(error < tolerance, name, ", ", block, ": relative error ", error);
+        const double error = golden().error(of.name + "." + block, got);
+        CHECK_MESSAGE(error < tolerance, of.name, ", ", block, ": relative error ", error);
         worst = std::max(worst, error);
       };
       const Tensor features = net.features(net.resized(images), compare).value();
