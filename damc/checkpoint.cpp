@@ -20,15 +20,15 @@ fs::path numbered(const fs::path& folder, const char* prefix, std::int64_t numbe
   return folder / fmt::format("{}-{:06}.safetensors", prefix, number);
 }
 
-std::map<std::string, std::string> metadata(const Model& model, const Progress& progress) {
+std::map<std::string, std::string> metadata(const Config& config, const Progress& progress) {
   return {{"format", "pt"},  // what others call the layout
           {"damc_format", std::to_string(kFormat)},
           {"iterations", std::to_string(progress.iterations)},
           {"images_seen", std::to_string(progress.images_seen)},
           {"rollbacks", std::to_string(progress.rollbacks)},
           {"data", progress.data},
-          {"preset", model.config.preset},
-          {"config", to_toml(model.config)}};
+          {"preset", config.preset},
+          {"config", to_toml(config)}};
 }
 
 /// A number of the metadata; files of before lack some.
@@ -130,10 +130,10 @@ UserError of_weights(const fs::path& file, const UserError& error) {
       fmt::format("{}: {}{}", file.string(), what, what.find("\nhint: ") == std::string::npos ? hint : ""));
 }
 
-void save_model(const fs::path& folder, const Model& model, const Progress& progress) {
-  write_safetensors(numbered(folder, "model", progress.iterations), model.state_dict(),
-                    metadata(model, progress));
-  const auto keep = static_cast<std::size_t>(model.config.keep_models);
+void save_weights(const fs::path& folder, const StateDict& weights, const Config& config,
+                  const Progress& progress) {
+  write_safetensors(numbered(folder, "model", progress.iterations), weights, metadata(config, progress));
+  const auto keep = static_cast<std::size_t>(config.keep_models);
   auto models = checkpoints(folder, "model");
   for (; keep > 0 && models.size() > keep; models.erase(models.begin())) fs::remove(models.begin()->second);
 }
@@ -150,14 +150,19 @@ std::unique_ptr<Model> load_model(const fs::path& file, std::int64_t iterations,
   return model;
 }
 
+void save_state(const fs::path& folder, const StateDict& state, const Config& config,
+                const Progress& progress) {
+  write_safetensors(numbered(folder, "state", progress.iterations), state, metadata(config, progress));
+  auto states = checkpoints(folder, "state");
+  for (int kept = 0; kept < 2 && !states.empty(); ++kept) states.erase(std::prev(states.end()));
+  states.erase(rollback_state(folder, config.state_every));
+  for (const auto& [iterations, file] : states) fs::remove(file);
+}
+
 void save_state(const fs::path& folder, const Model& model, const Method& method, const Progress& progress) {
   StateDict state = model.state_dict();
   state.merge(method.state_dict());
-  write_safetensors(numbered(folder, "state", progress.iterations), state, metadata(model, progress));
-  auto states = checkpoints(folder, "state");
-  for (int kept = 0; kept < 2 && !states.empty(); ++kept) states.erase(std::prev(states.end()));
-  states.erase(rollback_state(folder, model.config.state_every));
-  for (const auto& [iterations, file] : states) fs::remove(file);
+  save_state(folder, state, model.config, progress);
 }
 
 SavedState read_state(const fs::path& folder, std::int64_t iterations) {

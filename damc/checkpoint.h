@@ -42,7 +42,11 @@ Weights read_checkpoint(const std::filesystem::path& file);
 UserError of_weights(const std::filesystem::path& file, const UserError& error);
 
 /// Writes model-N.safetensors, then removes older ones as config.keep_models says.
-void save_model(const std::filesystem::path& folder, const Model& model, const Progress& progress);
+void save_weights(const std::filesystem::path& folder, const StateDict& weights, const Config& config,
+                  const Progress& progress);
+inline void save_model(const std::filesystem::path& folder, const Model& model, const Progress& progress) {
+  save_weights(folder, model.state_dict(), model.config, progress);
+}
 
 /// The model with a configuration and the weights of model-N.safetensors. Throws UserError when they do not fit, or
 /// are those of another iteration.
@@ -51,6 +55,8 @@ std::unique_ptr<Model> load_model(const std::filesystem::path& file, std::int64_
 
 /// Writes state-N.safetensors, then removes older ones: the newest two stay, to go back to one should the newest turn
 /// out to have diverged, and the newest that rollback_state() gives.
+void save_state(const std::filesystem::path& folder, const StateDict& state, const Config& config,
+                const Progress& progress);
 void save_state(const std::filesystem::path& folder, const Model& model, const Method& method,
                 const Progress& progress);
 

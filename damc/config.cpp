@@ -225,6 +225,7 @@ const std::vector<ConfigKey>& config_keys() {
       {"learning", "lr_g", &C::lr_g, "learning rate of the generator", 0, 10},
       {"learning", "lr_e", &C::lr_e, "learning rate of the energy network", 0, 10},
       {"learning", "lr_q", &C::lr_q, "learning rate of the sampler", 0, 10},
+      {"learning", "lr_c", &C::lr_c, "learning rate of the classifier of preset mnist-classifier", 0, 10},
       {"learning", "weight_decay", &C::weight_decay, "of the sampler (AdamW)", 0, 10},
       {"learning", "beta1", &C::beta1, "Adam's decay of the mean", 0, 0.999999},
       {"learning", "beta2", &C::beta2, "Adam's decay of the mean square", 0, 0.999999},
@@ -252,6 +253,8 @@ const std::vector<ConfigKey>& config_keys() {
        "most test images, and generated ones, of an evaluation; 0: as many as 'damc eval' takes", 0, kHuge},
       {"output", "inception", &C::inception,
        "file with the weights of Inception-v3, for evaluations of fid, kid, precision and recall"},
+      {"output", "classifier", &C::classifier,
+       "run folder of a classifier, for evaluations of classifier-fd"},
       {"output", "keep_models", &C::keep_models, "saved weights that stay, the newest; 0: all", 0, kHuge},
       {"divergence", "on_nan", &C::on_nan,
        "when a loss is not finite: stop; or go back to the last state, take other noise, halve the learning "

@@ -54,7 +54,7 @@ struct Config {
   double guidance = 0.0;
 
   // Optimisation
-  double lr_g = 2e-4, lr_e = 1e-4, lr_q = 2e-4, weight_decay = 1e-4, beta1 = 0.5, beta2 = 0.999,
+  double lr_g = 2e-4, lr_e = 1e-4, lr_q = 2e-4, lr_c = 1e-3, weight_decay = 1e-4, beta1 = 0.5, beta2 = 0.999,
          grad_clip = 100.0;
   double lr_decay = 0.99;
   std::int64_t lr_decay_every = 1000;
@@ -70,7 +70,7 @@ struct Config {
 
   // Output
   std::int64_t log_every = 50, grid_every = 5000, state_every = 5000, eval_every = 0, keep_models = 0;
-  std::string eval_metrics, inception;
+  std::string eval_metrics, inception, classifier;
   std::int64_t eval_samples = 0;
 
   // Divergence

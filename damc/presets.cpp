@@ -61,6 +61,17 @@ const std::vector<Preset>& presets() {
         {"log_every", "25"},
         {"grid_every", "250"},
         {"state_every", "250"}}},
+      {kClassifierPreset,
+       "mnist",
+       {{"flip", "false"},
+        {"batch", "128"},
+        {"iterations", "1500"},
+        {"beta1", "0.9"},
+        {"lr_decay", "0.8"},
+        {"lr_decay_every", "100"},
+        {"log_every", "100"},
+        {"state_every", "500"},
+        {"eval_every", "500"}}},
   };
   return rows;
 }

@@ -17,6 +17,9 @@ struct Preset {
   KeyValues keys;
 };
 
+/// The preset that trains a classifier (classifier.h) and no generative model.
+inline constexpr const char* kClassifierPreset = "mnist-classifier";
+
 /// In the order of the paper and then our own.
 const std::vector<Preset>& presets();
 /// Their names.

@@ -125,6 +125,10 @@ Run open_run(const fs::path& folder) {
 }
 
 std::unique_ptr<Model> load_model(const Run& run, const std::string& device) {
+  if (run.config.preset == kClassifierPreset) {
+    user_error(fmt::format("{} is a classifier: it makes no images", run.folder.string()),
+               "'damc eval RUN --metric classifier-fd --classifier' takes it to measure another run");
+  }
   Config config = run.config;
   if (!device.empty()) config.device = device;
   return load_model(run.weights, run.iteration, config);

@@ -25,7 +25,7 @@ namespace {
 /// Two features, the mean of the image and of its square, and a count of the images that were asked for.
 struct Means {
   FeatureSpace space(const std::string& mode = "means", const std::string& network = "0123456789") {
-    return {mode, network, [this](const Tensor& x) {
+    return {mode, network, 2, [this](const Tensor& x) {
               images += x.size(0);
               const Tensor rows = x.reshape({x.size(0), -1});
               const double scale = 1.0 / static_cast<double>(rows.size(1));
@@ -122,13 +122,16 @@ TEST_CASE("files that are no reference are refused with the reason") {
 
 TEST_CASE("another mode or network is refused") {
   Means means;
-  const Reference reference{{}, "means", "0123456789", ""};
+  const Reference reference{{0, Tensor::zeros({2}), {}, {}}, "means", "0123456789", ""};
   CHECK_NOTHROW(check_space(reference, means.space(), "file"));
-  CHECK_NOTHROW(check_space({{}, "", "", ""}, means.space(), "file"));  // it does not say
+  CHECK_NOTHROW(
+      check_space({{0, Tensor::zeros({2}), {}, {}}, "", "", ""}, means.space(), "file"));  // it does not say
   CHECK_THROWS_WITH_AS(
       check_space(reference, means.space("clean"), "file"),
       "'file' was measured in the mode means, not clean\nhint: two modes' numbers do not compare", UserError);
   CHECK_THROWS_AS(check_space(reference, means.space("means", "9876543210"), "file"), UserError);
+  CHECK_THROWS_WITH_AS(check_space({{0, Tensor::zeros({3}), {}, {}}, "", "", ""}, means.space(), "file"),
+                       "'file' is of 3 features, those of the mode means are 2", UserError);
 }
 
 TEST_CASE("the cache measures once, anew for other images, and again what is damaged") {

@@ -12,28 +12,24 @@ namespace {
 
 constexpr const char* kMetrics =
     "mse (reconstruction); auprc, auprc-reconstruction (detection of a held-out digit as an anomaly, by the "
-    "posterior and "
-    "by the reconstruction error alone); pca-fd (Frechet distance of pixels' principal components, of "
-    "samples and of "
-    "reconstructions: needs no other network, and is not FID); fid, kid, precision, recall (in "
-    "Inception-v3); several "
-    "with commas";
+    "posterior and by the reconstruction error alone); pca-fd (Frechet distance of pixels' principal "
+    "components, of samples and of reconstructions: needs no other network, and is not FID); fid, kid, "
+    "precision, recall (in Inception-v3); classifier-fd (in a classifier of digits); several with commas";
 constexpr const char* kSamples =
-    "only the first N test images (default: all), and so many generated ones (default: 10,000 for pca-fd, "
-    "the paper's "
-    "50,000 for the others, of celebahq 5,000)";
+    "only the first N test images (default: all), and so many generated ones (default: the paper's 50,000, "
+    "of celebahq 5,000; 10,000 for pca-fd and classifier-fd)";
 constexpr const char* kFrom =
     "where z of generated images comes from: damc, lebm, gaussian, as for 'damc sample' (default: the first "
-    "that the "
-    "run's method has)";
+    "that the run's method has)";
 constexpr const char* kInception =
     "weights of Inception-v3 for fid, kid, precision and recall: pytorch-fid's "
-    "pt_inception-2015-12-05-6726825d.pth, or "
-    "the same as safetensors";
+    "pt_inception-2015-12-05-6726825d.pth, or the same as safetensors";
+constexpr const char* kClassifier =
+    "run folder of a classifier of digits, as 'damc train --preset mnist-classifier' makes one";
 constexpr const char* kReference =
-    "real images of those metrics: a folder, or a file of statistics, pytorch-fid's .npz or one of this "
-    "program's cache "
-    "(default: the first 50,000 training images, measured once)";
+    "real images to compare with in a network's features: a folder, or a file of statistics, pytorch-fid's "
+    ".npz or "
+    "one of this program's cache (default: the first 50,000 training images, measured once)";
 
 struct EvalOptions {
   explicit EvalOptions(CLI::App& command) : run(command) {}
@@ -47,7 +43,7 @@ struct EvalOptions {
 void evaluate(const EvalOptions& options) {
   const LoadedRun loaded = options.run.load();
   const Config& config = loaded.model->config;
-  check_metrics(options.metrics, config, options.distances.inception);
+  check_metrics(options.metrics, config, options.distances);
   const Split split = first_test_images(load_data(config, options.data), options.distances.samples);
   Evaluation evaluation(*loaded.model, split, options.metrics, options.distances, true);
   fmt::print("{} after {} iterations\n", escaped(loaded.run.folder.native()), loaded.run.iteration);
@@ -86,11 +82,12 @@ void add_eval_command(CLI::App& program) {
       ->type_name("SOURCE")
       ->check(one_of({"damc", "lebm", "gaussian"}));
   command->add_option("--inception", distances.inception, kInception)->type_name("FILE");
+  command->add_option("--classifier", distances.classifier, kClassifier)->type_name("RUN");
   command->add_option("--reference", distances.reference, kReference)->type_name("STATS|DIR");
   command
       ->add_option("--reference-mode", distances.reference_mode,
-                   "how the images of an .npz file were resized, which it does not say")
-      ->check(one_of({"fid-float"}));
+                   "how the images of an .npz file became features, which it does not say")
+      ->check(one_of(feature_modes()));
   command->callback([options] { evaluate(*options); });
 }
 

@@ -11,6 +11,7 @@ namespace damc {
 namespace {
 
 constexpr const char* kAuprc = "auprc";
+constexpr const char* kClassifierFd = "classifier-fd";
 constexpr const char* kAuprcReconstruction = "auprc-reconstruction";
 
 bool detects_anomalies(const std::string& metric) {
@@ -19,6 +20,21 @@ bool detects_anomalies(const std::string& metric) {
 
 bool is_inception_metric(const std::string& metric) {
   return std::ranges::find(inception_metrics(), metric) != inception_metrics().end();
+}
+
+/// Throws UserError unless there is a classifier, and images for it.
+void check_digits(const Config& config, const DistanceOptions& options) {
+  if (config.architecture != "mnist") {
+    user_error(
+        fmt::format("{} is for digits, this run makes images of {}", kClassifierFd, config.architecture),
+        "pca-fd and fid are for all");
+  }
+  if (options.classifier.empty()) {
+    user_error(fmt::format("{} needs a classifier of digits", kClassifierFd),
+               fmt::format("damc train --preset {} --data data/mnist makes one in about a minute; name its "
+                           "folder with --classifier RUN (while training: --set classifier=RUN)",
+                           kClassifierPreset));
+  }
 }
 
 /// The options with a source of z that the model has.
@@ -35,13 +51,17 @@ DistanceOptions with_source(const Model& model, DistanceOptions options) {
 }  // namespace
 
 const std::vector<std::string>& metric_names() {
-  static const std::vector<std::string> names{"mse", kAuprc, kAuprcReconstruction, "pca-fd",
-                                              "fid", "kid",  "precision",          "recall"};
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> all{"mse", kAuprc, kAuprcReconstruction, "pca-fd"};
+    all.insert(all.end(), inception_metrics().begin(), inception_metrics().end());
+    all.push_back(kClassifierFd);
+    return all;
+  }();
   return names;
 }
 
 void check_metrics(const std::vector<std::string>& metrics, const Config& config,
-                   const std::string& inception) {
+                   const DistanceOptions& options) {
   for (const std::string& metric : metrics) {
     if (std::ranges::find(metric_names(), metric) == metric_names().end()) {
       user_error(fmt::format("unknown metric '{}'", metric),
@@ -53,14 +73,23 @@ void check_metrics(const std::vector<std::string>& metrics, const Config& config
           fmt::format("{} measures the detection of a held-out digit, but this run learned from all", metric),
           "train with --preset mnist-anomaly, or --set holdout=DIGIT on another MNIST preset");
     }
-    if (is_inception_metric(metric) && inception.empty()) {
+    if (is_inception_metric(metric) && options.inception.empty()) {
       user_error(
           fmt::format("{} needs the weights of Inception-v3, which do not come with this program", metric),
           "give pt_inception-2015-12-05-6726825d.pth, from the releases of mseitzer/pytorch-fid on GitHub, "
-          "with "
-          "--inception FILE (while training: --set inception=FILE); pca-fd needs no network");
+          "with --inception "
+          "FILE (while training: --set inception=FILE); pca-fd needs no network");
     }
+    if (metric == kClassifierFd) check_digits(config, options);
   }
+}
+
+DistanceOptions training_options(const Config& config) {
+  DistanceOptions options;
+  if (config.eval_samples > 0) options.samples = config.eval_samples;
+  options.inception = config.inception;
+  options.classifier = config.classifier;
+  return options;
 }
 
 std::vector<std::string> training_metrics(const Config& config) {
@@ -71,7 +100,7 @@ std::vector<std::string> training_metrics(const Config& config) {
     metrics = {"mse"};
     if (config.holdout >= 0) metrics.insert(metrics.end(), {kAuprc, kAuprcReconstruction});
   }
-  check_metrics(metrics, config, config.inception);
+  check_metrics(metrics, config, training_options(config));
   return metrics;
 }
 
@@ -88,15 +117,21 @@ Evaluation::Evaluation(const Model& model, const Split& split, const std::vector
       split_(split),
       shows_progress_(shows_progress),
       pixels_(model, split, with_source(model, options), shows_progress) {
-  const auto metric = std::ranges::find_if(wanted, is_inception_metric);
-  if (metric == wanted.end()) return;
-  inception_.emplace(model, split, inception_space(options, model.device), with_source(model, options),
-                     wanted, shows_progress);
+  const DistanceOptions complete = with_source(model, options);
+  if (std::ranges::any_of(wanted, is_inception_metric)) {
+    inception_.emplace(model, split, inception_space(options, model.device), complete, wanted,
+                       shows_progress);
+  }
+  if (std::ranges::find(wanted, kClassifierFd) != wanted.end()) {
+    classifier_.emplace(model, split, classifier_space(options, model.device), complete, wanted,
+                        shows_progress);
+  }
 }
 
 std::vector<Finding> Evaluation::measure(const std::string& metric) {
   if (metric == "pca-fd") return pixels_.measure();
   if (is_inception_metric(metric)) return {inception_->measure(metric)};
+  if (metric == kClassifierFd) return {classifier_->measure(metric)};
   if (detects_anomalies(metric)) return {anomaly_detection(metric)};
   return {over_test_images(metric, mse(inference()), "per pixel value in [-1, 1]")};
 }
@@ -104,6 +139,7 @@ std::vector<Finding> Evaluation::measure(const std::string& metric) {
 void Evaluation::forget() {
   inference_.reset();
   if (inception_) inception_->forget();
+  if (classifier_) classifier_->forget();
 }
 
 const Inference& Evaluation::inference() {

@@ -16,9 +16,12 @@ namespace damc {
 const std::vector<std::string>& metric_names();
 
 /// Throws UserError for a metric that there is not, that a run of this configuration cannot be measured by, or that needs
-/// a network whose weights are not given ("": the file's name).
+/// a network which the options do not name.
 void check_metrics(const std::vector<std::string>& metrics, const Config& config,
-                   const std::string& inception);
+                   const DistanceOptions& options);
+
+/// What a training's evaluations are made with.
+DistanceOptions training_options(const Config& config);
 
 /// The metrics that a training evaluates (the key eval_metrics), checked.
 std::vector<std::string> training_metrics(const Config& config);
@@ -48,7 +51,7 @@ class Evaluation {
   const Split& split_;
   bool shows_progress_;
   PixelDistances pixels_;
-  std::optional<FeatureDistances> inception_;
+  std::optional<FeatureDistances> inception_, classifier_;
   std::optional<Inference> inference_;
 };
 

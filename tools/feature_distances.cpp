@@ -14,6 +14,7 @@
 #include "tensor/io/weights.h"
 #include "tensor/text.h"
 #include "tools/cache_folder.h"
+#include "tools/classifier_run.h"
 #include "tools/shared_options.h"
 
 namespace damc {
@@ -22,6 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kFidMode = "fid-float";
+constexpr const char* kClassifierMode = "classifier";
 
 /// Whether a metric looks at single images, not at their statistics alone.
 bool needs_features(const std::string& metric) {
@@ -64,12 +66,24 @@ const std::vector<std::string>& inception_metrics() {
   return names;
 }
 
+const std::vector<std::string>& feature_modes() {
+  static const std::vector<std::string> names{kFidMode, kClassifierMode};
+  return names;
+}
+
 FeatureSpace inception_space(const DistanceOptions& options, Device device) {
   StateDict weights = read_weights(options.inception).tensors;
   const auto net = std::make_shared<Inception>(weights, device);
   const auto shapes = Inception::shapes();
   std::erase_if(weights, [&](const auto& entry) { return !shapes.contains(entry.first); });
-  return {kFidMode, sha256(weights), [net](const Tensor& images) { return (*net)(images); }};
+  return {kFidMode, sha256(weights), Inception::kFeatures,
+          [net](const Tensor& images) { return (*net)(images); }};
+}
+
+FeatureSpace classifier_space(const DistanceOptions& options, Device device) {
+  const std::shared_ptr<Classifier> net = load_classifier(options.classifier, device);
+  return {kClassifierMode, sha256(net->state_dict("C.")), Classifier::kFeatures,
+          [net, device](const Tensor& images) { return net->features(images.to(device)).value(); }};
 }
 
 FeatureDistances::FeatureDistances(const Model& model, const Split& split, FeatureSpace space,
@@ -96,21 +110,15 @@ void FeatureDistances::read_given_reference(const std::vector<std::string>& want
   reference_ = read_reference(options_.reference);
   if (reference_->mode.empty()) {
     if (options_.reference_mode.empty()) {
-      user_error(
-          fmt::format("'{}' does not say in which mode its images were measured", file),
-          fmt::format(
-              "if they were resized as here, bilinearly without antialiasing and not rounded to 8 bits, add "
-              "--reference-mode {}",
-              space_.mode));
+      user_error(fmt::format("'{}' does not say in which mode its images were measured", file),
+                 fmt::format("if it was the one that is needed here (fid-float: resized bilinearly without "
+                             "antialiasing, not rounded to 8 bits), add --reference-mode {}",
+                             space_.mode));
     }
     reference_->mode = options_.reference_mode;
     reference_->data = file;
   }
   check_space(*reference_, space_, options_.reference);
-  if (const std::int64_t d = reference_->statistics.mean.size(0); d != Inception::kFeatures) {
-    user_error(
-        fmt::format("'{}' is of {} features, those of Inception-v3 are {}", file, d, Inception::kFeatures));
-  }
   const auto metric = std::ranges::find_if(wanted, needs_features);
   if (metric != wanted.end() && !reference_->statistics.features.defined()) {
     user_error(fmt::format("{} compares single images, '{}' holds only their statistics", *metric, file),
@@ -130,7 +138,8 @@ const Reference& FeatureDistances::reference() {
 
 const Statistics& FeatureDistances::samples() {
   if (!samples_) {
-    const std::int64_t count = options_.samples.value_or(published_samples(model_.config));
+    const std::int64_t usual = space_.mode == kFidMode ? published_samples(model_.config) : kFewSamples;
+    const std::int64_t count = options_.samples.value_or(usual);
     ShownProgress progress(count, shows_progress_);
     StatisticsStream stream(true);
     std::int64_t done = 0;

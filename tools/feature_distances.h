@@ -1,4 +1,5 @@
-/// The metrics that compare samples with real images in the features of a network: fid, kid, precision, recall.
+/// The metrics that compare samples with real images in the features of a network: fid, kid, precision, recall,
+/// classifier-fd.
 #pragma once
 
 #include <optional>
@@ -15,9 +16,15 @@ namespace damc {
 /// Those of Inception-v3.
 const std::vector<std::string>& inception_metrics();
 
+/// How images become features, by the names that references are marked with.
+const std::vector<std::string>& feature_modes();
+
 /// The features that the original FID is in, with the weights that options name. Throws UserError for those of another
 /// network.
 FeatureSpace inception_space(const DistanceOptions& options, Device device);
+
+/// The features of the classifier of digits whose run options name. Throws UserError for a run of another kind.
+FeatureSpace classifier_space(const DistanceOptions& options, Device device);
 
 class FeatureDistances {
  public:

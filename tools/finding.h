@@ -25,12 +25,16 @@ struct DistanceOptions {
   std::string from;                     ///< source of z (Model::sources); "": the method's own
   std::optional<std::int64_t> samples;  ///< generated images; none: as many as a metric needs
   std::string inception;                ///< file with the weights of Inception-v3; "": there is none
+  std::string classifier;               ///< run folder of a classifier; "": there is none
   std::string reference;       ///< file of statistics, or folder of real images; "": the training images
   std::string reference_mode;  ///< of a file that does not say it
 };
 
 /// Real images that others are compared with: the paper's are the first of the training images.
 inline constexpr std::int64_t kMostReferenceImages = 50'000;
+
+/// Samples for distances in few dimensions, which have no published number of them.
+inline constexpr std::int64_t kFewSamples = 10'000;
 
 /// A status line over images, where one is wanted.
 class ShownProgress {

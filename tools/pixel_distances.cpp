@@ -10,8 +10,6 @@
 namespace damc {
 namespace {
 
-constexpr std::int64_t kPixelSamples = 10'000;  // enough for distances in 50 dimensions
-
 /// The real images that are compared with.
 Images reference_images(const Split& split) {
   Images images = split.train;
@@ -35,7 +33,7 @@ std::vector<Finding> PixelDistances::measure() {
     ShownProgress progress(real.n, shows_progress_);
     components_.emplace(real, 50, [&](std::int64_t done) { progress.update(done); });
   }
-  const std::int64_t made = options_.samples.value_or(kPixelSamples);
+  const std::int64_t made = options_.samples.value_or(kFewSamples);
   const std::int64_t unseen = std::min(split_.test.n, made);
   struct Set {
     const char* of;

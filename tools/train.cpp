@@ -1,6 +1,7 @@
 /// damc train
 
 #include "tensor/error.h"
+#include "tools/classifier_run.h"
 #include "tools/commands.h"
 #include "tools/device_check.h"
 #include "tools/shared_options.h"
@@ -39,6 +40,10 @@ void print_plan(const Model& model) {
   fmt::print("device: {}\n", model.device.str());
 }
 
+void print_classifier_plan(const ClassifierRun& run) {
+  fmt::print("{}\nclassifier{:>14} parameters\n", to_toml(run.config()), run.classifier().parameter_count());
+}
+
 /// Trains two iterations to say how long all of them take; the first also sets things up.
 void print_time(TrainingRun& run) {
   const std::int64_t left = run.model().config.iterations - run.progress().iterations;
@@ -53,13 +58,14 @@ void print_time(TrainingRun& run) {
 void dry_run(const TrainOptions& options) {
   std::optional<Config> config;
   if (!options.resume) config = options.config.build();
-  if (config && config->data.empty()) {
+  if (config && config->data.empty() && config->preset != kClassifierPreset) {
     print_plan(Model(*config));
     fmt::print("time: not measured; with --data DIR the images are read and two iterations timed\n");
     return;
   }
   RunStart start = config ? new_run(*config, options.init) : resumed_run(*options.resume, options.config);
   for (const std::string& note : start.notes) fmt::print("{}\n", note);
+  if (start.config.preset == kClassifierPreset) return print_classifier_plan(ClassifierRun(std::move(start)));
   TrainingRun run(std::move(start));
   print_plan(run.model());
   fmt::print("data: {}\n", run.progress().data);
@@ -81,6 +87,7 @@ void train(const TrainOptions& options) {
   RunStart start = options.resume ? resumed_run(*options.resume, options.config)
                                   : new_run(options.config.build(), options.init);
   if (!options.no_check) check_first_use(parse_device(start.config.device));
+  if (start.config.preset == kClassifierPreset) return ClassifierRun(std::move(start)).run(out);
   TrainingRun(std::move(start)).run(out);
 }
 

@@ -52,13 +52,12 @@ std::string head(const std::string& message) { return message.substr(0, message.
 }  // namespace
 
 TrainingRun::TrainingRun(RunStart start)
-    : folder_(std::move(start.folder)),
-      lock_(std::move(start.lock)),
-      split_(std::make_unique<Split>(std::move(start.split))),
+    : split_(std::make_unique<Split>(std::move(start.split))),
       model_(std::make_unique<Model>(start.config)),
       batches_(std::make_unique<Batches>(split_->train, start.config.batch,
                                          static_cast<std::uint64_t>(start.config.seed), start.config.flip)),
-      notes_(std::move(start.notes)) {
+      notes_(std::move(start.notes)),
+      journal_(std::move(start.folder), std::move(start.lock), model_->config, progress_) {
   note_emulation(start.config);
   if (start.state) progress_ = start.state->progress;
   progress_.data = start.data;
@@ -70,9 +69,7 @@ TrainingRun::TrainingRun(RunStart start)
   }
   if (start.config.eval_every == 0) return;
   metrics_ = training_metrics(start.config);
-  DistanceOptions options;
-  if (start.config.eval_samples > 0) options.samples = start.config.eval_samples;
-  options.inception = start.config.inception;
+  const DistanceOptions options = training_options(start.config);
   evaluated_ = first_test_images(*split_, options.samples);
   evaluation_.emplace(*model_, *evaluated_, metrics_, options, false);
 }
@@ -95,11 +92,12 @@ void TrainingRun::begin_with(const SavedState& initial) {
 void TrainingRun::run(const fs::path& parent) {
   const Config& c = model_->config;
   catch_stop_signals();
-  open(parent);
+  if (journal_.open(parent) && starts_elsewhere_)
+    save();  // what to go back to, or on from, before there is another
   try {
-    say(fmt::format("{}: {} of {} iterations done, {}, {} parameters", folder_.string(), progress_.iterations,
-                    c.iterations, progress_.data, model_->parameter_count()));
-    for (const std::string& note : notes_) say(note);
+    journal_.say(fmt::format("{}: {} of {} iterations done, {}, {} parameters", journal_.folder().string(),
+                             progress_.iterations, c.iterations, progress_.data, model_->parameter_count()));
+    for (const std::string& note : notes_) journal_.say(note);
     for (bool ended = false; !ended;) {
       try {
         train();
@@ -108,35 +106,16 @@ void TrainingRun::run(const fs::path& parent) {
         go_back(error);
       }
     }
-    say(fmt::format("done: {}", folder_.string()));
+    journal_.say(fmt::format("done: {}", journal_.folder().string()));
   } catch (const OutOfMemory& error) {
     const std::string message = explain(error);
-    log_end(fmt::format("ended by an error after iteration {}: {}", progress_.iterations, message));
+    journal_.log_end(fmt::format("ended by an error after iteration {}: {}", progress_.iterations, message));
     throw Error(message);
   } catch (const std::exception& error) {
-    log_end(
+    journal_.log_end(
         fmt::format("ended by an error after iteration {}: {}", progress_.iterations, head(error.what())));
     throw;
   }
-}
-
-/// Makes the folder of a new run, or clears that of one that goes on of what lies after its state.
-void TrainingRun::open(const fs::path& parent) {
-  const Config& c = model_->config;
-  if (folder_.empty()) {
-    folder_ = make_run_folder(parent, c.preset, c);
-    lock_ = std::make_unique<FolderLock>(folder_);
-    if (starts_elsewhere_) save();  // what to go back to, or on from, before there is another
-  } else {
-    rewind_run(folder_, progress_.iterations);
-    fs::create_directories(folder_ / "grids");
-    write_config(folder_, c);
-  }
-}
-
-bool TrainingRun::due(std::int64_t interval) const {
-  return progress_.iterations == model_->config.iterations ||
-         (interval > 0 && progress_.iterations % interval == 0);
 }
 
 void TrainingRun::train() {
@@ -144,10 +123,10 @@ void TrainingRun::train() {
   std::int64_t& done = progress_.iterations;
   Feed feed(*batches_, batch_shape(*model_, c.batch), model_->device);
   Pictures pictures(*model_, split_->test);
-  status_.emplace(done, c.iterations);
+  journal_.start_status();
   if (done == 0 && c.grid_every > 0) {
-    pictures.write(folder_ / "grids", 0);
-    Pictures::write_reals(folder_ / "grids", feed.take(0));
+    pictures.write(journal_.folder() / "grids", 0);
+    Pictures::write_reals(journal_.folder() / "grids", feed.take(0));
   }
   while (done < c.iterations) {
     const Stats stats = method_->iterate(done, feed.take(done));
@@ -157,33 +136,26 @@ void TrainingRun::train() {
     finish_iteration(stats, pictures);
     // The state last: a run that goes on from it has everything of the iterations before.
     const int signal = stop_signal();  // read once: it may come at any time
-    if (signal || due(c.state_every)) save();
-    if (signal) {
-      const std::string line =
-          fmt::format("stopped by {} after iteration {}; continue with: damc train --resume {}",
-                      signal_name(signal), done, shell_word(folder_.string()));
-      status_->print(line);
-      log_end(line);
-      throw Exit{128 + signal};
-    }
+    if (signal || journal_.due(c.state_every)) save();
+    if (signal) journal_.stop(signal);
   }
-  status_.reset();
+  journal_.end_status();
 }
 
 /// All that is shown and written of an iteration, but its state.
 void TrainingRun::finish_iteration(const Stats& stats, Pictures& pictures) {
   const Config& c = model_->config;
-  const bool logged = due(c.log_every);
+  const bool logged = journal_.due(c.log_every);
   if (logged) method_->check();
-  status_->update(progress_.iterations,
-                  logged ? fmt::format("{}  {:.0f} MiB", losses(stats, 4, 3),
-                                       megabytes(backend(model_->device).bytes_reserved()))
-                         : std::string(),
-                  logged);
+  journal_.status().update(progress_.iterations,
+                           logged ? fmt::format("{}  {:.0f} MiB", losses(stats, 4, 3),
+                                                megabytes(backend(model_->device).bytes_reserved()))
+                                  : std::string(),
+                           logged);
   try {
-    if (logged) log(stats, status_->seconds_per_iteration());
-    if (due(c.grid_every)) pictures.write(folder_ / "grids", progress_.iterations);
-    if (c.eval_every > 0 && due(c.eval_every)) evaluate();
+    if (logged) log(stats, journal_.status().seconds_per_iteration());
+    if (journal_.due(c.grid_every)) pictures.write(journal_.folder() / "grids", progress_.iterations);
+    if (c.eval_every > 0 && journal_.due(c.eval_every)) evaluate();
   } catch (const Error& error) {  // of a disk or of memory: the iterations stand
     save_in_spite_of(error);
     throw;
@@ -194,15 +166,16 @@ void TrainingRun::finish_iteration(const Stats& stats, Pictures& pictures) {
 /// Error with a way to go on when the run ends here.
 void TrainingRun::go_back(const Divergence& error) {
   const Config& c = model_->config;
-  status_.reset();
+  journal_.end_status();
   if (c.on_nan == OnNan::stop || progress_.rollbacks >= c.on_nan_retries) {
     const std::string before =
         progress_.rollbacks > 0 ? fmt::format(" after rollback {}", progress_.rollbacks) : "";
     throw Error(fmt::format("{}{}\n{}", error.what(), before, advice()));
   }
   const std::int64_t rollbacks = progress_.rollbacks + 1;
-  const std::int64_t saved = rollback_state(folder_, c.state_every);
-  say(fmt::format("diverged: {}; rollback {} of {} to iteration {}: other noise, half the learning rates",
+  const std::int64_t saved = rollback_state(journal_.folder(), c.state_every);
+  journal_.say(
+      fmt::format("diverged: {}; rollback {} of {} to iteration {}: other noise, half the learning rates",
                   error.what(), rollbacks, c.on_nan_retries, std::max<std::int64_t>(saved, 0)));
   method_.reset();  // with the memory of its steps
   if (saved < 0) {
@@ -210,20 +183,21 @@ void TrainingRun::go_back(const Divergence& error) {
     method_ = std::make_unique<Method>(*model_, rollbacks);
     progress_ = {.iterations = 0, .images_seen = 0, .rollbacks = 0, .data = progress_.data};
   } else {
-    const SavedState state = read_state(folder_, saved);
+    const SavedState state = read_state(journal_.folder(), saved);
     method_ = std::make_unique<Method>(*model_, rollbacks);
     load_state(state, *model_, *method_);
     progress_ = state.progress;
   }
   progress_.rollbacks = rollbacks;
-  rewind_run(folder_, progress_.iterations);
-  save_state(folder_, *model_, *method_, progress_);  // so that a resumed run has the rollback behind it
+  rewind_run(journal_.folder(), progress_.iterations);
+  save_state(journal_.folder(), *model_, *method_,
+             progress_);  // so that a resumed run has the rollback behind it
 }
 
 /// How to go on after a divergence.
 std::string TrainingRun::advice() const {
   const Config& c = model_->config;
-  const auto states = checkpoints(folder_, "state");
+  const auto states = checkpoints(journal_.folder(), "state");
   std::string rates = fmt::format("--set lr_g={}", c.lr_g / 2);
   if (model_->E) rates += fmt::format(" --set lr_e={}", c.lr_e / 2);
   if (model_->Q) rates += fmt::format(" --set lr_q={}", c.lr_q / 2);
@@ -231,7 +205,7 @@ std::string TrainingRun::advice() const {
       "hint: damc train --resume {} {} goes on from iteration {} with half the rates; step sizes, grad_clip, "
       "seed or "
       "--set on_nan=rollback may help, too",
-      shell_word(folder_.string()), rates, states.empty() ? 0 : states.rbegin()->first);
+      shell_word(journal_.folder().string()), rates, states.empty() ? 0 : states.rbegin()->first);
 }
 
 std::vector<double> TrainingRun::time_iterations(int count) {
@@ -259,7 +233,7 @@ void TrainingRun::save_in_spite_of(const Error& error) {
 /// The message when memory does not suffice, with what would fit.
 std::string TrainingRun::explain(const OutOfMemory& error) {
   const std::int64_t asked = model_->config.batch;
-  say(fmt::format("batch {}: {}; trying smaller ones", asked, error.what()));
+  journal_.say(fmt::format("batch {}: {}; trying smaller ones", asked, error.what()));
   const std::int64_t batch = fitting_batch(error);
   return fmt::format("{}; {}", error.what(),
                      batch > 0 ? fmt::format("a batch of {} instead of {} fits", batch, asked)
@@ -297,33 +271,16 @@ bool TrainingRun::fits(std::int64_t batch) {
   }
 }
 
-void TrainingRun::say(const std::string& line) {
-  if (status_) {
-    status_->print(line);
-  } else {
-    show(line + "\n");
-  }
-  append_log(folder_, line);
-}
-
-/// Notes why the run ends; where even that cannot be written, the error that is shown says it.
-void TrainingRun::log_end(const std::string& reason) {
-  try {
-    append_log(folder_, reason);
-  } catch (const Error&) {
-  }
-}
-
 void TrainingRun::log(const Stats& stats, double seconds) {
-  append_stats(folder_, progress_, stats, seconds, backend(model_->device).bytes_reserved());
-  append_log(folder_, fmt::format("iteration {}  {}  {:.3g} s/it", progress_.iterations, losses(stats, 5, 4),
-                                  seconds));
+  append_stats(journal_.folder(), progress_, stats, seconds, backend(model_->device).bytes_reserved());
+  append_log(journal_.folder(), fmt::format("iteration {}  {}  {:.3g} s/it", progress_.iterations,
+                                            losses(stats, 5, 4), seconds));
 }
 
 void TrainingRun::save() {
   method_->check();
-  save_model(folder_, *model_, progress_);
-  save_state(folder_, *model_, *method_, progress_);
+  save_model(journal_.folder(), *model_, progress_);
+  save_state(journal_.folder(), *model_, *method_, progress_);
 }
 
 void TrainingRun::evaluate() {
@@ -331,13 +288,13 @@ void TrainingRun::evaluate() {
   evaluation_->forget();
   for (const std::string& metric : metrics_) {
     for (const Finding& found : evaluation_->measure(metric)) {
-      say(fmt::format("iteration {}: {} {:.6f} {}", progress_.iterations, found.metric, found.value,
-                      found.over));
-      append_metric(folder_, {found.metric, found.value, found.images, progress_.iterations, "", c.seed,
-                              found.details});
+      journal_.say(fmt::format("iteration {}: {} {:.6f} {}", progress_.iterations, found.metric, found.value,
+                               found.over));
+      append_metric(journal_.folder(), {found.metric, found.value, found.images, progress_.iterations, "",
+                                        c.seed, found.details});
     }
     if (progress_.iterations == c.iterations) {
-      if (const auto line = history_line(folder_, metric)) say(*line);
+      if (const auto line = history_line(journal_.folder(), metric)) journal_.say(*line);
     }
   }
 }

@@ -11,8 +11,8 @@
 #include "tensor/error.h"
 #include "tools/evaluation.h"
 #include "tools/pictures.h"
+#include "tools/run_journal.h"
 #include "tools/run_start.h"
-#include "tools/status_line.h"
 
 namespace damc {
 
@@ -35,24 +35,18 @@ class TrainingRun {
 
  private:
   void begin_with(const SavedState& initial);
-  void open(const std::filesystem::path& parent);
   void train();
   void finish_iteration(const Stats& stats, Pictures& pictures);
-  bool due(std::int64_t interval) const;
   void go_back(const Divergence& error);
   std::string advice() const;
   std::string explain(const OutOfMemory& error);
   std::int64_t fitting_batch(const OutOfMemory& error);
   bool fits(std::int64_t batch);
-  void say(const std::string& line);
-  void log_end(const std::string& reason);
   void log(const Stats& stats, double seconds);
   void save();
   void save_in_spite_of(const Error& error);
   void evaluate();
 
-  std::filesystem::path folder_;
-  std::unique_ptr<FolderLock> lock_;
   std::unique_ptr<Split> split_;
   std::vector<std::string> metrics_;  // that evaluations measure
   std::unique_ptr<Model> model_;
@@ -63,7 +57,7 @@ class TrainingRun {
   std::vector<std::string> notes_;
   Progress progress_;
   bool starts_elsewhere_ = false;  // with weights that no file of the run holds yet
-  std::optional<StatusLine> status_;
+  RunJournal journal_;
 };
 
 }  // namespace damc

@@ -117,6 +117,10 @@ void check_space(const Reference& reference, const FeatureSpace& space, const fs
                            reference.network, space.network),
                "measure the reference again with these");
   }
+  if (const std::int64_t found = reference.statistics.mean.numel(); found != space.count) {
+    user_error(fmt::format("{} is of {} features, those of the mode {} are {}", quoted(file), found,
+                           space.mode, space.count));
+  }
 }
 
 Reference cached_reference(const FeatureSpace& space, const Images& images, std::int64_t count,

@@ -16,6 +16,7 @@ namespace damc {
 struct FeatureSpace {
   std::string mode;     ///< how images become its input and which output is taken: "fid-float", "classifier"
   std::string network;  ///< SHA-256 of its weights (digest.h)
+  std::int64_t count;   ///< of the features
   std::function<Tensor(const Tensor& images)> features;  ///< [N, H, W, C] in [-1, 1] to [N, d]
 };
 

@@ -1,0 +1,58 @@
+#include "tools/run_journal.h"
+
+#include "damc/run_folder.h"
+#include "tensor/error.h"
+#include "tools/commands.h"
+#include "tools/screen.h"
+#include "tools/stop_signal.h"
+
+namespace damc {
+
+namespace fs = std::filesystem;
+
+RunJournal::RunJournal(fs::path folder, std::unique_ptr<FolderLock> lock, const Config& config,
+                       const Progress& progress)
+    : folder_(std::move(folder)), lock_(std::move(lock)), config_(config), progress_(progress) {}
+
+bool RunJournal::open(const fs::path& parent) {
+  if (folder_.empty()) {
+    folder_ = make_run_folder(parent, config_.preset, config_);
+    lock_ = std::make_unique<FolderLock>(folder_);
+    return true;
+  }
+  rewind_run(folder_, progress_.iterations);
+  fs::create_directories(folder_ / "grids");
+  write_config(folder_, config_);
+  return false;
+}
+
+bool RunJournal::due(std::int64_t interval) const {
+  return progress_.iterations == config_.iterations || (interval > 0 && progress_.iterations % interval == 0);
+}
+
+void RunJournal::say(const std::string& line) {
+  if (status_) {
+    status_->print(line);
+  } else {
+    show(line + "\n");
+  }
+  append_log(folder_, line);
+}
+
+void RunJournal::log_end(const std::string& reason) const {
+  try {
+    append_log(folder_, reason);
+  } catch (const Error&) {
+  }
+}
+
+void RunJournal::stop(int signal) {
+  const std::string line =
+      fmt::format("stopped by {} after iteration {}; continue with: damc train --resume {}",
+                  signal_name(signal), progress_.iterations, shell_word(folder_.string()));
+  status_->print(line);
+  log_end(line);
+  throw Exit{128 + signal};
+}
+
+}  // namespace damc

@@ -1,0 +1,51 @@
+/// What every kind of training does with its run: a folder that is its own, what is due when, what it says on the screen
+/// and in log.txt, and how it stops.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "damc/checkpoint.h"
+#include "tensor/io/file.h"
+#include "tools/status_line.h"
+
+namespace damc {
+
+class RunJournal {
+ public:
+  /// Of the run in `folder`, which `lock` guards; of a new one when that is empty. Keeps references to its configuration
+  /// and to where it stands.
+  RunJournal(std::filesystem::path folder, std::unique_ptr<FolderLock> lock, const Config& config,
+             const Progress& progress);
+
+  /// Makes the folder of a new run in `parent`, or clears that of one that goes on of what lies after its state. Returns
+  /// whether it is new. Throws Error when that cannot be done.
+  bool open(const std::filesystem::path& parent);
+  const std::filesystem::path& folder() const { return folder_; }
+
+  /// Whether the iteration that is done is one of every `interval`, or the last; 0: only the last.
+  bool due(std::int64_t interval) const;
+
+  /// From now on there is a status line, until end_status().
+  StatusLine& start_status() { return status_.emplace(progress_.iterations, config_.iterations); }
+  void end_status() { status_.reset(); }
+  StatusLine& status() { return *status_; }
+
+  /// A line on the screen and in log.txt. Throws Error when it cannot be written.
+  void say(const std::string& line);
+  /// Notes why the run ends; where even that cannot be written, the error that is shown says it.
+  void log_end(const std::string& reason) const;
+  /// Ends the program after a signal, with a line that says how to go on. Throws Exit.
+  [[noreturn]] void stop(int signal);
+
+ private:
+  std::filesystem::path folder_;
+  std::unique_ptr<FolderLock> lock_;
+  const Config& config_;
+  const Progress& progress_;
+  std::optional<StatusLine> status_;
+};
+
+}  // namespace damc
