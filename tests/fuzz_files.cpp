@@ -21,12 +21,14 @@
 #include "data/codec.h"
 #include "data/idx.h"
 #include "data/image_io.h"
+#include "data/lmdb.h"
 #include "data/mat5.h"
 #include "tensor/error.h"
 #include "tensor/io/npy.h"
 #include "tensor/io/npz.h"
 #include "tensor/io/torch_file.h"
 #include "tensor/io/weights.h"
+#include "tests/lmdb_writer.h"
 #include "tests/mutations.h"
 
 namespace damc {
@@ -60,8 +62,9 @@ struct Reader {
   const char* name;
   std::vector<fs::path> good;
   std::function<void(const fs::path&)> read;
+  std::size_t block = 200;  ///< there are headers behind every multiple of it, see mutated
   std::vector<Entries> archives =
-      {};  ///< of zip archives also the content is damaged, under checksums that hold
+      {};  ///< of zip archives: their content is damaged, too, under checksums that hold
 };
 
 /// Half of the archives are damaged within one entry, most often in their pickle.
@@ -69,7 +72,7 @@ void write_damaged(const Reader& reader, std::mt19937& random, const fs::path& p
   const std::size_t which = random() % reader.good.size();
   if (reader.archives.empty() || random() % 2) {
     const Bytes good = read_file(reader.good[which], kMostBytes);
-    atomic_write_file(path, mutated(good, 200, random));
+    atomic_write_file(path, mutated(good, reader.block, random));
     return;
   }
   Entries entries = reader.archives[which];
@@ -133,10 +136,27 @@ void write_good_files(const fs::path& folder) {
   write_idx(folder / "some.idx", {2, 4, 5, 3}, bytes);
   write_png(folder / "colour.png", bytes, 8, 5, 3);
   write_png(folder / "grey.png", bytes, 12, 10, 1);
+  std::vector<KeyValue> pairs;  // in the leaves, and in pages of their own
+  for (std::size_t i = 0; i < 40; ++i)
+    pairs.push_back({fmt::format("key {}", i), std::string(i % 5 == 0 ? 500 * i : 7 * i, 'v')});
+  write_lmdb(folder / "lmdb", pairs);
+}
+
+/// Reads all of a database.
+void read_lmdb(const fs::path& path) {
+  const Lmdb lmdb(path);
+  std::size_t sum = 0;
+  for (std::int64_t i = 0; i < lmdb.size(); ++i) {
+    sum += lmdb.key(i).size();
+    for (const std::byte b : lmdb.value(i)) sum += static_cast<std::size_t>(b);
+  }
+  volatile std::size_t kept = sum;  // so that every byte is read
+  static_cast<void>(kept);
 }
 
 std::vector<Reader> all_readers(const fs::path& own) {
   const fs::path golden = fs::path(DAMC_SOURCE_DIR) / "tests/golden", files = golden / "files";
+  const auto webp = [&](const char* name) { return golden / "images" / fmt::format("{}.webp", name); };
   const auto read_weight_file = [](const fs::path& path) { read_weights(path); };
   const auto read_arrays = [](const fs::path& path) {
     const NpzFile file(path);
@@ -160,6 +180,10 @@ std::vector<Reader> all_readers(const fs::path& own) {
       {"jpeg",
        {files / "baseline.jpg", files / "progressive.jpg"},
        [](const fs::path& path) { read_image(path); }},
+      {"webp",
+       {webp("lossy"), webp("lossless"), webp("alpha"), webp("alpha-lossless"), webp("animated")},
+       [](const fs::path& path) { read_image(path); }},
+      {"lmdb", {own / "lmdb/data.mdb"}, read_lmdb, 4096},
   };
   for (Reader& reader : readers) {
     reader.read(reader.good[0]);

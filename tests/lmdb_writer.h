@@ -1,7 +1,6 @@
-/// Databases for tests, written by the LMDB library.
+/// Databases for tests, written by the LMDB library. Throws Error when it cannot.
 #pragma once
 
-#include <doctest/doctest.h>
 #include <lmdb.h>
 
 #include <filesystem>
@@ -9,7 +8,11 @@
 #include <string>
 #include <vector>
 
+#include "tensor/error.h"
+
 namespace damc {
+
+inline void check_lmdb(int code) { ENSURE(code == MDB_SUCCESS, "{}", mdb_strerror(code)); }
 
 struct KeyValue {
   std::string key, value;
@@ -20,27 +23,27 @@ inline void with_lmdb(const std::filesystem::path& folder, const std::function<v
   std::filesystem::create_directories(folder);
   MDB_env* environment = nullptr;
   MDB_txn* transaction = nullptr;
-  REQUIRE(mdb_env_create(&environment) == 0);
-  REQUIRE(mdb_env_set_mapsize(environment, std::size_t{1} << 28) == 0);
-  REQUIRE(mdb_env_set_maxdbs(environment, 4) == 0);
-  REQUIRE(mdb_env_open(environment, folder.c_str(), MDB_NOSYNC, 0644) == 0);
-  REQUIRE(mdb_txn_begin(environment, nullptr, 0, &transaction) == 0);
+  check_lmdb(mdb_env_create(&environment));
+  check_lmdb(mdb_env_set_mapsize(environment, std::size_t{1} << 28));
+  check_lmdb(mdb_env_set_maxdbs(environment, 4));
+  check_lmdb(mdb_env_open(environment, folder.c_str(), MDB_NOSYNC, 0644));
+  check_lmdb(mdb_txn_begin(environment, nullptr, 0, &transaction));
   body(transaction);
-  REQUIRE(mdb_txn_commit(transaction) == 0);
+  check_lmdb(mdb_txn_commit(transaction));
   mdb_env_close(environment);
 }
 
 inline void put(MDB_txn* transaction, MDB_dbi database, const KeyValue& pair) {
   MDB_val key{pair.key.size(), const_cast<char*>(pair.key.data())};
   MDB_val value{pair.value.size(), const_cast<char*>(pair.value.data())};
-  REQUIRE(mdb_put(transaction, database, &key, &value, 0) == 0);
+  check_lmdb(mdb_put(transaction, database, &key, &value, 0));
 }
 
 /// Adds the pairs to the database in `folder`, which is made.
 inline void write_lmdb(const std::filesystem::path& folder, const std::vector<KeyValue>& pairs) {
   with_lmdb(folder, [&](MDB_txn* transaction) {
     MDB_dbi database = 0;
-    REQUIRE(mdb_dbi_open(transaction, nullptr, 0, &database) == 0);
+    check_lmdb(mdb_dbi_open(transaction, nullptr, 0, &database));
     for (const KeyValue& pair : pairs) put(transaction, database, pair);
   });
 }
@@ -50,7 +53,7 @@ inline void write_several_databases(const std::filesystem::path& folder) {
   with_lmdb(folder, [&](MDB_txn* transaction) {
     for (const char* name : {"one", "two"}) {
       MDB_dbi database = 0;
-      REQUIRE(mdb_dbi_open(transaction, name, MDB_CREATE, &database) == 0);
+      check_lmdb(mdb_dbi_open(transaction, name, MDB_CREATE, &database));
       put(transaction, database, {"key", "value"});
     }
   });

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <iterator>
 #include <random>
@@ -12,12 +11,6 @@
 #include <vector>
 
 namespace damc {
-
-/// How many damaged files a test makes: DAMC_FUZZ_INPUTS, or so many as it takes a second for.
-inline int fuzz_inputs(int usual) {
-  const char* const wanted = std::getenv("DAMC_FUZZ_INPUTS");
-  return wanted ? std::atoi(wanted) : usual;
-}
 
 /// A copy with up to four bytes, numbers or stretches changed, and one in four cut off. Half of the changes hit the
 /// first 200 bytes behind a multiple of `block`, where headers are.
