@@ -9,7 +9,13 @@ namespace damc {
 enum class Unconditional { noise, null };
 
 /// How z is drawn from the denoiser (solver): by ancestral sampling (Eq. (5)), DDIM, or DPM-Solver++(2M).
-enum class Solver { ancestral, ddim, dpm };
+enum class Solver { ancestral, ddim, dpm_solver_pp };
+
+/// "ancestral", "ddim" or "dpm-solver++".
+constexpr const char* name(Solver solver) {
+  constexpr const char* names[] = {"ancestral", "ddim", "dpm-solver++"};
+  return names[static_cast<int>(solver)];
+}
 
 /// What follows a loss that is not finite (on_nan).
 enum class OnNan { stop, rollback };

@@ -206,15 +206,15 @@ const std::vector<ConfigKey>& config_keys() {
        "prior steps when sampling from the energy prior", 0, kHuge},
       {"chains", "sample_prior_step_size", &C::sample_prior_step_size, "their step size s", 0, 100},
       {"chains", "energy_l2", &C::energy_l2, "weight of the energies' mean squares in E's loss", 0, 1e6},
-      {"sampler", "diffusion_steps", &C::diffusion_steps, "steps of ancestral sampling", 2, 100000},
+      {"sampler", "diffusion_steps", &C::diffusion_steps, "steps of sampling, as published", 2, 100000},
       {"sampler", "logsnr_min", &C::logsnr_min, "log signal-to-noise ratio at t = 1", -20, 20},
       {"sampler", "logsnr_max", &C::logsnr_max, "log signal-to-noise ratio at t = 0", -20, 20},
       {"sampler", "gamma", &C::gamma, "variance of a reverse step: 1 large .. 0 small (Eq. 5)", 0, 1},
       {"sampler", "solver", &C::solver,
        "how z is drawn: ancestral sampling, or in fewer steps by DDIM or DPM-Solver++(2M)", 0, 0,
-       "ancestral|ddim|dpm"},
-      {"sampler", "solver_steps", &C::solver_steps, "steps of ddim and dpm; 0: diffusion_steps", 0, 100000},
-      {"sampler", "eta", &C::eta, "share of the noise that ddim and dpm add: 0 none .. 1", 0, 1},
+       "ancestral|ddim|dpm-solver++"},
+      {"sampler", "solver_steps", &C::solver_steps, "its steps, at least 2; 0: diffusion_steps", 0, 100000},
+      {"sampler", "eta", &C::eta, "share of the noise that ddim and dpm-solver++ add: 0 none .. 1", 0, 1},
       {"sampler", "uncond", &C::uncond,
        "unconditional embedding: fresh noise through an MLP, or a learned null token", 0, 0, "noise|null"},
       {"sampler", "p_uncond", &C::p_uncond,
@@ -325,6 +325,12 @@ Config ConfigBuilder::finish() const {
   if (c.preset == "mnist-anomaly" && !set_.contains("sigma")) c.sigma = c.holdout == 1 ? 0.1 : 1.0;
   if (c.logsnr_min >= c.logsnr_max) {
     user_error(fmt::format("logsnr_min {} is not below logsnr_max {}", c.logsnr_min, c.logsnr_max));
+  }
+  if (c.solver_steps == 1)
+    user_error("solver_steps = 1: the first step begins at t = 1, the last one at t = 0", "take 2 or more");
+  if (c.eta > 0.0 && c.solver == Solver::ancestral) {
+    user_error(fmt::format("eta = {} with solver ancestral, whose noise is set by gamma", c.eta),
+               "choose ddim or dpm-solver++, or leave eta out");
   }
   if (c.nz % 2 != 0)
     user_error(fmt::format("nz = {} is odd", c.nz), "the Fourier features need an even number");

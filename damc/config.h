@@ -82,6 +82,11 @@ struct Config {
   std::string device = "cpu";
 };
 
+/// Steps in which z is drawn.
+inline std::int64_t sampling_steps(const Config& c) {
+  return c.solver_steps > 0 ? c.solver_steps : c.diffusion_steps;
+}
+
 /// One key: what it is, its unit, and the values it may take.
 struct ConfigKey {
   using Member =

@@ -20,9 +20,7 @@ AmortizerOptions amortizer_options(const Config& c) {
           .width = c.width,
           .unconditional = c.uncond,
           .sampling = {.solver = c.solver,
-                       .steps = static_cast<int>(c.solver != Solver::ancestral && c.solver_steps > 0
-                                                     ? c.solver_steps
-                                                     : c.diffusion_steps),
+                       .steps = static_cast<int>(sampling_steps(c)),
                        .schedule = LogSnrSchedule(c.logsnr_min, c.logsnr_max),
                        .gamma = c.gamma,
                        .eta = c.eta,

@@ -147,6 +147,32 @@ succeeds 'seed 2' sample runs/made --count 5 --out again --npy --seed 2
 cmp -s out/samples-damc.npy again/samples-damc.npy && fail "another seed gives the same samples"
 succeeds 'emulates .* tf32' sample runs/made --count 5 --out again --npy --precision tf32
 cmp -s out/samples-damc.npy again/samples-damc.npy && fail "tf32 gives the same samples as fp32"
+
+echo "-- solvers"
+succeeds 'seed 1, dpm-solver\+\+ in 5 steps, eta 0.5' sample runs/made --count 5 --out again --npy --solver dpm-solver++ --solver-steps 5 --eta 0.5
+cmp -s out/samples-damc.npy again/samples-damc.npy && fail "another solver gives the same samples"
+mkdir runs/ddim
+{ cat runs/made/config.toml; printf 'solver = "ddim"\nsolver_steps = 7\neta = 0.3\n'; } >runs/ddim/config.toml
+cp runs/made/model-000005.safetensors runs/ddim
+succeeds 'ddim in 7 steps, eta 0.3' sample runs/ddim --count 5 --out ddim --npy
+succeeds 'ddim in 7 steps, eta 0.3' sample runs/made --count 5 --out again --npy --solver ddim --solver-steps 7 --eta 0.3
+cmp ddim/samples-damc.npy again/samples-damc.npy || fail "options of a solver are not what its keys are"
+succeeds 'seed 1$' sample runs/ddim --count 5 --out again --npy --solver ancestral
+cmp out/samples-damc.npy again/samples-damc.npy || fail "ancestral sampling keeps something of the run's own solver"
+succeeds 'ddim in 9 steps, eta 0.3' sample runs/ddim --count 5 --out again --solver-steps 9
+succeeds 'samples-lebm' sample runs/made --from lebm,damc --count 5 --out again --solver ddim
+refuses 2 '--solver ddim: nothing is drawn from the sampler' sample runs/made --from lebm,gaussian --out none --solver ddim
+refuses 2 "'euler' is not a value for solver" sample runs/made --out none --solver euler
+refuses 2 'solver_steps = 1' sample runs/made --out none --solver-steps 1
+refuses 2 'eta = 0.5 with solver ancestral' sample runs/made --out none --eta 0.5
+refuses 2 'eta = 2 is out of range' sample runs/made --out none --solver ddim --eta 2
+mkdir runs/lebm
+{ cat runs/made/config.toml; printf 'method = "sr-lebm"\n'; } >runs/lebm/config.toml
+cp runs/made/model-000005.safetensors runs/lebm
+refuses 2 '--solver ddim: a run of method sr-lebm has no sampler' reconstruct runs/lebm --images out --out none --solver ddim
+[ -e none ] && fail "a refused command left a folder behind"
+
+echo "-- chains, reconstructions, measurements, data"
 succeeds '8 chains of 20 steps' chain runs/made --steps 20,0 --out out
 exists out/chain-20.png out/chain-0.png out/energy-20.npy
 [ "$(stat -c %s out/energy-20.npy)" = $((128 + 21 * 8 * 4)) ] || fail "energy-20.npy has the wrong size"

@@ -24,6 +24,10 @@ succeeds 'done' train --preset mnist-quick "${tiny[@]}" --data small --out runs 
 digits=$(echo runs/00001-mnist-quick)
 succeeds 'classifier-fd [0-9.]+ +300/200 classifier \(from damc; against the first 200 training images of mnist; network [0-9a-f]{8}\)' \
   eval "$digits" --metric classifier-fd --classifier "$run" --samples 300
+succeeds '1 iterations, dpm-solver\+\+ in 3 steps' eval "$digits" --metric classifier-fd --classifier "$run" --samples 200 \
+  --solver dpm-solver++ --solver-steps 3
+tail -1 "$digits/metrics.jsonl" | grep -q '"solver":"dpm-solver++","solver_steps":3,"eta":0.0' || fail "no solver in $(tail -1 "$digits/metrics.jsonl")"
+refuses 2 '--solver ddim: samples from lebm' eval "$digits" --metric classifier-fd --classifier "$run" --from lebm --solver ddim
 succeeds 'iteration 2: classifier-fd' train --resume "$digits" --iterations 2 --set eval_every=1 --set eval_samples=20 \
   --set eval_metrics=classifier-fd --set classifier="$run"
 

@@ -211,6 +211,14 @@ TEST_CASE("values that do not go together") {
   CHECK(says(refused("svhn", {{"nz", "7"}}), {"nz = 7", "even"}));
   CHECK(says(refused("svhn", {{"holdout", "3"}}), {"holdout = 3", "svhn"}));
   CHECK(refused("mnist-quick", {{"holdout", "3"}}) == "");
+  CHECK(says(refused("svhn", {{"eta", "0.5"}}), {"eta = 0.5 with solver ancestral", "gamma"}));
+  CHECK(says(refused("svhn", {{"solver_steps", "1"}}), {"solver_steps = 1", "2 or more"}));
+}
+
+TEST_CASE("a solver takes its own steps, or those of ancestral sampling") {
+  CHECK(sampling_steps(built("svhn", {{"solver", "ddim"}, {"eta", "1"}})) == 100);
+  CHECK(sampling_steps(built("svhn", {{"solver", "dpm-solver++"}, {"solver_steps", "8"}})) == 8);
+  CHECK(sampling_steps(built("svhn", {{"solver_steps", "20"}})) == 20);
 }
 
 TEST_CASE("a file overlays a preset") {

@@ -224,8 +224,9 @@ TEST_CASE(
       return std::abs(gaussian_reverse(one, v, options, nullptr).item() - exact_end(v, options));
     };
     CHECK(error(Solver::ddim, 160) / error(Solver::ddim, 320) == doctest::Approx(2.0).epsilon(0.1));
-    CHECK(error(Solver::dpm, 160) / error(Solver::dpm, 320) == doctest::Approx(4.0).epsilon(0.25));
-    CHECK(error(Solver::dpm, 40) < error(Solver::ddim, 40));
+    CHECK(error(Solver::dpm_solver_pp, 160) / error(Solver::dpm_solver_pp, 320) ==
+          doctest::Approx(4.0).epsilon(0.25));
+    CHECK(error(Solver::dpm_solver_pp, 40) < error(Solver::ddim, 40));
   }
 }
 
@@ -245,7 +246,7 @@ TEST_CASE("DDIM is its own formula, and with all of the noise ancestral sampling
 
 TEST_CASE("any share of the noise keeps the variance of the data") {
   constexpr std::int64_t n = 100000;
-  for (const Solver solver : {Solver::ddim, Solver::dpm}) {
+  for (const Solver solver : {Solver::ddim, Solver::dpm_solver_pp}) {
     for (const double eta : {0.3, 1.0}) {
       CAPTURE(eta);
       const AncestralOptions options{.solver = solver, .steps = 400, .eta = eta};

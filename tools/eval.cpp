@@ -1,5 +1,7 @@
 /// `damc eval`: numbers for a trained model, to the screen and to metrics.jsonl of the run.
 
+#include <algorithm>
+
 #include "damc/run_records.h"
 #include "tensor/text.h"
 #include "tools/command_line.h"
@@ -44,13 +46,22 @@ void evaluate(const EvalOptions& options) {
   const LoadedRun loaded = options.run.load();
   const Config& config = loaded.model->config;
   check_metrics(options.metrics, config, options.distances);
+  const std::string& from = options.distances.from;
+  if (!from.empty() && from != "damc" && std::ranges::none_of(options.metrics, reconstructs)) {
+    options.run.refuse_sampler_options(fmt::format("samples from {} do not come from the sampler", from));
+  }
   const Split split = first_test_images(load_data(config, options.data), options.distances.samples);
   Evaluation evaluation(*loaded.model, split, options.metrics, options.distances, true);
-  fmt::print("{} after {} iterations\n", escaped(loaded.run.folder.native()), loaded.run.iteration);
+  fmt::print("{} after {} iterations{}\n", escaped(loaded.run.folder.native()), loaded.run.iteration,
+             sampler_note(config));
   const std::string weights = loaded.run.weights.filename().string();
   std::vector<Metric> records;  // written when all is shown: the folder may be read-only, or the disk full
   for (const std::string& metric : options.metrics) {
-    for (const Finding& found : evaluation.measure(metric)) {
+    for (Finding& found : evaluation.measure(metric)) {
+      if (!sampler_note(config).empty()) {
+        found.details.update(
+            {{"solver", name(config.solver)}, {"solver_steps", sampling_steps(config)}, {"eta", config.eta}});
+      }
       fmt::print("{:<6} {:.6f}  {} ({})\n", found.metric, found.value, found.over, found.remark);
       records.push_back({found.metric, found.value, found.images, loaded.run.iteration, weights, config.seed,
                          found.details});
@@ -88,6 +99,7 @@ void add_eval_command(CLI::App& program) {
       ->add_option("--reference-mode", distances.reference_mode,
                    "how the images of an .npz file became features, which it does not say")
       ->check(one_of(feature_modes()));
+  options->run.add_sampler_options(*command);
   command->callback([options] { evaluate(*options); });
 }
 

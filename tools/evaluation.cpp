@@ -60,6 +60,10 @@ const std::vector<std::string>& metric_names() {
   return names;
 }
 
+bool reconstructs(const std::string& metric) {
+  return !is_inception_metric(metric) && metric != kClassifierFd;
+}
+
 void check_metrics(const std::vector<std::string>& metrics, const Config& config,
                    const DistanceOptions& options) {
   for (const std::string& metric : metrics) {

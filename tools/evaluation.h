@@ -20,6 +20,9 @@ const std::vector<std::string>& metric_names();
 void check_metrics(const std::vector<std::string>& metrics, const Config& config,
                    const DistanceOptions& options);
 
+/// Whether a metric is of reconstructions of test images, alone or beside samples.
+bool reconstructs(const std::string& metric);
+
 /// What a training's evaluations are made with.
 DistanceOptions training_options(const Config& config);
 

@@ -161,6 +161,7 @@ void add_reconstruct_command(CLI::App& program) {
       "--npy", options->npy,
       "also the posterior's images as f32 [N,H,W,C] in [-1, 1] and their latent vectors [N, nz], "
       "in reconstructions.npy and z.npy");
+  options->run.add_sampler_options(*command);
   command->callback([options] { reconstruct(*options); });
 }
 

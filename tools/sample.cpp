@@ -168,10 +168,12 @@ void sample(const SampleOptions& options) {
   const LoadedRun loaded = options.run.load();
   const Model& model = *loaded.model;
   const std::vector<Source> sources = read_sources(options, model);
+  if (std::ranges::find(sources, "damc", &Source::name) == sources.end())
+    options.run.refuse_sampler_options("nothing is drawn from the sampler");
   const fs::path out = make_output_folder(options.out);
   for (const Source& source : sources) check_outputs(options, Outputs(out, source.name), source, model);
-  fmt::print("{} after {} iterations, seed {}\n", escaped(loaded.run.folder.native()), loaded.run.iteration,
-             model.config.seed);
+  fmt::print("{} after {} iterations, seed {}{}\n", escaped(loaded.run.folder.native()), loaded.run.iteration,
+             model.config.seed, sampler_note(model.config));
   for (const Source& source : sources) sample_from(model, source, options, Outputs(out, source.name));
 }
 
@@ -210,6 +212,7 @@ void add_sample_command(CLI::App& program) {
       "--npy", options->npy,
       "also all images as f32 [N,H,W,C] in [-1, 1], in samples-SOURCE.npy, and their latent vectors "
       "[N, nz] in z-SOURCE.npy");
+  options->run.add_sampler_options(*command);
   command->callback([options] { sample(*options); });
 }
 

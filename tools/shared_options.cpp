@@ -29,6 +29,25 @@ std::string key_reference() {
   return text;
 }
 
+std::string option_name(std::string key) {
+  std::ranges::replace(key, '_', '-');
+  return "--" + key;
+}
+
+/// The option --prior-steps for the key "prior_steps", which adds its value to `values`.
+void add_key_option(CLI::App& command, const std::string& key, KeyValues& values,
+                    const std::string& remark = "") {
+  const auto& keys = config_keys();
+  const auto known =
+      std::find_if(keys.begin(), keys.end(), [&](const ConfigKey& k) { return k.name == key; });
+  ENSURE(known != keys.end(), "no configuration key '{}'", key);
+  command
+      .add_option_function<std::string>(
+          option_name(key), [&values, key](const std::string& text) { values.emplace_back(key, text); },
+          known->help + (*known->choices ? fmt::format(" ({})", known->choices) : "") + remark)
+      ->type_name("VALUE");
+}
+
 }  // namespace
 
 ConfigOptions::ConfigOptions(CLI::App& command) : command_(command) {
@@ -46,16 +65,7 @@ ConfigOptions::ConfigOptions(CLI::App& command) : command_(command) {
   command.footer(key_reference);
 }
 
-void ConfigOptions::add_flag(const std::string& key) {
-  const auto& keys = config_keys();
-  const auto known =
-      std::find_if(keys.begin(), keys.end(), [&](const ConfigKey& k) { return k.name == key; });
-  ENSURE(known != keys.end(), "no configuration key '{}'", key);
-  std::string flag = "--" + key;
-  std::replace(flag.begin(), flag.end(), '_', '-');
-  command_.add_option_function<std::string>(
-      flag, [this, key](const std::string& text) { flags_.emplace_back(key, text); }, known->help);
-}
+void ConfigOptions::add_flag(const std::string& key) { add_key_option(command_, key, flags_); }
 
 Config ConfigOptions::build() const {
   if (preset_.empty() && file_.empty()) {
@@ -100,8 +110,41 @@ RunOptions::RunOptions(CLI::App& command) {
       ->check(whole_number(0, kMostSeed));
 }
 
+void RunOptions::add_sampler_options(CLI::App& command) {
+  add_key_option(command, "solver", sampler_, " (default: the run's own)");
+  for (const char* key : {"solver_steps", "eta"})
+    add_key_option(command, key, sampler_, " (default: the run's own, 0 for another solver)");
+}
+
+void RunOptions::refuse_sampler_options(const std::string& reason) const {
+  if (sampler_.empty()) return;
+  const auto& [key, value] = sampler_[0];
+  user_error(fmt::format("{} {}: {}", option_name(key), value, reason), "leave it out");
+}
+
+/// A solver that is named begins with the defaults of steps and noise: those of the run are its own solver's.
+void RunOptions::set_sampler(Config& config) const {
+  if (sampler_.empty()) return;
+  if (!method_parts(config.method).sampler)
+    refuse_sampler_options(fmt::format("a run of method {} has no sampler", config.method));
+  ConfigBuilder builder = ConfigBuilder::from_text(to_toml(config), folder_);
+  if (std::ranges::find(sampler_, "solver", &KeyValues::value_type::first) != sampler_.end()) {
+    builder.set("solver_steps", "0");
+    builder.set("eta", "0");
+  }
+  for (const auto& [key, value] : sampler_) builder.set(key, value);
+  config = builder.finish();
+}
+
+std::string sampler_note(const Config& c) {
+  if (c.solver == Solver::ancestral && c.solver_steps == 0) return "";
+  const std::string eta = c.eta > 0.0 ? fmt::format(", eta {}", c.eta) : "";
+  return fmt::format(", {} in {} steps{}", name(c.solver), sampling_steps(c), eta);
+}
+
 LoadedRun RunOptions::load() const {
   Run run = open_run(folder_);
+  set_sampler(run.config);
   if (seed_) run.config.seed = *seed_;
   if (!precision_.empty()) run.config.precision = parse_precision(precision_);
   auto model = load_model(run, device_);

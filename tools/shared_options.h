@@ -62,15 +62,26 @@ class RunOptions {
   RunOptions(const RunOptions&) = delete;
   RunOptions& operator=(const RunOptions&) = delete;
 
+  /// --solver, --solver-steps and --eta as well: how the run's sampler draws.
+  void add_sampler_options(CLI::App& command);
+
   /// Opens the run and loads its model; the model's configuration has what was asked for. Throws UserError as
-  /// open_run and load_model do.
+  /// open_run and load_model do, and for options of a sampler that the run does not have or that do not go together.
   LoadedRun load() const;
   bool seed_given() const { return seed_.has_value(); }
+  /// Throws UserError when there are options of the sampler, which nothing will be drawn from.
+  void refuse_sampler_options(const std::string& reason) const;
 
  private:
+  void set_sampler(Config& config) const;
+
+  KeyValues sampler_;  // of the configuration
   std::string folder_, device_, precision_;
   std::optional<std::int64_t> seed_;
 };
+
+/// How the sampler draws where it is not by ancestral sampling in all steps: ", ddim in 10 steps, eta 0.5"; else "".
+std::string sampler_note(const Config& config);
 
 /// Says on stderr that the CPU only emulates a configuration's precision, if that is so.
 void note_emulation(const Config& config);

@@ -166,7 +166,7 @@ Tensor reverse_process(const Tensor& zT, const AncestralPlan& plan,
     const Tensor predicted = net(static_cast<std::int64_t>(k), z);
     const ReverseStep step = step_of(plan, k);
     Generator* const drawn = step.noise > 0.0 ? noise : nullptr;
-    if (plan.options().solver == Solver::dpm) {
+    if (plan.options().solver == Solver::dpm_solver_pp) {
       const Tensor z_hat = sub(mul(z, step.z_scale - step.eps_scale), mul(predicted, step.eps_scale));
       noisy_update(z, extrapolated(z_hat, before, plan.logsnrs(), k), {step.keep, step.pull, step.noise},
                    drawn);
