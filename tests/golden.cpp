@@ -3,10 +3,10 @@
 #include <cmath>
 #include <numeric>
 
+#include "autograd/checks/op_cases.h"
 #include "tensor/error.h"
 #include "tensor/io/safetensors.h"
 #include "tensor/ops.h"
-#include "tests/op_cases.h"
 #include "tests/worse.h"
 
 namespace damc {

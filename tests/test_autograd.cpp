@@ -1,13 +1,13 @@
-/// The graph: what grad() walks, skips, frees and refuses, and operations made by a user.
+/// The graph: what grad() walks, skips, frees and refuses, and how it dies.
 #include <doctest/doctest.h>
 
-#include <limits>
-
+#include "autograd/checks/op_cases.h"
 #include "autograd/grad.h"
-#include "autograd/gradcheck.h"
 #include "nn/layers.h"
+#include "tensor/error.h"
+#include "tensor/random.h"
+#include "tests/kernel_log.h"
 #include "tests/messages.h"
-#include "tests/op_cases.h"
 
 using namespace damc;
 
@@ -20,13 +20,6 @@ Variable leaf(const Doubles& values) {
 }
 
 Doubles values(const Tensor& t) { return t.to_vector<double>(); }
-
-/// x^3 as a user would write it, with the factor of its derivative open so that a test can get it wrong.
-Variable cube(const Variable& x, double factor = 3.0) {
-  const Tensor v = x.value();
-  return record("cube", mul(v, square(v)),
-                {{x, [v, factor](const Tensor& g) { return mul(mul(g, square(v)), factor); }}});
-}
 
 /// a b, whose gradient in b is left in the shape of the product.
 Variable product_without_sum(const Variable& a, const Variable& b) {
@@ -270,76 +263,4 @@ TEST_CASE("dU/dz through a generator and an energy runs no weight-gradient kerne
     CHECK(log.count("gemm") == 4);
   }
   CHECK(values(alone) == values(with_weights));
-}
-
-TEST_CASE("a user's operation") {
-  const std::vector<Tensor> inputs{Tensor::from(Doubles{0.7, -1.2}, {2}),
-                                   Tensor::from(Doubles{1.5, 0.4}, {2})};
-  const auto with_factor = [](double factor) {
-    return [factor](const Variables& v) { return v[0] + cube(v[1], factor); };
-  };
-
-  SUBCASE("passes the check") {
-    const GradcheckResult right = gradcheck(with_factor(3.0), inputs);
-    CHECK(right.ok);
-    CHECK(right.worst < 1e-9);
-    CHECK(right.message.empty());
-  }
-  SUBCASE("fails it when the vjp is wrong, and the input is named") {
-    const GradcheckResult wrong = gradcheck(with_factor(3.001), inputs);
-    CHECK_FALSE(wrong.ok);
-    CHECK(wrong.worst == doctest::Approx(0.001 / 3.001).epsilon(0.01));
-    CHECK(contains(wrong.message, "input 1 of shape [2], element [0]: "));
-  }
-  SUBCASE("fails it with the worst error, not the first") {
-    const std::vector<Tensor> two{inputs[0], Tensor::from(Doubles{1.5, 0.4, 1.0, 1.0}, {2, 2})};
-    const auto off_by = [](const Doubles& factors) {
-      return [=](const Variables& v) {
-        const Tensor slope = Tensor::from(factors, {2, 2});
-        return sum(cube(v[0], 3.0003)) +
-               sum(record("id", v[1].value(), {{v[1], [slope](const Tensor& g) { return mul(g, slope); }}}));
-      };
-    };
-    const GradcheckResult wrong = gradcheck(off_by({1.0, 1.0, 3.0, 1.5}), two);
-    CHECK(contains(wrong.message, "input 1 of shape [2, 2], element [1, 0]: "));
-    CHECK(wrong.worst == doctest::Approx(2.0 / 3.0));
-    CHECK(contains(wrong.message, "relative error 0.667"));
-    CHECK(contains(gradcheck(off_by({1.0, 1.0, 1.0, 1.0}), two).message, "input 0 of shape [2], element ["));
-  }
-  SUBCASE("passes a constant, and fails it where the function is none") {
-    CHECK(gradcheck([](const Variables& v) { return greater(v[0], 0.0); }, inputs).ok);
-    CHECK_FALSE(gradcheck([](const Variables& v) { return exp(v[0].detach()); }, inputs).ok);
-  }
-  SUBCASE("fails it when a large input's vjp is wrong in one element") {
-    Doubles ones(500, 1.0);
-    ones[321] = 1.01;
-    const Tensor slightly_off = Tensor::from(ones, {500});
-    const GradcheckResult wrong = gradcheck(
-        [&](const Variables& v) {
-          return record(
-              "sin", sin(v[0].value()),
-              {{v[0], [&, x = v[0].value()](const Tensor& g) { return mul(mul(g, cos(x)), slightly_off); }}});
-        },
-        {Generator(9).normal({500}, Dtype::f64)});
-    CHECK_FALSE(wrong.ok);
-    CHECK(contains(wrong.message, "input 0 of shape [500], random direction "));
-  }
-  SUBCASE("fails it when the vjp yields no number") {
-    const GradcheckResult wrong = gradcheck(with_factor(std::numeric_limits<double>::quiet_NaN()), inputs);
-    CHECK_FALSE(wrong.ok);
-    CHECK(contains(wrong.message, "input 1"));
-  }
-  SUBCASE("is refused when the vjp forgets to sum over a broadcast") {
-    const auto check = [&] {
-      gradcheck([](const Variables& v) { return product_without_sum(v[0], v[1]); },
-                {inputs[0], Tensor::from(Doubles{2.0}, {1})});
-    };
-    CHECK_THROWS_AS(check(), Error);
-  }
-}
-
-TEST_CASE("gradcheck refuses what it cannot check") {
-  const auto f = [](const Variables& v) { return square(v[0]); };
-  CHECK(contains(error_of([&] { gradcheck(f, {Tensor::zeros({2}, Dtype::f32)}); }), "f64"));
-  CHECK_THROWS_AS(gradcheck(f, {}), Error);
 }

@@ -8,11 +8,14 @@
 
 #include <cmath>
 
+#include "autograd/checks/op_cases.h"
+#include "autograd/grad.h"
 #include "damc/chains/langevin.h"
 #include "damc/chains/likelihood.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
-#include "tests/op_cases.h"
+#include "tensor/random.h"
+#include "tests/kernel_log.h"
 
 using namespace damc;
 

@@ -2,11 +2,11 @@
 /// of a GPU, run on the host, against the CPU's convolutions in f64.
 #include <doctest/doctest.h>
 
+#include "autograd/checks/op_cases.h"
 #include "tensor/cuda/columns.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
 #include "tests/grid_executor.h"
-#include "tests/op_cases.h"
 
 using namespace damc;
 

@@ -9,16 +9,18 @@
 #include <algorithm>
 #include <cmath>
 
+#include "autograd/checks/op_cases.h"
 #include "autograd/gradcheck.h"
 #include "damc/precision_errors.h"
+#include "nn/layers.h"
 #include "optim/adam.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
+#include "tensor/random.h"
 #include "tensor/record.h"
 #include "tensor/staging.h"
 #include "tensor/watch/trace.h"
 #include "tests/guarded_backend.h"
-#include "tests/op_cases.h"
 #include "tests/tiny_training.h"
 #include "tests/worse.h"
 

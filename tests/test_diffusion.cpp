@@ -4,11 +4,12 @@
 
 #include <cmath>
 
+#include "autograd/checks/op_cases.h"
 #include "damc/sampler/ancestral.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
+#include "tensor/random.h"
 #include "tests/golden.h"
-#include "tests/op_cases.h"
 
 using namespace damc;
 

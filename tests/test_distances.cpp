@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "autograd/checks/op_cases.h"
 #include "damc/metrics/frechet.h"
 #include "damc/metrics/kid.h"
 #include "damc/metrics/pixel_components.h"
@@ -18,7 +19,6 @@
 #include "tensor/ops.h"
 #include "tensor/random.h"
 #include "tests/golden.h"
-#include "tests/op_cases.h"
 
 using namespace damc;
 

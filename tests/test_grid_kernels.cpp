@@ -2,8 +2,10 @@
 /// operation forward and backward, and every kernel on operands of many lengths, well aligned and not.
 #include <doctest/doctest.h>
 
+#include "autograd/checks/op_cases.h"
+#include "autograd/ops.h"
+#include "tensor/random.h"
 #include "tests/grid_backend.h"
-#include "tests/op_cases.h"
 
 using namespace damc;
 

@@ -8,17 +8,19 @@
 #include <csignal>
 #include <filesystem>
 
+#include "autograd/checks/op_cases.h"
 #include "autograd/grad.h"
 #include "damc/checkpoint.h"
 #include "damc/metrics.h"
 #include "damc/run_folder.h"
 #include "damc/toy/toy.h"
 #include "damc/toy/two_sample.h"
+#include "nn/layers.h"
 #include "optim/ema.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
+#include "tensor/random.h"
 #include "tests/guarded_backend.h"
-#include "tests/op_cases.h"
 #include "tests/tiny_training.h"
 
 using namespace damc;

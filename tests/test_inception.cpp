@@ -5,13 +5,14 @@
 #include <cmath>
 #include <string>
 
+#include "autograd/checks/op_cases.h"
 #include "autograd/grad.h"
 #include "damc/nets/inception.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
+#include "tensor/random.h"
 #include "tests/golden.h"
 #include "tests/inception_weights.h"
-#include "tests/op_cases.h"
 
 using namespace damc;
 

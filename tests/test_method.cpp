@@ -8,11 +8,13 @@
 #include <filesystem>
 #include <set>
 
+#include "autograd/checks/op_cases.h"
 #include "damc/method.h"
 #include "tensor/error.h"
 #include "tensor/io/safetensors.h"
 #include "tensor/ops.h"
-#include "tests/op_cases.h"
+#include "tensor/random.h"
+#include "tests/kernel_log.h"
 #include "tests/tiny_training.h"
 
 using namespace damc;

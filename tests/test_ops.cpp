@@ -8,9 +8,13 @@
 
 #include <set>
 
+#include "autograd/checks/op_cases.h"
 #include "autograd/grad.h"
 #include "autograd/gradcheck.h"
-#include "tests/op_cases.h"
+#include "autograd/ops.h"
+#include "tensor/error.h"
+#include "tensor/random.h"
+#include "tests/kernel_log.h"
 
 using namespace damc;
 

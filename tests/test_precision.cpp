@@ -6,11 +6,14 @@
 #include <limits>
 #include <map>
 
+#include "autograd/checks/op_cases.h"
+#include "autograd/grad.h"
 #include "damc/method.h"
 #include "damc/precision_errors.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
-#include "tests/op_cases.h"
+#include "tensor/random.h"
+#include "tensor/watch/trace.h"
 #include "tests/worse.h"
 
 using namespace damc;

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "autograd/checks/op_cases.h"
 #include "damc/metrics/digest.h"
 #include "damc/metrics/frechet.h"
 #include "damc/metrics/reference.h"
@@ -15,7 +16,6 @@
 #include "tensor/io/safetensors.h"
 #include "tensor/ops.h"
 #include "tests/golden.h"
-#include "tests/op_cases.h"
 #include "tests/tensor_files.h"
 
 using namespace damc;

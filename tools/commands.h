@@ -21,6 +21,7 @@ void add_apply_command(CLI::App& program);
 void add_data_command(CLI::App& program);
 void add_convert_command(CLI::App& program);
 void add_info_command(CLI::App& program);
+void add_gradcheck_command(CLI::App& program);
 void add_bench_command(CLI::App& program);
 
 }  // namespace damc

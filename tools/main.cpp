@@ -78,6 +78,7 @@ int main(int argc, char** argv) {
   damc::add_data_command(program);
   damc::add_convert_command(program);
   damc::add_info_command(program);
+  damc::add_gradcheck_command(program);
   damc::add_bench_command(program);
   damc::add_help_and_version(program);
   refuse_empty_values(program);

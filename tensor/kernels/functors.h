@@ -3,7 +3,7 @@
 /// A unary functor has f(x) and df(x, y) = dy/dx at x with y = f(x). One that selects instead of multiplying has
 /// vjp(g, x, y) in place of df: what is not selected gives 0 whatever g is, infinities and NaN included. To add one:
 /// write it here, add its name to DAMC_UNARY_OPS, one line in tensor/ops.h, one in autograd/ops.h, one row in
-/// tests/op_cases.h.
+/// autograd/checks/pointwise_cases.cpp.
 #pragma once
 
 #include <cmath>
