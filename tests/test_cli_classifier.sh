@@ -28,6 +28,11 @@ succeeds '1 iterations, dpm-solver\+\+ in 3 steps' eval "$digits" --metric class
   --solver dpm-solver++ --solver-steps 3
 tail -1 "$digits/metrics.jsonl" | grep -q '"solver":"dpm-solver++","solver_steps":3,"eta":0.0' || fail "no solver in $(tail -1 "$digits/metrics.jsonl")"
 refuses 2 '--solver ddim: samples from lebm' eval "$digits" --metric classifier-fd --classifier "$run" --from lebm --solver ddim
+if command -v python3 >/dev/null; then
+  table=$(python3 "$root/tools/bench/solvers.py" "$digits" "$run" --damc "$damc" --steps 3 --samples 130 2>&1)
+  [ "$(grep -cE '^\| (ancestral|(ddim|dpm-solver\+\+)(, eta 1)?) \| 3 \| [0-9.]+ \| [0-9.]+ \| [0-9.]+ \|$' <<<"$table")" = 5 ] ||
+    fail "solvers.py: $table"
+fi
 succeeds 'iteration 2: classifier-fd' train --resume "$digits" --iterations 2 --set eval_every=1 --set eval_samples=20 \
   --set eval_metrics=classifier-fd --set classifier="$run"
 
