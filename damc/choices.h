@@ -4,6 +4,10 @@
 
 namespace damc {
 
+/// Where posterior chains begin while training (start): at the target sampler's samples, at N(0, I) anew, or where the
+/// last chain of the same image ended.
+enum class Start { sampler, noise, pool };
+
 /// What stands for "no observation" (uncond). Differs: the paper speaks of a null token; the authors' code feeds fresh
 /// noise through a small MLP, which is the default.
 enum class Unconditional { noise, null };

@@ -1,5 +1,6 @@
 #include "damc/config.h"
 
+#include <fmt/ranges.h>
 #include <toml++/toml.h>
 #include <algorithm>
 #include <charconv>
@@ -178,10 +179,13 @@ void set_all(ConfigBuilder& builder, const toml::table& table, const std::filesy
 
 const std::vector<ConfigKey>& config_keys() {
   using C = Config;
+  static const std::string method_choices = fmt::format("{}", fmt::join(method_names(), "|"));
   static const std::vector<ConfigKey> keys = {
-      {"method", "method", &C::method,
-       "how it learns: damc; damc-g, with N(0, I) as prior; sr-lebm, with chains from N(0, I) and no sampler",
-       0, 0, "damc|damc-g|sr-lebm"},
+      {"method", "method", &C::method, "how it learns; 'damc info' says what each is", 0, 0,
+       method_choices.c_str()},
+      {"method", "phase_iterations", &C::phase_iterations,
+       "iterations of a phase, of methods that learn in several; 0: the method's share of them all", 0,
+       kHuge},
       {"model", "nz", &C::nz, "size of the latent vector z; even", 2, 1e5},
       {"model", "ngf", &C::ngf, "channels of the generator's narrowest hidden layer (Table S2)", 1, 4096},
       {"model", "nif", &C::nif, "channels of the encoder's first layer (Table S4)", 1, 4096},
@@ -192,6 +196,11 @@ const std::vector<ConfigKey>& config_keys() {
       {"run", "iterations", &C::iterations, "training iterations", 1, kHuge},
       {"run", "seed", &C::seed, "of initialisation, noise and order of the images", 0, 9e15},
       {"chains", "sigma", &C::sigma, "standard deviation of p(x given z)", 1e-6, kHuge},
+      {"chains", "start", &C::start,
+       "where posterior chains begin while training: at the sampler's samples, at N(0, I), or where the "
+       "image's "
+       "last one ended",
+       0, 0, "sampler|noise|pool"},
       {"chains", "posterior_steps", &C::posterior_steps,
        "Langevin steps of the posterior chain while training", 0, kHuge},
       {"chains", "posterior_step_size", &C::posterior_step_size, "its step size s", 0, 100},
@@ -271,7 +280,7 @@ const std::vector<ConfigKey>& config_keys() {
 bool is_fixed(const ConfigKey& key) {
   const std::string_view name = key.name;
   const std::string_view group = key.group;
-  return group == "model" || group == "method" || name == "uncond" || name == "holdout";
+  return group == "model" || group == "method" || name == "uncond" || name == "start" || name == "holdout";
 }
 
 ConfigBuilder::ConfigBuilder(const std::string& preset) {
@@ -318,8 +327,16 @@ void ConfigBuilder::overlay(const std::filesystem::path& file) {
 
 Config ConfigBuilder::finish() const {
   Config c = config_;
-  for (const auto& [key, value] : method_parts(c.method).keys) {
+  const MethodParts& method = method_parts(c.method);
+  for (const auto& [key, value] : method.keys) {
     if (!set_.contains(key)) assign(c, find_key(key), value);
+  }
+  if (method.first_phase > 0.0 && c.phase_iterations == 0) {
+    const double share = method.first_phase * static_cast<double>(c.iterations);
+    c.phase_iterations = std::max<std::int64_t>(1, static_cast<std::int64_t>(share));
+  }
+  if (c.start == Start::sampler && !method.sampler) {
+    user_error(fmt::format("start = sampler: method {} has no sampler", c.method), "use noise or pool");
   }
   // The authors' anomaly runs: sigma 0.1 with digit 1 held out, 1.0 with any other.
   if (c.preset == "mnist-anomaly" && !set_.contains("sigma")) c.sigma = c.holdout == 1 ? 0.1 : 1.0;

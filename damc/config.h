@@ -23,6 +23,7 @@ struct Config {
 
   // Method
   std::string method = "damc";
+  std::int64_t phase_iterations = 0;
 
   // Model
   std::int64_t nz = 100, ngf = 64, nif = 64, nemb = 1024, ndf = 200;
@@ -32,6 +33,7 @@ struct Config {
   std::int64_t batch = 128, iterations = 200000, seed = 1;
 
   // Langevin chains
+  Start start = Start::sampler;
   double sigma = 0.1;
   std::int64_t posterior_steps = 30;
   double posterior_step_size = 0.1;
@@ -89,9 +91,9 @@ inline std::int64_t sampling_steps(const Config& c) {
 
 /// One key: what it is, its unit, and the values it may take.
 struct ConfigKey {
-  using Member =
-      std::variant<std::int64_t Config::*, double Config::*, bool Config::*, std::string Config::*,
-                   Precision Config::*, Solver Config::*, Unconditional Config::*, OnNan Config::*>;
+  using Member = std::variant<std::int64_t Config::*, double Config::*, bool Config::*, std::string Config::*,
+                              Precision Config::*, Solver Config::*, Unconditional Config::*, OnNan Config::*,
+                              Start Config::*>;
   const char* group;
   const char* name;
   Member member;

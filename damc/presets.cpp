@@ -9,11 +9,17 @@ namespace damc {
 namespace {
 
 template <class Row>
+std::vector<std::string> names_of(const std::vector<Row>& rows) {
+  std::vector<std::string> names;
+  for (const Row& row : rows) names.push_back(row.name);
+  return names;
+}
+
+template <class Row>
 const Row& find_row(const std::vector<Row>& rows, const char* what, const std::string& name) {
   const auto found = std::ranges::find(rows, name, &Row::name);
   if (found != rows.end()) return *found;
-  std::vector<std::string> names;
-  for (const Row& row : rows) names.push_back(row.name);
+  const std::vector<std::string> names = names_of(rows);
   user_error(fmt::format("unknown {} '{}'", what, name),
              did_you_mean(name, names) + fmt::format("choose one of {}", fmt::join(names, ", ")));
 }
@@ -76,23 +82,71 @@ const std::vector<Preset>& presets() {
   return rows;
 }
 
-std::vector<std::string> preset_names() {
-  std::vector<std::string> names;
-  for (const Preset& preset : presets()) names.push_back(preset.name);
-  return names;
-}
+std::vector<std::string> preset_names() { return names_of(presets()); }
 
 const Preset& find_preset(const std::string& name) { return find_row(presets(), "preset", name); }
 
 const std::vector<MethodParts>& methods() {
-  // The values are those of the authors' own scripts for these ablations.
+  // Values are those of the authors' own scripts for these ablations, of lebm and sri those of their releases.
   static const std::vector<MethodParts> rows = {
-      {"damc", true, true, {}},
-      {"damc-g", false, true, {{"weight_decay", "0.01"}}},
-      {"sr-lebm", true, false, {{"energy_l2", "0.001"}, {"test_posterior_steps", "100"}}},
+      {"damc",
+       "energy prior; chains start from a sampler that is fitted to their ends (Algorithm 1)",
+       true,
+       true,
+       {}},
+      {"damc-g", "the same with N(0, I) as prior", false, true, {{"weight_decay", "0.01"}}},
+      {"sr-lebm",
+       "energy prior; short chains from N(0, I), no sampler",
+       true,
+       false,
+       {{"start", "noise"}, {"energy_l2", "0.001"}, {"test_posterior_steps", "100"}}},
+      {"lebm",
+       "the same as it was published, with its own numbers",
+       true,
+       false,
+       {{"start", "noise"},
+        {"posterior_steps", "20"},
+        {"sigma", "0.3"},
+        {"test_posterior_steps", "100"},
+        {"sample_prior_steps", "60"},
+        {"lr_g", "1e-4"},
+        {"lr_e", "2e-5"},
+        {"grad_clip", "0"},
+        {"batch", "100"}}},
+      {"abp",
+       "N(0, I); the chain of an image goes on where its last one ended",
+       false,
+       false,
+       {{"start", "pool"}, {"test_posterior_steps", "100"}}},
+      {"sri",
+       "N(0, I); short chains from N(0, I)",
+       false,
+       false,
+       {{"start", "noise"},
+        {"posterior_steps", "25"},
+        {"posterior_step_size", "0.05"},
+        {"sigma", "0.15"},
+        {"test_posterior_steps", "100"},
+        {"lr_g", "8e-5"},
+        {"grad_clip", "0"},
+        {"batch", "100"}}},
+      {"nalr",
+       "energy prior with persistent chains; the sampler is fitted to them afterwards",
+       true,
+       true,
+       {{"start", "pool"}, {"q_updates", "1"}, {"weight_decay", "0.01"}},
+       0.125,
+       true},
+      {"ddpm-abp",
+       "sri with a sampler beside it, from which no chain starts",
+       false,
+       true,
+       {{"start", "noise"}, {"weight_decay", "0.01"}}},
   };
   return rows;
 }
+
+std::vector<std::string> method_names() { return names_of(methods()); }
 
 const MethodParts& method_parts(const std::string& name) { return find_row(methods(), "method", name); }
 

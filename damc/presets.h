@@ -30,12 +30,17 @@ const Preset& find_preset(const std::string& name);
 /// What a method of learning consists of (method.h).
 struct MethodParts {
   std::string name;
-  bool energy_prior;  ///< else N(0, I)
-  bool sampler;       ///< fitted to the chains' ends and their start, else they start from N(0, I)
-  KeyValues keys;     ///< values where a configuration does not state its own
+  std::string what;                 ///< in a line
+  bool energy_prior;                ///< else N(0, I)
+  bool sampler;                     ///< fitted to the chains' ends
+  KeyValues keys;                   ///< values where a configuration does not state its own
+  double first_phase = 0.0;         ///< its share of the iterations; 0: there is one phase
+  bool sampler_afterwards = false;  ///< fitted in a second phase, in which nothing else learns
 };
 
 const std::vector<MethodParts>& methods();
+/// Their names.
+std::vector<std::string> method_names();
 /// Throws UserError for an unknown name.
 const MethodParts& method_parts(const std::string& name);
 

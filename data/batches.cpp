@@ -67,15 +67,26 @@ std::vector<std::int64_t> Batches::indices(std::int64_t k) {
   return numbers;
 }
 
+bool Batches::mirrors(std::int64_t k, std::uint64_t place) const {
+  return flip_ && counter_hash(counter_hash(flip_key_, static_cast<std::uint64_t>(k)), place) >> 63;
+}
+
+std::vector<std::int64_t> Batches::rows(std::int64_t k) {
+  std::vector<std::int64_t> rows = indices(k);
+  for (std::size_t place = 0; place < rows.size(); ++place) {
+    if (mirrors(k, place)) rows[place] += images_.n;
+  }
+  return rows;
+}
+
 void Batches::fill(std::int64_t k, std::span<float> out) {
   const std::int64_t size = images_.image_size();
   ENSURE(static_cast<std::int64_t>(out.size()) == batch_ * size, "a batch takes {} floats, not {}",
          batch_ * size, out.size());
-  const std::uint64_t key = counter_hash(flip_key_, static_cast<std::uint64_t>(k));
   float* target = out.data();
   std::uint64_t place = 0;
   for (const std::int64_t i : indices(k)) {
-    if (flip_ && counter_hash(key, place) >> 63) {
+    if (mirrors(k, place)) {
       copy_mirrored(images_, images_.image(i), target);
     } else {
       to_float(images_, i, 1, {target, static_cast<std::size_t>(size)});

@@ -26,12 +26,17 @@ class Batches {
   /// The numbers of the images in minibatch `k` (0-based); `batch` of them.
   std::vector<std::int64_t> indices(std::int64_t k);
 
+  /// The same with mirrored images counted as others: the number of an image, plus that of all images where it is
+  /// mirrored.
+  std::vector<std::int64_t> rows(std::int64_t k);
+
   /// Minibatch `k` (0-based) as batch,H,W,C floats in [-1, 1].
   /// Throws Error when k is negative or `out` has not exactly batch*H*W*C floats.
   void fill(std::int64_t k, std::span<float> out);
 
  private:
   void shuffle_epoch(std::int64_t epoch);
+  bool mirrors(std::int64_t k, std::uint64_t place) const;
 
   const Images& images_;
   std::int64_t batch_;

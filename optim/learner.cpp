@@ -15,7 +15,7 @@ Learner::Learner(std::string name, std::string key, Module& network, const Learn
       adam_(network, options.adam) {}
 
 void Learner::begin(std::int64_t k) {
-  rate_ = options_.rate.at(k);
+  rate_ = options_.rate.at(k - options_.first);
   adam_.set_rate(rate_);
 }
 

@@ -13,6 +13,7 @@ struct LearnerOptions {
   ExponentialDecay rate;
   AdamOptions adam;
   double grad_clip = 0.0;  ///< largest global norm of the gradients; 0: no clipping
+  std::int64_t first = 0;  ///< iteration at which it begins to learn, and its rate to decay
 };
 
 class Learner {

@@ -275,6 +275,18 @@ TEST_CASE("batches: a minibatch depends on seed and iteration only, not on what 
     CHECK(batch(resumed, k) == expected[static_cast<size_t>(k)]);
     CHECK(batch(straight, k) == expected[static_cast<size_t>(k)]);
   }
+  std::vector<float> out(static_cast<size_t>(16 * images.image_size()));
+  for (const int64_t k : {7, 2}) {  // a row for each image and side
+    const std::vector<int64_t> rows = straight.rows(k), numbers = straight.indices(k);
+    straight.fill(k, out);
+    for (size_t i = 0; i < 16; ++i) {
+      CHECK(rows[i] % 50 == numbers[i]);
+      std::vector<float> plain(static_cast<size_t>(images.image_size()));
+      to_float(images, numbers[i], 1, plain);
+      const auto shown = out.begin() + static_cast<int64_t>(i * plain.size());
+      CHECK((rows[i] < 50) == std::equal(plain.begin(), plain.end(), shown));
+    }
+  }
   std::vector<float> wrong(5);
   CHECK_THROWS_AS(straight.fill(0, wrong), Error);
   CHECK_THROWS_AS(straight.indices(-1), Error);

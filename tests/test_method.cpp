@@ -373,7 +373,8 @@ Config of_method(const std::string& method) {
                                             {"posterior_steps", "3"},
                                             {"prior_steps", "4"},
                                             {"q_updates", "2"},
-                                            {"ema_every", "2"}})
+                                            {"ema_every", "2"},
+                                            {"phase_iterations", "2"}})
     builder.set(key, value);
   return builder.finish();
 }
@@ -408,7 +409,15 @@ TEST_CASE("a method has the parts that it consists of, and runs what belongs to 
             {"damc", "gaussian"},
             2 + 1,
             ancestral + posterior},
-           {"sr-lebm", {"G", "E", "adam_g", "adam_e", "noise"}, {"lebm"}, 1 + 1, posterior + prior}}) {
+           {"sr-lebm", {"G", "E", "adam_g", "adam_e", "noise"}, {"lebm"}, 1 + 1, posterior + prior},
+           {"lebm", {"G", "E", "adam_g", "adam_e", "noise"}, {"lebm"}, 1 + 1, posterior + prior},
+           {"abp", {"G", "adam_g", "noise", "pool"}, {"gaussian"}, 1, posterior},
+           {"sri", {"G", "adam_g", "noise"}, {"gaussian"}, 1, posterior},
+           {"ddpm-abp",
+            {"G", "Q", "Q_dummy", "adam_g", "adam_q", "noise"},
+            {"damc", "gaussian"},
+            2 + 1,
+            posterior}}) {
     CAPTURE(expected.method);
     Session session(of_method(expected.method));
     const KernelLog log;
@@ -431,7 +440,7 @@ TEST_CASE("a method has the parts that it consists of, and runs what belongs to 
 }
 
 TEST_CASE("every method goes on to the last bit from a state") {
-  for (const char* method : {"damc-g", "sr-lebm"}) {
+  for (const std::string& method : method_names()) {
     CAPTURE(method);
     Session whole(of_method(method)), first(of_method(method)), second(of_method(method));
     whole.iterate(0, 5);
@@ -450,6 +459,89 @@ TEST_CASE("without an energy the posterior of damc-g is that of damc whose energ
   gaussian.G.copy_from(damc.G);
   CHECK(same(gaussian.refine(z, x), damc.refine(z, x)));
   CHECK(sum_squares(sub(damc.refine(z, x), z)).item() > 0.0);
+}
+
+namespace {
+
+Config with(const std::string& method, const KeyValues& changes) {
+  const Config sizes = of_method(method);
+  ConfigBuilder builder = ConfigBuilder::from_text(to_toml(sizes), "the test");
+  for (const auto& [key, value] : changes) builder.set(key, value);
+  return builder.finish();
+}
+
+/// The generator's weights after three iterations, and the sampler's where there is one; E = 0 from the first on.
+std::map<std::string, std::string> learned_without_energy(const Config& config) {
+  Session session(config);
+  if (session.model.E) {
+    for (const Variable& weight : session.model.E->parameters()) weight.value().fill(0.0);
+  }
+  if (session.model.Q) {  // the same sampler, whatever was drawn before it
+    Generator random(12);
+    for (const Variable& weight : session.model.Q->parameters())
+      weight.value().copy_from(mul(random.normal(weight.shape()), 0.1));
+    session.model.Q_target->copy_from(*session.model.Q);
+  }
+  session.iterate(0, 3);
+  auto all = bytes(session.model.G);
+  if (session.model.Q) all.merge(bytes(*session.model.Q));
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("methods of the same parts learn the same, bit for bit") {
+  const KeyValues numbers = {{"posterior_steps", "4"}, {"posterior_step_size", "0.1"},
+                             {"sigma", "0.3"},         {"lr_g", "0.001"},
+                             {"grad_clip", "100"},     {"weight_decay", "0.01"}};
+  const auto learned = [&](const std::string& method, KeyValues changes) {
+    changes.insert(changes.end(), numbers.begin(), numbers.end());
+    return learned_without_energy(with(method, changes));
+  };
+  const auto sri = learned("sri", {});
+  CHECK(sri == learned("abp", {{"start", "noise"}}));
+  CHECK(sri != learned("abp", {}));
+  // Prior chains that a Gaussian prior has none of would take noise.
+  const auto damc_g = learned("damc-g", {});
+  CHECK(damc_g == learned("damc", {{"prior_steps", "0"}, {"prior_noise_starts", "false"}}));
+  const auto ddpm = learned("ddpm-abp", {});
+  CHECK(ddpm == learned("damc-g", {{"start", "noise"}}));
+  CHECK(ddpm != damc_g);
+}
+
+TEST_CASE(
+    "nalr: energy and generator learn first, then only the sampler, and its rate begins to decay then") {
+  Session session(with(
+      "nalr", {{"phase_iterations", "3"}, {"lr_decay", "0.5"}, {"lr_decay_every", "1"}, {"lr_min", "0"}}));
+  const auto weights = [&] {
+    return std::array{bytes(session.model.G), bytes(*session.model.E), bytes(*session.model.Q)};
+  };
+  auto before = weights();
+  for (int k = 0; k < 6; ++k) {
+    CAPTURE(k);
+    const Tensor chains = session.method.state_dict().at("pool.z");
+    const Stats stats = session.iterate(k);
+    const auto after = weights();
+    const bool first = k < 3;
+    CHECK((after[0] != before[0]) == first);
+    CHECK((after[1] != before[1]) == first);
+    CHECK((after[2] != before[2]) == !first);
+    CHECK(stats.contains("loss_g") == first);
+    CHECK(stats.contains("loss_q") == !first);
+    if (!first) CHECK(stats["lr_q"] == doctest::Approx(1e-3 * std::pow(0.5, k - 3)));
+    CHECK_FALSE(same(session.method.state_dict().at("pool.z"), chains));  // the chains go on
+    before = after;
+  }
+}
+
+TEST_CASE("the first phase is the method's share of the iterations, unless it is said") {
+  ConfigBuilder builder("svhn");
+  builder.set("method", "nalr");
+  CHECK(builder.finish().phase_iterations == 25000);
+  builder.set("phase_iterations", "7");
+  CHECK(builder.finish().phase_iterations == 7);
+  CHECK_THROWS_WITH_AS(with("sr-lebm", {{"start", "sampler"}}), doctest::Contains("sr-lebm has no sampler"),
+                       UserError);
 }
 
 TEST_CASE("energy_l2 pulls both energies to zero") {

@@ -44,12 +44,22 @@ inline Tensor pictures(const Config& c, std::int64_t n, Device device, std::int6
   return affine(Generator(9, static_cast<std::uint64_t>(k)).uniform(shape), 2.0, -1.0).to(device);
 }
 
+/// Persistent chains of the methods that have them: more than any batch of these tests.
+inline constexpr std::int64_t kTinyImages = 100;
+
+/// The minibatch of noise number k, with other rows of the persistent chains for another k.
+inline Minibatch tiny_batch(const Config& c, Device device, std::int64_t k) {
+  Minibatch batch(pictures(c, c.batch, device, k));
+  for (std::int64_t i = 0; i < c.batch; ++i) batch.rows.push_back((k * c.batch + i) % kTinyImages);
+  return batch;
+}
+
 /// One model, its optimisers and what a test reads of its iterations.
 struct Session {
-  explicit Session(const Config& config) : model(config), method(model) {}
+  explicit Session(const Config& config) : model(config), method(model, 0, kTinyImages) {}
 
   Stats iterate(std::int64_t k) {
-    const Stats stats = method.iterate(k, pictures(model.config, model.config.batch, model.device, k));
+    const Stats stats = method.iterate(k, tiny_batch(model.config, model.device, k));
     for (const auto& [name, value] : stats.read()) numbers.push_back(value);
     return stats;
   }

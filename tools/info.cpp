@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "damc/authors_layout.h"
+#include "damc/presets.h"
 #include "tensor/cpu/cpu_backend.h"
 #include "tensor/cuda/cuda_backend.h"
 #include "tensor/error.h"
@@ -23,6 +24,8 @@ void print_build() {
   fmt::print("{}\n", version_text());
   fmt::print("cpu      {}\n", cpu_summary());
   fmt::print("cuda     {}\n", cuda_summary());
+  fmt::print("methods\n");
+  for (const MethodParts& method : methods()) fmt::print("  {:<10} {}\n", method.name, method.what);
 }
 
 /// Every device that there is: the CPU and, where it can be opened, the first GPU.

@@ -92,12 +92,13 @@ std::size_t training_memory(Config config) {
   const BackendOverride measuring(device, std::make_unique<MeasuringBackend>());
   config.device = device.str();
   Model model(config);
-  Method method(model);
+  const auto batch = static_cast<std::size_t>(config.batch);
+  Method method(model, 0, config.batch);
   const std::int64_t size = model.images.size;
   const Shape shape{config.batch, size, size, model.images.channels};
   // Two minibatches, as one is loaded beside the other.
   const Tensor x = Tensor::empty(shape, Dtype::f32, device), next = Tensor::empty(shape, Dtype::f32, device);
-  for (int k = 0; k < kCallsUntilRecorded; ++k) method.iterate(k, x);
+  for (int k = 0; k < kCallsUntilRecorded; ++k) method.iterate(k, {x, std::vector<std::int64_t>(batch, 0)});
   return backend(device).bytes_reserved();
 }
 

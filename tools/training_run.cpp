@@ -39,7 +39,8 @@ Images first(const Images& images, std::int64_t n) {
 
 /// "loss G 1.2 Q 3.4  E+ 5.6 E- 7.8", what the method has of it, with so many digits of losses and energies.
 std::string losses(const Stats& stats, int loss_digits, int energy_digits) {
-  std::string text = fmt::format("loss G {:.{}g}", stats["loss_g"], loss_digits);
+  std::string text = "loss";
+  if (stats.contains("loss_g")) text += fmt::format(" G {:.{}g}", stats["loss_g"], loss_digits);
   if (stats.contains("loss_q")) text += fmt::format(" Q {:.{}g}", stats["loss_q"], loss_digits);
   if (!stats.contains("energy_plus")) return text;
   return text + fmt::format("  E+ {:.{}g} E- {:.{}g}", stats["energy_plus"], energy_digits,
@@ -61,7 +62,7 @@ TrainingRun::TrainingRun(RunStart start)
   note_emulation(start.config);
   if (start.state) progress_ = start.state->progress;
   progress_.data = start.data;
-  method_ = std::make_unique<Method>(*model_, progress_.rollbacks);
+  method_ = make_method(progress_.rollbacks);
   if (start.is_initial) {
     begin_with(*start.state);
   } else if (start.state) {
@@ -72,6 +73,10 @@ TrainingRun::TrainingRun(RunStart start)
   const DistanceOptions options = training_options(start.config);
   evaluated_ = first_test_images(*split_, options.samples);
   evaluation_.emplace(*model_, *evaluated_, metrics_, options, false);
+}
+
+std::unique_ptr<Method> TrainingRun::make_method(std::int64_t rollbacks) const {
+  return std::make_unique<Method>(*model_, rollbacks, split_->train.n);
 }
 
 /// Weights of elsewhere: what of the file is of no use is told.
@@ -129,7 +134,7 @@ void TrainingRun::train() {
     Pictures::write_reals(journal_.folder() / "grids", feed.take(0));
   }
   while (done < c.iterations) {
-    const Stats stats = method_->iterate(done, feed.take(done));
+    const Stats stats = method_->iterate(done, {feed.take(done), batches_->rows(done)});
     ++done;
     progress_.images_seen += c.batch;
     if (done < c.iterations) feed.load(done);  // beside the work that is queued
@@ -180,11 +185,11 @@ void TrainingRun::go_back(const Divergence& error) {
   method_.reset();  // with the memory of its steps
   if (saved < 0) {
     model_->load_state_dict(Model(c).state_dict());
-    method_ = std::make_unique<Method>(*model_, rollbacks);
+    method_ = make_method(rollbacks);
     progress_ = {.iterations = 0, .images_seen = 0, .rollbacks = 0, .data = progress_.data};
   } else {
     const SavedState state = read_state(journal_.folder(), saved);
-    method_ = std::make_unique<Method>(*model_, rollbacks);
+    method_ = make_method(rollbacks);
     load_state(state, *model_, *method_);
     progress_ = state.progress;
   }
@@ -214,7 +219,7 @@ std::vector<double> TrainingRun::time_iterations(int count) {
   for (int i = 0; i < count; ++i) {
     const Clock::time_point start = Clock::now();
     const std::int64_t k = progress_.iterations + i;
-    method_->iterate(k, feed.take(k));
+    method_->iterate(k, {feed.take(k), batches_->rows(k)});
     method_->check();  // waits for the device
     seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
   }
@@ -257,10 +262,11 @@ bool TrainingRun::fits(std::int64_t batch) {
   try {
     Pictures pictures(*model_, split_->test);
     pictures.draw();  // as at the start
-    Method method(*model_);
+    const auto method = make_method(0);
     const Tensor both = Tensor::zeros(batch_shape(*model_, 2 * batch), Dtype::f32, model_->device);
     const Tensor x = both.narrow(0, 0, batch);  // beside the next minibatch
-    for (int k = 0; k < kCallsUntilRecorded; ++k) method.iterate(k, x);
+    const std::vector<std::int64_t> rows(static_cast<std::size_t>(batch), 0);
+    for (int k = 0; k < kCallsUntilRecorded; ++k) method->iterate(k, {x, rows});
     pictures.draw();
     if (model_->config.eval_every > 0)
       infer_all(*model_, first(split_->test, evaluation_batch(model_->images)));

@@ -34,6 +34,7 @@ class TrainingRun {
   const Progress& progress() const { return progress_; }
 
  private:
+  std::unique_ptr<Method> make_method(std::int64_t rollbacks) const;
   void begin_with(const SavedState& initial);
   void train();
   void finish_iteration(const Stats& stats, Pictures& pictures);

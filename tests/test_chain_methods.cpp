@@ -1,0 +1,290 @@
+/// Methods that learn by chains, on models whose answers are known: where their chains end, and what they learn from
+/// that. A chain on a Gaussian is itself Gaussian, so that the bias of a short one is known exactly, too.
+#include <doctest/doctest.h>
+
+#include <numeric>
+
+#include "damc/chains/langevin.h"
+#include "damc/methods/by_chains.h"
+#include "damc/sampler/amortized_sampler.h"
+#include "tensor/error.h"
+#include "tests/linear_gaussian.h"
+#include "tests/tiny_training.h"
+
+using namespace damc;
+
+namespace {
+
+constexpr double kStandardErrors = 4.0;
+
+/// |observed - expected| in standard errors.
+void check_statistic(const std::string& what, double observed, double expected, double standard_error) {
+  const double deviation = std::abs(observed - expected) / standard_error;
+  CHECK_MESSAGE(deviation < kStandardErrors, what, ": ", observed, " instead of ", expected, ", ", deviation,
+                " standard errors away");
+}
+
+struct Expected {
+  double mean[2];
+  double covariance[3];  // 00, 01, 11
+};
+
+void check_moments(const Tensor& z, const Expected& e) {
+  const Moments found(z);
+  const double root = std::sqrt(static_cast<double>(z.size(0)));
+  const double* c = e.covariance;
+  check_statistic("mean 0", found.mean[0], e.mean[0], std::sqrt(c[0]) / root + 1e-6);
+  check_statistic("mean 1", found.mean[1], e.mean[1], std::sqrt(c[2]) / root + 1e-6);
+  check_statistic("variance 0", found.covariance[0], c[0], std::sqrt(2.0) * c[0] / root + 1e-6);
+  check_statistic("variance 1", found.covariance[3], c[2], std::sqrt(2.0) * c[2] / root + 1e-6);
+  check_statistic("covariance", found.covariance[1], c[1],
+                  std::sqrt(c[1] * c[1] + c[0] * c[2]) / root + 1e-6);
+}
+
+LearnerOptions learning(double rate, std::int64_t then_a_tenth_after) {
+  return {.rate = {rate, 0.1, then_a_tenth_after, 0.0}, .adam = {0.9, 0.999, 1e-8, 0.0}, .grad_clip = 0.0};
+}
+
+std::vector<std::int64_t> rows_of(std::int64_t first, std::int64_t count) {
+  std::vector<std::int64_t> rows(static_cast<std::size_t>(count));
+  std::iota(rows.begin(), rows.end(), first);
+  return rows;
+}
+
+Config chains(Start start, std::int64_t steps, double step_size, std::int64_t nz) {
+  Config c;
+  c.start = start;
+  c.posterior_steps = steps;
+  c.posterior_step_size = step_size;
+  c.nz = nz;
+  return c;
+}
+
+}  // namespace
+
+TEST_CASE("a posterior chain from N(0, I) is where the exact formula has it after 30 steps, and at last") {
+  constexpr std::int64_t n = 100000;
+  LinearDecoder G(1);
+  G.take_true();
+  const Likelihood likelihood(G.layer, LinearGaussian::kSigma);
+  const GaussianPrior prior;
+  const Posterior posterior(likelihood, prior, LinearGaussian::observation(n));
+  Generator random(2);
+  const Tensor start = random.normal({n, 2}, Dtype::f64);
+  check_moments(langevin(posterior, start, {30, 0.1}, &random),
+                {{.518637, -.312391}, {.310866, -.057341, .253525}});
+  const Tensor ended = langevin(posterior, start, {30, 0.3}, &random);
+  check_moments(ended, {{.926605, -.560837}, {.196761, -.023695, .173066}});
+  // On from there, 150 steps of 0.1 forget it.
+  check_moments(langevin(posterior, ended, {150, 0.1}, &random),
+                {{.926829, -.560976}, {.173270, -.024384, .148886}});
+  // Without noise the mean is the same and the variance only what is left of the start's, V a^2T V'.
+  const double p[] = {6.5 - std::sqrt(1.25), 6.5 + std::sqrt(1.25)};
+  const double left[] = {std::pow(1.0 - 0.005 * p[0], 60), std::pow(1.0 - 0.005 * p[1], 60)};
+  const double v = 1.0 / (1.0 + std::pow(p[0] - 6.0, 2));  // share of the first axis in the first eigenvector
+  const double cross = std::sqrt(v * (1.0 - v)) * (left[1] - left[0]);
+  check_moments(
+      langevin(posterior, start, {30, 0.1}, nullptr),
+      {{.518637, -.312391}, {v * left[0] + (1.0 - v) * left[1], cross, (1.0 - v) * left[0] + v * left[1]}});
+}
+
+TEST_CASE("prior chains of 60 steps of 0.4: their variance on a quadratic") {
+  Generator random(3);
+  const Tensor start = random.normal({200000, 1}, Dtype::f64);
+  for (const auto& [precision, variance] :
+       {std::pair{1.0, 1.041665}, std::pair{2.0, .543478}, std::pair{0.5, 2.033055}}) {
+    const FunctionPotential energy(
+        [k = precision - 1.0](const Variable& z) { return (0.5 * k) * sum(square(z)); });
+    const Tensor z = langevin(energy, start, {60, 0.4}, &random);
+    const double found = sum_squares(z).item() / 200000.0;
+    check_statistic("variance", found, variance, variance * std::sqrt(2.0 / 200000.0));
+  }
+}
+
+namespace {
+
+/// Eigenvalues of W'W that the generator of a linear model ends at.
+std::array<double, 2> learned_generator(Start start, std::int64_t steps, double step_size) {
+  constexpr std::int64_t batch = 400, batches = 50;
+  const Tensor x = LinearGaussian::draws(batch * batches, 4);
+  LinearDecoder G(5);
+  const Likelihood likelihood(G.layer, LinearGaussian::kSigma);
+  const GaussianPrior prior;
+  FiniteWatch watch(Device{});
+  Learner learner("generator", "g", G.layer, learning(1e-2, 400), watch);
+  Generator random(6);
+  Pool pool(batch * batches, 2, random, Dtype::f64);
+  ByChains phase(chains(start, steps, step_size, 2),
+                 {.likelihood = &likelihood,
+                  .prior = &prior,
+                  .sampler = nullptr,
+                  .pool = start == Start::pool ? &pool : nullptr,
+                  .generator = &learner,
+                  .energy = nullptr,
+                  .learned = nullptr,
+                  .energy_loss = {}},
+                 Device{}, random);
+  for (std::int64_t k = 0; k < 500; ++k) {
+    learner.begin(k);
+    watch.begin(k);
+    const std::int64_t first = k % batches * batch;
+    phase.iterate(k, {x.narrow(0, first, batch), rows_of(first, batch)});
+  }
+  return G.eigenvalues();
+}
+
+}  // namespace
+
+TEST_CASE("abp and sri: a linear generator ends where its chains' bias puts it") {
+  struct Case {
+    Start start;
+    std::int64_t steps;
+    double step_size, smaller, larger;
+  };
+  for (const Case& of :
+       {Case{Start::pool, 30, 0.1, 1.0776, 1.6189}, Case{Start::pool, 10, 0.3, .9502, 1.3758},
+        Case{Start::noise, 10, 0.3, 1.1314, 1.5187}}) {
+    CAPTURE(of.steps);
+    CAPTURE(of.step_size);
+    const std::array<double, 2> found = learned_generator(of.start, of.steps, of.step_size);
+    CHECK(found[0] == doctest::Approx(of.smaller).epsilon(0.04));
+    CHECK(found[1] == doctest::Approx(of.larger).epsilon(0.04));
+  }
+}
+
+namespace {
+
+class Identity final : public Layer {
+ public:
+  Variable forward(const Variable& z) const override { return z; }
+  void visit(const std::string&, const Visitor&) const override {}
+};
+
+/// E(z) = k z^2 / 2 with k to be learned.
+class Quadratic final : public Prior, public Module {
+ public:
+  Variable energies(const Variable& z) const override { return 0.5 * (k * square(z)); }
+  void visit(const std::string& prefix, const Visitor& visitor) const override { visitor(prefix + "k", k); }
+
+  Variable k{Tensor::zeros({1}, Dtype::f64), true};
+};
+
+/// The k that is learned of x = z + w/2, Var x = 2.25, the generator being right.
+double learned_energy(Start start, std::int64_t steps, double step_size) {
+  constexpr std::int64_t n = 2500;
+  Tensor x = Generator(7).normal({n, 1}, Dtype::f64);
+  x = sub(x, mul(sum(x, 0), 1.0 / n));
+  x = mul(x, std::sqrt(2.25 * n / sum_squares(x).item()));
+  const Identity G;
+  const Likelihood likelihood(G, 0.5);
+  Quadratic prior;
+  FiniteWatch watch(Device{});
+  Learner learner("energy", "e", prior, learning(4e-2, 80), watch);
+  Generator random(8);
+  Pool pool(n, 1, random, Dtype::f64);
+  Config c = chains(start, steps, step_size, 1);
+  c.prior_steps = 60;
+  c.prior_step_size = 0.4;
+  const bool persistent = start == Start::pool;
+  ByChains phase(
+      c,
+      {.likelihood = &likelihood,
+       .prior = &prior,
+       .sampler = nullptr,
+       .pool = persistent ? &pool : nullptr,
+       .generator = nullptr,
+       .energy = &learner,
+       .learned = &prior,
+       .energy_loss = [](const Variable& p, const Variable& m) { return contrastive_loss(p, m, 0.0); }},
+      Device{}, random);
+  for (std::int64_t k = 0; k < 160; ++k) {
+    learner.begin(k);
+    watch.begin(k);
+    phase.iterate(k, {x, persistent ? rows_of(0, n) : std::vector<std::int64_t>{}});
+  }
+  return prior.k.value().item();
+}
+
+}  // namespace
+
+TEST_CASE("lebm and nalr: a quadratic energy ends where its chains' bias puts it") {
+  CHECK(learned_energy(Start::noise, 30, 0.1) == doctest::Approx(.4680).scale(1.0).epsilon(0.02));
+  CHECK(learned_energy(Start::noise, 20, 0.1) == doctest::Approx(.6282).scale(1.0).epsilon(0.02));
+  CHECK(learned_energy(Start::pool, 30, 0.1) == doctest::Approx(-.4898).scale(1.0).epsilon(0.02));
+}
+
+TEST_CASE("a pool: rows change when they are visited, and only those; a state brings all of it back") {
+  Generator random(9);
+  Pool pool(6, 3, random);
+  const Tensor before = pool.state_dict().at("pool.z");
+  const Tensor z = Tensor::full({2, 3}, 7.0);
+  const std::vector<std::int64_t> visited{4, 1};
+  CHECK(same(pool.at(visited).narrow(0, 0, 1), before.narrow(0, 4, 1)));
+  pool.keep(visited, z);
+  const Tensor after = pool.state_dict().at("pool.z");
+  for (std::int64_t i = 0; i < 6; ++i) {
+    CAPTURE(i);
+    CHECK(same(after.narrow(0, i, 1), i == 1 || i == 4 ? z.narrow(0, 0, 1) : before.narrow(0, i, 1)));
+  }
+  Pool other(6, 3, random);
+  CHECK_FALSE(same(other.state_dict(), pool.state_dict()));
+  other.load_state_dict(pool.state_dict());
+  CHECK(same(other.state_dict(), pool.state_dict()));
+  const std::vector<std::int64_t> outside{6};
+  CHECK_THROWS_WITH_AS(pool.at(outside), doctest::Contains("row 6 of 6"), Error);
+  Pool larger(7, 3, random);
+  CHECK_THROWS_WITH_AS(larger.load_state_dict(pool.state_dict()),
+                       doctest::Contains("[6, 3], the run needs [7, 3]"), UserError);
+  CHECK_THROWS_AS(larger.load_state_dict({}), UserError);
+}
+
+TEST_CASE("the noise prediction of a known density: no sampler is better, and one comes close") {
+  // For z ~ N(0, v) the best prediction is eps* = sqrt(sigmoid(-l)) z_t / (v sigmoid(l) + sigmoid(-l)); its loss over
+  // the schedule, for one dimension:
+  for (const auto& [v, least] : {std::pair{1.0, .261808}, std::pair{4.0, .349774}}) {
+    CAPTURE(v);
+    constexpr std::int64_t batch = 128, nz = 2;
+    Generator random(10);
+    Init init(random);
+    AmortizerOptions options{
+        .nz = nz, .nemb = 8, .width = 0.125, .unconditional = Unconditional::null, .sampling = {}};
+    Amortizer Q(std::make_unique<Linear>(1, 8, init), options, init),
+        target(std::make_unique<Linear>(1, 8, init), options, init);
+    FiniteWatch watch(Device{});
+    AmortizedSampler sampler(Q, target, {.updates = 1, .p_uncond = 1.0}, learning(5e-3, 200), watch);
+    const Tensor x = Tensor::zeros({batch, 1});
+    const auto data = [&] { return mul(random.normal({batch, nz}), std::sqrt(v)); };
+    for (std::int64_t k = 0; k < 300; ++k) {
+      sampler.learner().begin(k);
+      sampler.fit(x, data(), random);
+    }
+    double loss = 0.0;
+    for (int i = 0; i < 400; ++i)
+      loss += Q.loss(data(), Q.unconditional(batch, random), random).value().item() / (400.0 * nz);
+    CHECK(loss > least * 0.99);  // noise of 51,200 draws
+    CHECK(loss < least * 1.05);
+  }
+}
+
+TEST_CASE("100 ancestral steps with the best noise prediction: the variance of the data") {
+  for (const auto& [v, large, small] : {std::tuple{1.0, .999945, .956378}, std::tuple{0.25, .254407, .233481},
+                                        std::tuple{4.0, 3.928651, 3.840010}}) {
+    for (const double gamma : {1.0, 0.0}) {
+      CAPTURE(v);
+      CAPTURE(gamma);
+      const AncestralPlan plan({.gamma = gamma}, Dtype::f64, Device{});
+      Generator random(11);
+      const Tensor z = reverse_process(
+          random.normal({200000, 1}, Dtype::f64), plan,
+          [&, variance = v](std::int64_t step, const Tensor& zt) {
+            const double l = plan.logsnrs()[static_cast<std::size_t>(step)];
+            const double signal = 1.0 / (1.0 + std::exp(-l)), noise = 1.0 - signal;
+            return mul(zt, std::sqrt(noise) / (variance * signal + noise) - 1.0);
+          },
+          &random);
+      const double expected = gamma == 1.0 ? large : small;
+      check_statistic("variance", sum_squares(z).item() / 200000.0, expected,
+                      expected * std::sqrt(2.0 / 200000.0));
+    }
+  }
+}
