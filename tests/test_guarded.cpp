@@ -249,11 +249,11 @@ TEST_CASE("the toy learns, samples and is measured on the device") {
     CHECK(toy.observation().device() == where);
     std::vector<double> found;
     for (int k = 0; k < 11; ++k) found.push_back(toy.iterate());  // the target sampler moves after 10
-    const Tensor samples = toy.sample(5), chains = toy.long_run(5);
-    for (const Tensor& t : {toy.observation(), samples, chains, toy.exact_density({.size = 6})}) {
+    const Tensor x = toy.new_observations(5), samples = toy.sample(x), chains = toy.long_run(x);
+    for (const Tensor& t : {toy.observation(), x, samples, chains, toy.exact_density({.size = 6})}) {
       for (const double value : t.to_vector<double>()) found.push_back(value);
     }
-    found.push_back(toy.reconstruction_error(samples));
+    found.push_back(toy.reconstruction_error(samples, x));
     found.push_back(energy_distance(samples, chains));
     found.push_back(sum(kernel_density(samples, {.size = 6})).item());
     return found;

@@ -21,14 +21,18 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::int64_t kSamples = 5000;     // of either kind in a comparison
-constexpr std::int64_t kStripColumns = 13;  // pictures in a row of the evolution
+constexpr std::int64_t kSamples = 5000;  // of either kind in a comparison
 
 struct ToyCommandOptions {
-  std::uint64_t seed = ToyOptions{}.seed;
+  std::vector<std::uint64_t> seeds = {1, 2, 3, 4};
   std::int64_t iterations = 1000, every = 100;
+  bool posterior = false;
   double width = ToyOptions{}.width;
   std::string device = "cpu", out;
+
+  ToyOptions of_seed(std::uint64_t seed) const {
+    return {.seed = seed, .width = width, .device = parse_device(device)};
+  }
 };
 
 double seconds_since(Clock::time_point start) {
@@ -43,77 +47,111 @@ fs::path make_toy_folder(const std::string& folder) {
   return make_output_folder(folder);
 }
 
-/// Compares the sampler as it learns with long chains, which are run once, and keeps the record of it.
+/// Compares the sampler as it learns with long chains, which are run once, and keeps the record of it: samples for as
+/// many new observations, one for each, as the paper's Figure S2 has it; or all of them for one observation.
 class Comparison {
  public:
-  Comparison(Toy& toy, fs::path out) : toy_(toy), out_(std::move(out)), chains_(toy.long_run(kSamples)) {
-    noise_floor_ = energy_distance(chains_, toy.long_run(kSamples));
-    chain_error_ = toy.reconstruction_error(chains_);
-    const Tensor density = kernel_density(chains_);
+  Comparison(Toy& toy, const ToyOptions& options, bool posterior, fs::path out)
+      : toy_(toy), seed_(options.seed), posterior_(posterior), out_(std::move(out)) {
+    const Tensor x = observations(), again = observations();
+    chains_ = toy_.long_run(x);
+    chain_error_ = toy_.reconstruction_error(chains_, x);
+    noise_floor_ = energy_distance(chains_, toy_.long_run(again));
+    const Tensor density = kernel_density(chains_, view());
     const std::vector<double> values = density.to_vector<double>();
     full_ = *std::max_element(values.begin(), values.end());
-    targets_ = {colour(density, full_), colour(toy.exact_density(), full_)};
+    targets_ = {colour(density, full_)};
+    if (posterior_) targets_.push_back(colour(toy_.exact_density(view()), full_));
   }
 
   /// What there is to know about the long chains.
   std::string summary() const {
-    const std::vector<double> x = toy_.observation().to_vector<double>();
+    std::string of = fmt::format("{} observations", kSamples);
+    if (posterior_) {
+      const std::vector<double> x = toy_.observation().to_vector<double>();
+      of = fmt::format("observation x = ({:.3f}, {:.3f})", x[0], x[1]);
+    }
     return fmt::format(
-        "observation x = ({:.3f}, {:.3f})\n"
-        "long chains: E|x - g(z)|^2 = {:.4f}; two sets of {} are at energy distance {:.4f}, the floor",
-        x[0], x[1], chain_error_, kSamples, noise_floor_);
+        "seed {}, {}; long chains: E|x - g(z)|^2 = {:.4f}; two sets of {} are at energy distance {:.4f}, the "
+        "floor",
+        seed_, of, chain_error_, kSamples, noise_floor_);
   }
 
   /// Measures and draws the sampler after `iteration` iterations that took `seconds`; shows a table row before anything
   /// is written.
   void record(std::int64_t iteration, double seconds, StatusLine& status) {
-    const Tensor samples = toy_.sample(kSamples);
-    const double distance = energy_distance(samples, chains_), error = toy_.reconstruction_error(samples);
+    const Tensor x = observations(), samples = toy_.sample(x);
+    const double distance = energy_distance(samples, chains_), error = toy_.reconstruction_error(samples, x);
     status.print(fmt::format("{:9}  {:8.4f} ({:.4f})  {:7.4f} ({:.4f})  {:7.1f}", iteration, distance,
                              noise_floor_, error, chain_error_, seconds));
-    append_line(out_ / "stats.jsonl",
-                fmt::format(R"({{"iteration": {}, "energy_distance": {:.6g}, "noise_floor": {:.6g}, )"
-                            R"("error_sampler": {:.6g}, "error_long_run": {:.6g}, "seconds": {:.1f}}})",
-                            iteration, distance, noise_floor_, error, chain_error_, seconds));
-    evolution_.push_back(colour(kernel_density(samples), full_));
-    write_grid(out_ / fmt::format("density-{:06}.png", iteration),
-               cat(std::vector<Tensor>{evolution_.back(), targets_[0], targets_[1]}, 0), 3);
-    std::vector<Tensor> strip = evolution_;
-    strip.insert(strip.end(), targets_.begin(), targets_.end());
-    write_grid(out_ / "evolution.png", cat(strip, 0),
-               std::min(kStripColumns, static_cast<std::int64_t>(strip.size())));
+    append_line(
+        out_ / "stats.jsonl",
+        fmt::format(R"({{"seed": {}, "iteration": {}, "energy_distance": {:.6g}, "noise_floor": {:.6g}, )"
+                    R"("error_sampler": {:.6g}, "error_long_run": {:.6g}, "seconds": {:.1f}}})",
+                    seed_, iteration, distance, noise_floor_, error, chain_error_, seconds));
+    evolution_.push_back(colour(kernel_density(samples, view()), full_));
+    const std::vector<Tensor> pictures = row();
+    write_grid(out_ / fmt::format("evolution-{}.png", seed_), cat(pictures, 0),
+               static_cast<std::int64_t>(pictures.size()));
+  }
+
+  /// The pictures so far: the sampler's, the long chains', and the exact posterior of one observation.
+  std::vector<Tensor> row() const {
+    std::vector<Tensor> pictures = evolution_;
+    pictures.insert(pictures.end(), targets_.begin(), targets_.end());
+    return pictures;
   }
 
  private:
+  Tensor observations() {
+    return posterior_ ? toy_.observation().expand({kSamples, 2}).contiguous()
+                      : toy_.new_observations(kSamples);
+  }
+  /// One posterior is narrower than all together.
+  DensityView view() const { return {.bandwidth = posterior_ ? 0.06 : DensityView{}.bandwidth}; }
+
   Toy& toy_;
+  std::uint64_t seed_;
+  bool posterior_;
   fs::path out_;
   Tensor chains_;
-  double noise_floor_, chain_error_;
-  double full_;                  // the density that is drawn darkest
-  std::vector<Tensor> targets_;  // pictures of the long chains and of the exact posterior
-  std::vector<Tensor> evolution_;
+  double noise_floor_ = 0.0, chain_error_ = 0.0;
+  double full_ = 0.0;  // the density that is drawn brightest
+  std::vector<Tensor> targets_, evolution_;
 };
 
-void run_toy(const ToyCommandOptions& options) {
-  // First, so that a device that is not there is an error before a folder is made.
-  Toy toy({.seed = options.seed, .width = options.width, .device = parse_device(options.device)});
-  const fs::path out = make_toy_folder(options.out);
-  for (const char* file : {"stats.jsonl", "evolution.png"}) check_output_file("--out", out / file);
+/// Learns, compares every so often, and gives the row of pictures.
+std::vector<Tensor> run_seed(const ToyCommandOptions& options, std::uint64_t seed, const fs::path& out) {
+  const ToyOptions world = options.of_seed(seed);
+  Toy toy(world);
   StatusLine status(0, options.iterations);
-  Comparison comparison(toy, out);
+  Comparison comparison(toy, world, options.posterior, out);
   status.print(comparison.summary());
   status.print("iteration  distance (floor)   error (long chains)  seconds");
   double seconds = 0.0;
   for (std::int64_t k = 0;; ++k) {
     if (k % options.every == 0 || k == options.iterations) comparison.record(k, seconds, status);
-    if (k == options.iterations) break;
+    if (k == options.iterations) return comparison.row();
     const Clock::time_point start = Clock::now();
     const double loss = toy.iterate();
     seconds += seconds_since(start);
     status.update(k + 1, fmt::format("loss {:.4f}", loss), false);
   }
-  status.print(fmt::format("sampler over time, long chains, exact posterior: {}",
-                           escaped((out / "evolution.png").native())));
+}
+
+void run_toy(const ToyCommandOptions& options) {
+  // First, so that a device that is not there is an error before a folder is made.
+  Toy(options.of_seed(options.seeds[0]));
+  const fs::path out = make_toy_folder(options.out), picture = out / "evolution.png";
+  for (const fs::path& file : {out / "stats.jsonl", picture}) check_output_file("--out", file);
+  std::vector<Tensor> rows;
+  for (const std::uint64_t seed : options.seeds) {
+    const std::vector<Tensor> row = run_seed(options, seed, out);
+    rows.insert(rows.end(), row.begin(), row.end());
+    write_grid(picture, cat(rows, 0), static_cast<std::int64_t>(row.size()));
+  }
+  fmt::print("sampler over time, long chains{}, a row for each seed: {}\n",
+             options.posterior ? ", exact posterior" : "", escaped(picture.native()));
 }
 
 }  // namespace
@@ -122,7 +160,11 @@ void add_toy_command(CLI::App& program) {
   CLI::App* command = program.add_subcommand(
       "toy", "Learn posteriors of a pinwheel and compare them with long Langevin chains");
   auto options = std::make_shared<ToyCommandOptions>();
-  command->add_option("--seed", options->seed, "decides the likelihood, the observation and all noise")
+  command
+      ->add_option("--seed", options->seeds,
+                   "each decides a likelihood, the observations and all noise; several with commas")
+      ->delimiter(',')
+      ->allow_extra_args(false)
       ->type_name("S")
       ->check(whole_number(0, kMostSeed))
       ->capture_default_str();
@@ -130,6 +172,10 @@ void add_toy_command(CLI::App& program) {
       ->type_name("N")
       ->check(whole_number(0, 1'000'000'000))
       ->capture_default_str();
+  command->add_flag(
+      "--posterior", options->posterior,
+      "compare samples of one observation's posterior, a harder test, instead of those of 5,000 "
+      "observations, one for each (Figure S2)");
   command->add_option("--width", options->width, "factor on the denoiser's widths (Table S6's f)")
       ->capture_default_str()
       ->check(CLI::Range(0.05, 4.0));
@@ -141,10 +187,10 @@ void add_toy_command(CLI::App& program) {
       ->type_name("D")
       ->capture_default_str();
   command
-      ->add_option(
-          "--out", options->out,
-          "folder for density-ITERATION.png (sampler, long chains, exact posterior), evolution.png and "
-          "stats.jsonl; made if need be")
+      ->add_option("--out", options->out,
+                   "folder for evolution.png (a row for each seed: the sampler over time, long chains, with "
+                   "--posterior "
+                   "the exact density), evolution-SEED.png and stats.jsonl; made if need be")
       ->type_name("DIR")
       ->required();
   command->callback([options] { run_toy(*options); });

@@ -61,9 +61,10 @@ Tensor kernel_density(const Tensor& points, const DensityView& view) {
 }
 
 Tensor colour(const Tensor& density, double full) {
-  // Blues of ColorBrewer (Brewer and Harrower), with white for nothing.
-  constexpr double anchors[][3] = {
-      {255, 255, 255}, {198, 219, 239}, {107, 174, 214}, {33, 113, 181}, {8, 48, 107}};
+  // Every eighth of viridis (S. van der Walt and N. Smith, CC0).
+  constexpr double anchors[][3] = {{68, 1, 84},    {71, 44, 122},  {59, 81, 139},
+                                   {44, 113, 142}, {33, 144, 141}, {39, 173, 129},
+                                   {92, 200, 99},  {170, 220, 50}, {253, 231, 37}};
   constexpr std::size_t spans = std::size(anchors) - 1;
   std::vector<float> rgb;
   for (const double value : density.to_vector<double>()) {

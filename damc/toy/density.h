@@ -1,4 +1,4 @@
-/// Pictures of densities in the plane, coloured from white (none) to dark blue.
+/// Pictures of densities in the plane, in the colours of matplotlib's viridis.
 #pragma once
 
 #include "tensor/tensor.h"
@@ -9,8 +9,8 @@ namespace damc {
 /// second upwards.
 struct DensityView {
   double extent = 4.0;
-  std::int64_t size = 192;
-  double bandwidth = 0.06;  ///< standard deviation of the Gaussian kernel, in the points' unit
+  std::int64_t size = 128;
+  double bandwidth = 0.15;  ///< standard deviation of the Gaussian kernel, in the points' unit
 
   /// Side of a pixel in the points' unit.
   double pixel() const { return 2.0 * extent / static_cast<double>(size); }
@@ -23,7 +23,7 @@ Tensor pixel_centres(const DensityView& view);
 /// pixel is about the share of points inside the view. Throws Error for points of another shape.
 Tensor kernel_density(const Tensor& points, const DensityView& view = {});
 
-/// A density [H, W] as an image [1, H, W, 3] in [-1, 1]; `full` and all above it is the darkest.
+/// A density [H, W] as an image [1, H, W, 3] in [-1, 1]; `full` and all above it is the brightest.
 Tensor colour(const Tensor& density, double full);
 
 }  // namespace damc

@@ -53,6 +53,7 @@ Toy::Toy(const ToyOptions& options)
       evaluation_(make_generator(options, Stream::evaluation)),
       g_(world_),
       observation_(observe(sample_pinwheel(1, world_), world_)),
+      latents_(sample_pinwheel(options.batch, world_)),
       likelihood_(g_, kNoise),
       Q_(make_amortizer(options)),
       Q_target_(make_amortizer(options)),
@@ -62,7 +63,7 @@ Toy::Toy(const ToyOptions& options)
 double Toy::iterate() {
   sampler_.learner().begin(iterations_);
   watch_.begin(iterations_);
-  const Tensor x = observe(sample_pinwheel(options_.batch, training_), training_);    // line 2
+  const Tensor x = observe(latents_, training_);                                      // line 2
   const Tensor z0 = sampler_.sample(x, training_);                                    // line 3
   const Tensor z_plus = posterior_chain(z0, x, options_.posterior_steps, training_);  // line 5
   const double loss = sampler_.fit(x, z_plus, training_)[0].item();                   // line 7
@@ -72,14 +73,16 @@ double Toy::iterate() {
   return loss;
 }
 
-Tensor Toy::sample(std::int64_t n) { return Q_.sample(observation_, n, evaluation_); }
+Tensor Toy::new_observations(std::int64_t n) { return observe(sample_pinwheel(n, evaluation_), evaluation_); }
 
-Tensor Toy::long_run(std::int64_t n) {
-  return posterior_chain(evaluation_.normal({n, 2}), observation_, options_.long_run_steps, evaluation_);
+Tensor Toy::sample(const Tensor& x) { return Q_.sample(x, evaluation_); }
+
+Tensor Toy::long_run(const Tensor& x) {
+  return posterior_chain(evaluation_.normal(x.shape()), x, options_.long_run_steps, evaluation_);
 }
 
-double Toy::reconstruction_error(const Tensor& z) const {
-  return sum_squares(sub(observation_, g_.forward(z).value())).item() / static_cast<double>(z.size(0));
+double Toy::reconstruction_error(const Tensor& z, const Tensor& x) const {
+  return sum_squares(sub(x, g_.forward(z).value())).item() / static_cast<double>(z.size(0));
 }
 
 Tensor Toy::exact_density(const DensityView& view) const {

@@ -1,9 +1,10 @@
 /// The toy example of Appendix E.1: the amortised sampler learns posteriors of a known likelihood, and long
 /// Langevin chains say what it should have learned.
 ///
-/// z ~ pinwheel, x = g(z) + 0.25 w, both [N, 2]. Chains run on U(z) = |x - g(z)|^2 / (2 0.25^2) + |z|^2/2:
-/// the pinwheel decides which x occur, while the posterior that is sampled has the standard normal prior, as
-/// in the paper's chains.
+/// z ~ pinwheel, x = g(z) + 0.25 w, both [N, 2]. Chains run on U(z) = |x - g(z)|^2 / (2 0.25^2) + |z|^2/2: the pinwheel
+/// decides which x occur, while the posterior that is sampled has the standard normal prior, as in the paper's chains.
+/// Training sees as many z as a minibatch holds, drawn once, under noise that is new in every iteration, as in the
+/// authors' code.
 #pragma once
 
 #include "damc/chains/likelihood.h"
@@ -14,8 +15,8 @@
 namespace damc {
 
 struct ToyOptions {
-  std::uint64_t seed = 29;  ///< decides g and the observation, and with them the posterior
-  std::int64_t batch = 500;
+  std::uint64_t seed = 1;    ///< decides g, the z that are trained on, and the observation
+  std::int64_t batch = 500;  ///< z that are trained on, all in every iteration
   int posterior_steps = 50;  ///< of a training chain
   int long_run_steps = 1000;
   int diffusion_steps = 100;
@@ -31,17 +32,19 @@ class Toy {
   /// the last sampler update; throws Error when it is not finite.
   double iterate();
 
-  /// The one observation that samples are compared for, [1, 2]; drawn by the seed.
+  /// n observations of new z, [n, 2]
+  Tensor new_observations(std::int64_t n);
+  /// The one observation whose posterior is known, [1, 2]; drawn by the seed.
   const Tensor& observation() const { return observation_; }
-  /// n samples z ~ q(z given the observation), [n, 2]
-  Tensor sample(std::int64_t n);
-  /// n long chains given the observation from N(0, I), [n, 2]
-  Tensor long_run(std::int64_t n);
-  /// The posterior itself at the view's pixels, exp(-U(z)) normalised over them, [size, size]: where all
+  /// z ~ q(z given x) for every row of x [n, 2], [n, 2]
+  Tensor sample(const Tensor& x);
+  /// Ends of long chains from N(0, I) given each row of x [n, 2], [n, 2]
+  Tensor long_run(const Tensor& x);
+  /// The posterior of observation() at the view's pixels, exp(-U(z)) normalised over them, [size, size]: where all
   /// chains end if they are long enough.
   Tensor exact_density(const DensityView& view = {}) const;
-  /// E |x - g(z)|^2 over the rows of z for the observation x.
-  double reconstruction_error(const Tensor& z) const;
+  /// E |x - g(z)|^2 over the rows of z and x [n, 2].
+  double reconstruction_error(const Tensor& z, const Tensor& x) const;
 
  private:
   Tensor observe(const Tensor& z, Generator& random) const;
@@ -50,7 +53,7 @@ class Toy {
   ToyOptions options_;
   Generator world_, training_, evaluation_;  // evaluations must not shift the training's stream
   RandomMlp g_;
-  Tensor observation_;
+  Tensor observation_, latents_;
   GaussianPrior prior_;
   Likelihood likelihood_;
   Amortizer Q_, Q_target_;
