@@ -71,7 +71,8 @@ struct Config {
   bool flip = true;
 
   // Output
-  std::int64_t log_every = 50, grid_every = 5000, state_every = 5000, eval_every = 0, keep_models = 0;
+  std::int64_t log_every = 50, diagnose_every = 250, grid_every = 5000, state_every = 5000, eval_every = 0,
+               keep_models = 0;
   std::string eval_metrics, inception, classifier;
   std::int64_t eval_samples = 0;
 

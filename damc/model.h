@@ -62,7 +62,15 @@ struct Model {
 };
 
 /// Streams of random numbers under one seed: each purpose has its own.
-enum class Stream : std::uint64_t { init = 1, training = 2, evaluation = 3, sampling = 4, toy = 5, pool = 6 };
+enum class Stream : std::uint64_t {
+  init = 1,
+  training = 2,
+  evaluation = 3,
+  sampling = 4,
+  toy = 5,
+  pool = 6,
+  diagnosis = 7
+};
 
 inline Generator make_generator(const Config& config, Stream stream, Device device) {
   return Generator(static_cast<std::uint64_t>(config.seed), static_cast<std::uint64_t>(stream), device);

@@ -175,6 +175,13 @@ refuses 2 '--solver ddim: a run of method sr-lebm has no sampler' reconstruct ru
 echo "-- chains, reconstructions, measurements, data"
 succeeds '8 chains of 20 steps' chain runs/made --steps 20,0 --out out
 exists out/chain-20.png out/chain-0.png out/energy-20.npy
+succeeds 'autocorrelation time +(at least )?[0-9.]+ steps' chain runs/made --steps 20 --out out
+succeeds 'R-hat +[0-9.]+$' chain runs/made --steps 20 --out out
+succeeds 'stability +[0-9.]+, limit 2$' chain runs/made --steps 20 --out out
+grep -q '"rhat": [0-9.]' out/diagnosis-20.json || fail "diagnosis-20.json: $(cat out/diagnosis-20.json)"
+grep -q rhat out/diagnosis-0.json && fail "chains of no step have an R-hat"
+cp -r runs/made runs/long && sed -i 's/^prior_step_size = [0-9.]*/prior_step_size = 5.0/' runs/long/config.toml
+succeeds 'alarm: stability above 2: steps of size 5 ' chain runs/long --steps 2 --out out
 [ "$(stat -c %s out/energy-20.npy)" = $((128 + 21 * 8 * 4)) ] || fail "energy-20.npy has the wrong size"
 succeeds 'mse posterior .* over 5 images' reconstruct runs/made --images out/samples-damc --out out
 exists out/reconstructions.png

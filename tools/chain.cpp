@@ -9,12 +9,14 @@
 #include <span>
 
 #include "damc/chains/langevin.h"
+#include "damc/chains/stability.h"
 #include "data/image_io.h"
 #include "tensor/error.h"
 #include "tensor/io/npy.h"
 #include "tensor/ops.h"
 #include "tensor/record.h"
 #include "tensor/text.h"
+#include "tools/chain_diagnosis.h"
 #include "tools/command_line.h"
 #include "tools/commands.h"
 #include "tools/shared_options.h"
@@ -27,6 +29,13 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kMostSteps = 100'000'000;
 constexpr std::int64_t kGap = 2;  // pixels between images
+
+constexpr const char* kDiagnosis =
+    "Of each length it says how E(z) mixes: autocorrelation time (Sokal's window); rank-normalised split "
+    "R-hat, with an "
+    "alarm above 1.1; drift, the mean of the second half less that of the first, in standard errors over the "
+    "chains; and "
+    "how stable the steps are: s^2/2 (1 + largest curvature of E), with an alarm above 2.";
 
 struct ChainCommandOptions {
   explicit ChainCommandOptions(CLI::App& command) : run(command) {}
@@ -42,6 +51,7 @@ struct Trace {
   std::vector<std::int64_t> frame_steps;  ///< F of them, 0 and T included
   Tensor images;                          ///< [K * F, H, W, C], a chain after the other
   Tensor energies;                        ///< E(z), [T + 1, K]
+  double stability;                       ///< stability number where the chains end
 };
 
 /// Up to `frames` step numbers at even distances from 0 to `steps`.
@@ -64,7 +74,7 @@ Tensor read_energies(const Tensor& energies) {
 /// Nothing is read back between the frames, so that a device may fall behind the host.
 Trace run_chains(const Model& model, std::int64_t steps, std::int64_t chains, std::int64_t frames) {
   Generator random = make_generator(model.config, Stream::sampling, model.device);
-  Trace trace{even_steps(steps, frames), {}, {}};
+  Trace trace{even_steps(steps, frames), {}, {}, 0.0};
   const PinnedWeights pinned(model.prior->weights());
   CapturedStep<1, 2> next("chain step", {"z"}, model.device, [&](const auto& in) -> std::array<Tensor, 2> {
     const Tensor z = langevin(*model.prior, in[0], {1, model.config.prior_step_size}, &random);
@@ -86,6 +96,7 @@ Trace run_chains(const Model& model, std::int64_t steps, std::int64_t chains, st
     status.update(step + 1, "", false);
   }
   trace.energies = read_energies(energies);
+  trace.stability = stability(largest_curvature(*model.prior, z, random), model.config.prior_step_size);
   const std::int64_t size = model.images.size, channels = model.images.channels;
   const auto n = static_cast<std::int64_t>(images.size());
   trace.images = cat(images, 0)
@@ -93,6 +104,12 @@ Trace run_chains(const Model& model, std::int64_t steps, std::int64_t chains, st
                      .permute({1, 0, 2, 3, 4})
                      .reshape({chains * n, size, size, channels});
   return trace;
+}
+
+ChainDiagnosis diagnose(const Trace& trace, double step_size) {
+  ChainDiagnosis found{trace.energies.size(0) - 1, trace.energies.size(1), step_size, trace.stability, {}};
+  if (found.steps >= 3) found.mixing = mixing(trace.energies);
+  return found;
 }
 
 using Colour = std::array<std::uint8_t, 3>;
@@ -184,7 +201,7 @@ void chain(const ChainCommandOptions& options) {
   }
   const fs::path out = make_output_folder(options.out);
   for (const std::int64_t steps : options.steps) {
-    for (const char* name : {"chain-{}.png", "energy-{}.npy"})
+    for (const char* name : {"chain-{}.png", "energy-{}.npy", "diagnosis-{}.json"})
       check_output_file("--out", out / fmt::format(fmt::runtime(name), steps));
   }
   for (const std::int64_t steps : options.steps) {
@@ -200,9 +217,12 @@ void chain(const ChainCommandOptions& options) {
         "in {:.4g} .. {:.4g}\n",
         escaped(picture.native()), options.chains, steps, loaded.model->config.prior_step_size,
         mean_energy(0), mean_energy(steps), *low, *high);
+    const ChainDiagnosis found = diagnose(trace, loaded.model->config.prior_step_size);
+    fmt::print("{}", table(found));
     std::fflush(stdout);  // the files after the numbers, which a full disk must not cost
     write_picture(picture, trace);
     write_npy(out / fmt::format("energy-{}.npy", steps), trace.energies);
+    write_json(out / fmt::format("diagnosis-{}.json", steps), found);
   }
 }
 
@@ -226,10 +246,13 @@ void add_chain_command(CLI::App& program) {
       ->check(whole_number(1, 32))
       ->capture_default_str();
   command
-      ->add_option("--out", options->out,
-                   "folder for chain-STEPS.png and energy-STEPS.npy ([steps + 1, chains]), made if need be")
+      ->add_option(
+          "--out", options->out,
+          "folder for chain-STEPS.png, energy-STEPS.npy ([steps + 1, chains]) and diagnosis-STEPS.json, "
+          "made if need be")
       ->type_name("DIR")
       ->required();
+  command->footer(kDiagnosis);
   command->callback([options] { chain(*options); });
 }
 

@@ -9,6 +9,7 @@
 #include <span>
 
 #include "damc/batched.h"
+#include "damc/diagnosis.h"
 #include "damc/metrics.h"
 #include "damc/run_folder.h"
 #include "damc/run_records.h"
@@ -134,11 +135,12 @@ void TrainingRun::train() {
     Pictures::write_reals(journal_.folder() / "grids", feed.take(0));
   }
   while (done < c.iterations) {
-    const Stats stats = method_->iterate(done, {feed.take(done), batches_->rows(done)});
+    const Tensor x = feed.take(done);
+    Stats stats = method_->iterate(done, {x, batches_->rows(done)});
     ++done;
     progress_.images_seen += c.batch;
     if (done < c.iterations) feed.load(done);  // beside the work that is queued
-    finish_iteration(stats, pictures);
+    finish_iteration(x, stats, pictures);
     // The state last: a run that goes on from it has everything of the iterations before.
     const int signal = stop_signal();  // read once: it may come at any time
     if (signal || journal_.due(c.state_every)) save();
@@ -148,9 +150,10 @@ void TrainingRun::train() {
 }
 
 /// All that is shown and written of an iteration, but its state.
-void TrainingRun::finish_iteration(const Stats& stats, Pictures& pictures) {
+void TrainingRun::finish_iteration(const Tensor& x, Stats& stats, Pictures& pictures) {
   const Config& c = model_->config;
-  const bool logged = journal_.due(c.log_every);
+  const bool diagnosed = c.diagnose_every > 0 && journal_.due(c.diagnose_every);
+  const bool logged = diagnosed || journal_.due(c.log_every);
   if (logged) method_->check();
   journal_.status().update(progress_.iterations,
                            logged ? fmt::format("{}  {:.0f} MiB", losses(stats, 4, 3),
@@ -158,6 +161,7 @@ void TrainingRun::finish_iteration(const Stats& stats, Pictures& pictures) {
                                   : std::string(),
                            logged);
   try {
+    if (diagnosed) diagnose(x, stats);
     if (logged) log(stats, journal_.status().seconds_per_iteration());
     if (journal_.due(c.grid_every)) pictures.write(journal_.folder() / "grids", progress_.iterations);
     if (c.eval_every > 0 && journal_.due(c.eval_every)) evaluate();
@@ -165,6 +169,17 @@ void TrainingRun::finish_iteration(const Stats& stats, Pictures& pictures) {
     save_in_spite_of(error);
     throw;
   }
+}
+
+/// Adds how the chains do to an iteration's numbers, and says what is newly wrong with them.
+void TrainingRun::diagnose(const Tensor& x, Stats& stats) {
+  const Stats found = damc::diagnose(*model_, x);
+  for (const auto& [name, value] : found.read()) stats.add(name, value);
+  const std::vector<std::string> alarms = stability_alarms(model_->config, found);
+  if (alarms.size() > alarms_) {
+    for (const std::string& line : alarms) journal_.say(line);
+  }
+  alarms_ = alarms.size();
 }
 
 /// After a divergence: back to the last good state with other noise and half the learning rates, as on_nan says. Throws
@@ -267,6 +282,7 @@ bool TrainingRun::fits(std::int64_t batch) {
     const Tensor x = both.narrow(0, 0, batch);  // beside the next minibatch
     const std::vector<std::int64_t> rows(static_cast<std::size_t>(batch), 0);
     for (int k = 0; k < kCallsUntilRecorded; ++k) method->iterate(k, {x, rows});
+    damc::diagnose(*model_, x);
     pictures.draw();
     if (model_->config.eval_every > 0)
       infer_all(*model_, first(split_->test, evaluation_batch(model_->images)));

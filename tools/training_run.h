@@ -37,7 +37,8 @@ class TrainingRun {
   std::unique_ptr<Method> make_method(std::int64_t rollbacks) const;
   void begin_with(const SavedState& initial);
   void train();
-  void finish_iteration(const Stats& stats, Pictures& pictures);
+  void finish_iteration(const Tensor& x, Stats& stats, Pictures& pictures);
+  void diagnose(const Tensor& x, Stats& stats);
   void go_back(const Divergence& error);
   std::string advice() const;
   std::string explain(const OutOfMemory& error);
@@ -59,6 +60,7 @@ class TrainingRun {
   Progress progress_;
   bool starts_elsewhere_ = false;  // with weights that no file of the run holds yet
   RunJournal journal_;
+  std::size_t alarms_ = 0;  // of the last diagnosis
 };
 
 }  // namespace damc

@@ -1,0 +1,53 @@
+#include "tools/chain_diagnosis.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <span>
+
+#include "damc/chains/stability.h"
+#include "tensor/io/file.h"
+
+namespace damc {
+namespace {
+
+std::string mixing_rows(const ChainDiagnosis& found) {
+  const AutocorrelationTime time = found.mixing->time;
+  const double draws = static_cast<double>((found.steps + 1) * found.chains) / time.steps;
+  std::string rows =
+      fmt::format("  autocorrelation time  {}{:.4g} steps; {:.4g} independent draws{}\n",
+                  time.resolved ? "" : "at least ", time.steps, draws, time.resolved ? "" : " at most");
+  rows += fmt::format("  R-hat                 {:.4g}\n", found.mixing->rhat);
+  return rows + fmt::format("  drift                 {:.3g} standard errors\n", found.mixing->drift);
+}
+
+}  // namespace
+
+std::string table(const ChainDiagnosis& found) {
+  std::string text = found.mixing ? mixing_rows(found) : "";
+  text += fmt::format("  stability             {:.3g}, limit {}\n", found.stability, kLargestStability);
+  if (found.mixing && found.mixing->rhat > kLargestRhat)
+    text += fmt::format("alarm: R-hat above {}: {} chains of {} steps have not mixed; longer ones may\n",
+                        kLargestRhat, found.chains, found.steps);
+  if (found.stability > kLargestStability)
+    text += fmt::format("alarm: stability above {}: steps of size {} are too long for this energy\n",
+                        kLargestStability, found.step_size);
+  return text;
+}
+
+void write_json(const std::filesystem::path& file, const ChainDiagnosis& found) {
+  nlohmann::ordered_json json = {{"steps", found.steps},
+                                 {"chains", found.chains},
+                                 {"step_size", found.step_size},
+                                 {"stability", found.stability}};
+  if (const auto& mixing = found.mixing) {
+    json["autocorrelation_time"] = mixing->time.steps;
+    json["resolved"] = mixing->time.resolved;
+    json["rhat"] = mixing->rhat;
+    json["drift"] = mixing->drift;
+  }
+  const std::string text = json.dump(2) + "\n";
+  atomic_write_file(file, std::as_bytes(std::span(text)));
+}
+
+}  // namespace damc
