@@ -250,7 +250,7 @@ TEST_CASE("the toy learns, samples and is measured on the device") {
     std::vector<double> found;
     for (int k = 0; k < 11; ++k) found.push_back(toy.iterate());  // the target sampler moves after 10
     const Tensor x = toy.new_observations(5), samples = toy.sample(x), chains = toy.long_run(x);
-    for (const Tensor& t : {toy.observation(), x, samples, chains, toy.exact_density({.size = 6})}) {
+    for (const Tensor& t : {toy.observation(), x, samples, chains, toy.exact(x, {.size = 6})}) {
       for (const double value : t.to_vector<double>()) found.push_back(value);
     }
     found.push_back(toy.reconstruction_error(samples, x));

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <nlohmann/json.hpp>
 
 #include "damc/run_folder.h"
 #include "damc/toy/toy.h"
@@ -57,11 +58,12 @@ class Comparison {
     chains_ = toy_.long_run(x);
     chain_error_ = toy_.reconstruction_error(chains_, x);
     noise_floor_ = energy_distance(chains_, toy_.long_run(again));
+    exact_ = toy_.exact(observations());
+    exact_distance_ = energy_distance(chains_, exact_);
     const Tensor density = kernel_density(chains_, view());
     const std::vector<double> values = density.to_vector<double>();
     full_ = *std::max_element(values.begin(), values.end());
-    targets_ = {colour(density, full_)};
-    if (posterior_) targets_.push_back(colour(toy_.exact_density(view()), full_));
+    targets_ = {colour(density, full_), colour(kernel_density(exact_, view()), full_)};
   }
 
   /// What there is to know about the long chains.
@@ -72,30 +74,37 @@ class Comparison {
       of = fmt::format("observation x = ({:.3f}, {:.3f})", x[0], x[1]);
     }
     return fmt::format(
-        "seed {}, {}; long chains: E|x - g(z)|^2 = {:.4f}; two sets of {} are at energy distance {:.4f}, the "
-        "floor",
-        seed_, of, chain_error_, kSamples, noise_floor_);
+        "seed {}, {}; long chains: E|x - g(z)|^2 = {:.4f}, energy distance to the exact posteriors {:.4f}, "
+        "of two sets "
+        "of {} {:.4f}, the floor",
+        seed_, of, chain_error_, exact_distance_, kSamples, noise_floor_);
   }
 
   /// Measures and draws the sampler after `iteration` iterations that took `seconds`; shows a table row before anything
   /// is written.
   void record(std::int64_t iteration, double seconds, StatusLine& status) {
     const Tensor x = observations(), samples = toy_.sample(x);
-    const double distance = energy_distance(samples, chains_), error = toy_.reconstruction_error(samples, x);
-    status.print(fmt::format("{:9}  {:8.4f} ({:.4f})  {:7.4f} ({:.4f})  {:7.1f}", iteration, distance,
-                             noise_floor_, error, chain_error_, seconds));
-    append_line(
-        out_ / "stats.jsonl",
-        fmt::format(R"({{"seed": {}, "iteration": {}, "energy_distance": {:.6g}, "noise_floor": {:.6g}, )"
-                    R"("error_sampler": {:.6g}, "error_long_run": {:.6g}, "seconds": {:.1f}}})",
-                    seed_, iteration, distance, noise_floor_, error, chain_error_, seconds));
+    const double distance = energy_distance(samples, chains_), from_exact = energy_distance(samples, exact_),
+                 error = toy_.reconstruction_error(samples, x);
+    status.print(fmt::format("{:9}  {:9.4f}  {:8.4f}  {:7.4f}  {:7.1f}", iteration, distance, from_exact,
+                             error, seconds));
+    const nlohmann::ordered_json line = {{"seed", seed_},
+                                         {"iteration", iteration},
+                                         {"energy_distance", distance},
+                                         {"noise_floor", noise_floor_},
+                                         {"distance_to_exact", from_exact},
+                                         {"long_run_to_exact", exact_distance_},
+                                         {"error_sampler", error},
+                                         {"error_long_run", chain_error_},
+                                         {"seconds", seconds}};
+    append_line(out_ / "stats.jsonl", line.dump());
     evolution_.push_back(colour(kernel_density(samples, view()), full_));
     const std::vector<Tensor> pictures = row();
     write_grid(out_ / fmt::format("evolution-{}.png", seed_), cat(pictures, 0),
                static_cast<std::int64_t>(pictures.size()));
   }
 
-  /// The pictures so far: the sampler's, the long chains', and the exact posterior of one observation.
+  /// The pictures so far: the sampler's, the long chains', and the exact posteriors'.
   std::vector<Tensor> row() const {
     std::vector<Tensor> pictures = evolution_;
     pictures.insert(pictures.end(), targets_.begin(), targets_.end());
@@ -114,8 +123,8 @@ class Comparison {
   std::uint64_t seed_;
   bool posterior_;
   fs::path out_;
-  Tensor chains_;
-  double noise_floor_ = 0.0, chain_error_ = 0.0;
+  Tensor chains_, exact_;
+  double noise_floor_ = 0.0, chain_error_ = 0.0, exact_distance_ = 0.0;
   double full_ = 0.0;  // the density that is drawn brightest
   std::vector<Tensor> targets_, evolution_;
 };
@@ -127,7 +136,7 @@ std::vector<Tensor> run_seed(const ToyCommandOptions& options, std::uint64_t see
   StatusLine status(0, options.iterations);
   Comparison comparison(toy, world, options.posterior, out);
   status.print(comparison.summary());
-  status.print("iteration  distance (floor)   error (long chains)  seconds");
+  status.print("iteration  to chains  to exact    error  seconds");
   double seconds = 0.0;
   for (std::int64_t k = 0;; ++k) {
     if (k % options.every == 0 || k == options.iterations) comparison.record(k, seconds, status);
@@ -150,8 +159,8 @@ void run_toy(const ToyCommandOptions& options) {
     rows.insert(rows.end(), row.begin(), row.end());
     write_grid(picture, cat(rows, 0), static_cast<std::int64_t>(row.size()));
   }
-  fmt::print("sampler over time, long chains{}, a row for each seed: {}\n",
-             options.posterior ? ", exact posterior" : "", escaped(picture.native()));
+  fmt::print("sampler over time, long chains, exact posteriors, a row for each seed: {}\n",
+             escaped(picture.native()));
 }
 
 }  // namespace
@@ -188,9 +197,8 @@ void add_toy_command(CLI::App& program) {
       ->capture_default_str();
   command
       ->add_option("--out", options->out,
-                   "folder for evolution.png (a row for each seed: the sampler over time, long chains, with "
-                   "--posterior "
-                   "the exact density), evolution-SEED.png and stats.jsonl; made if need be")
+                   "folder for evolution.png (a row for each seed: the sampler over time, long chains, exact "
+                   "posteriors), evolution-SEED.png and stats.jsonl; made if need be")
       ->type_name("DIR")
       ->required();
   command->callback([options] { run_toy(*options); });

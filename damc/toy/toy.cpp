@@ -1,5 +1,6 @@
 #include "damc/toy/toy.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "damc/chains/langevin.h"
@@ -81,17 +82,33 @@ Tensor Toy::long_run(const Tensor& x) {
   return posterior_chain(evaluation_.normal(x.shape()), x, options_.long_run_steps, evaluation_);
 }
 
-double Toy::reconstruction_error(const Tensor& z, const Tensor& x) const {
-  return sum_squares(sub(x, g_.forward(z).value())).item() / static_cast<double>(z.size(0));
+Tensor Toy::squared_errors(const Tensor& z, const Tensor& x) const {
+  return sum(square(sub(x, g_.forward(z).value())), 1);
 }
 
-Tensor Toy::exact_density(const DensityView& view) const {
-  const Tensor z = pixel_centres(view).to(options_.device);
-  const Tensor misfit = sum(square(sub(observation_, g_.forward(z).value())), 1);
-  const Tensor U = add(mul(misfit, kPrecision), mul(sum(square(z), 1), 0.5));
-  const Tensor density = exp(mul(U, -1.0));
-  const double mass = sum(density).item() * view.pixel() * view.pixel();
-  return mul(density, 1.0 / mass).reshape({view.size, view.size});
+double Toy::reconstruction_error(const Tensor& z, const Tensor& x) const {
+  return sum(squared_errors(z, x)).item() / static_cast<double>(z.size(0));
+}
+
+Tensor Toy::exact(const Tensor& x, const DensityView& view) {
+  const Tensor centres = pixel_centres(view).to(options_.device), u = evaluation_.uniform({x.size(0), 3});
+  const std::vector<double> z = centres.to_vector<double>(),
+                            of_z = g_.forward(centres).value().to_vector<double>(),
+                            observed = x.to_vector<double>(), uniform = u.to_vector<double>();
+  std::vector<double> mass(z.size() / 2), draws;
+  for (std::size_t i = 0; i < observed.size() / 2; ++i) {
+    double total = 0.0;
+    for (std::size_t j = 0; j < mass.size(); ++j) {
+      const double dx = observed[2 * i] - of_z[2 * j], dy = observed[2 * i + 1] - of_z[2 * j + 1];
+      const double prior = 0.5 * (z[2 * j] * z[2 * j] + z[2 * j + 1] * z[2 * j + 1]);
+      mass[j] = total += std::exp(-kPrecision * (dx * dx + dy * dy) - prior);
+    }
+    const auto chosen = std::ranges::upper_bound(mass, total * uniform[3 * i]);
+    const auto pixel = static_cast<std::size_t>(std::min(chosen, mass.end() - 1) - mass.begin());
+    for (std::size_t c = 0; c < 2; ++c)
+      draws.push_back(z[2 * pixel + c] + (uniform[3 * i + 1 + c] - 0.5) * view.pixel());
+  }
+  return Tensor::from(draws, x.shape()).to(Dtype::f32).to(options_.device);
 }
 
 /// x = g(z) + 0.25 w

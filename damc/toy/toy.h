@@ -40,10 +40,12 @@ class Toy {
   Tensor sample(const Tensor& x);
   /// Ends of long chains from N(0, I) given each row of x [n, 2], [n, 2]
   Tensor long_run(const Tensor& x);
-  /// The posterior of observation() at the view's pixels, exp(-U(z)) normalised over them, [size, size]: where all
-  /// chains end if they are long enough.
-  Tensor exact_density(const DensityView& view = {}) const;
-  /// E |x - g(z)|^2 over the rows of z and x [n, 2].
+  /// Where chains end that are long enough: a draw from each row's posterior itself, exp(-U(z)) at the view's pixels, even
+  /// within them, [n, 2].
+  Tensor exact(const Tensor& x, const DensityView& view = {});
+  /// |x - g(z)|^2 of every row of z and x [n, 2], [n]
+  Tensor squared_errors(const Tensor& z, const Tensor& x) const;
+  /// Their mean.
   double reconstruction_error(const Tensor& z, const Tensor& x) const;
 
  private:
