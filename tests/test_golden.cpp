@@ -220,6 +220,20 @@ void check_layer(const Golden& golden, const std::string& name, Dtype dtype,
   CHECK(golden.error(name + ".gb", gradients[2]) < tolerance);
 }
 
+/// The same of a pooling, which has no weights.
+void check_pooling(const Golden& golden, const std::string& name, Dtype dtype) {
+  int kernel = 0, stride = 0, padding = 0, counted = 0;
+  const bool largest = name.starts_with("max_pool");
+  REQUIRE(std::sscanf(name.c_str(), "%*[a-z]_pool.k%ds%dp%dc%d", &kernel, &stride, &padding, &counted) == 4);
+  const PoolOptions options{kernel, stride, padding, counted == 1};
+  const Variable x(golden[name + ".x"].to(dtype), true);
+  const Variable y = largest ? max_pool2d(x, options) : avg_pool2d(x, options);
+  const double tolerance = dtype == Dtype::f32 ? 1e-6 : 1e-14;
+  CAPTURE(name);
+  CHECK(golden.error(name + ".y", y.value()) < tolerance);
+  CHECK(golden.error(name + ".gx", grad(y, {x}, golden[name + ".gy"].to(dtype))[0]) < tolerance);
+}
+
 /// Parameters by name, to be optimised.
 class Parameters final : public Module {
  public:
@@ -279,6 +293,7 @@ TEST_CASE("layers") {
   for (const auto& entry : golden.tensors()) {
     if (!entry.first.ends_with(".gy")) continue;
     const std::string name = entry.first.substr(0, entry.first.size() - 3);
+    if (name.find("_pool.") != std::string::npos) continue;
     int kernel = 0, stride = 0, padding = 0;
     const bool conv = std::sscanf(name.c_str(), "conv.k%ds%dp%d", &kernel, &stride, &padding) == 3;
     const bool transposed =
@@ -294,6 +309,18 @@ TEST_CASE("layers") {
     ++checked;
   }
   CHECK(checked == 7 + 7 + 2);
+}
+
+TEST_CASE("pooling") {
+  const Golden golden("layers");
+  int checked = 0;
+  for (const auto& entry : golden.tensors()) {
+    if (entry.first.find("_pool.") == std::string::npos || !entry.first.ends_with(".gy")) continue;
+    const std::string name = entry.first.substr(0, entry.first.size() - 3);
+    for (const Dtype dtype : {Dtype::f32, Dtype::f64}) check_pooling(golden, name, dtype);
+    ++checked;
+  }
+  CHECK(checked == 4 + 4);
 }
 
 TEST_CASE("activations") {

@@ -234,10 +234,13 @@ CONV_CASES = ((3, 1, 1, 5, 7), (4, 2, 1, 8, 6), (4, 2, 1, 7, 9), (4, 1, 0, 4, 4)
               (3, 1, 0, 3, 3), (3, 1, 0, 5, 4))  # kernel, stride, padding, height, width
 TRANSPOSE_CASES = ((3, 1, 1, 5, 7), (4, 2, 1, 4, 3), (4, 2, 1, 3, 5), (4, 1, 0, 1, 1),
                    (4, 1, 0, 3, 2), (3, 1, 0, 2, 3), (7, 1, 0, 1, 1))
+# kernel, stride, padding, height, width, count_include_pad
+POOL_CASES = {"max_pool": ((2, 2, 0, 6, 4, 1), (3, 2, 0, 7, 9, 1), (3, 1, 1, 5, 4, 1), (3, 2, 1, 6, 5, 1)),
+              "avg_pool": ((2, 2, 0, 6, 4, 1), (3, 1, 1, 5, 4, 1), (3, 1, 1, 5, 4, 0), (3, 2, 1, 6, 5, 0))}
 
 
 def layers_golden(batch=2, cin=3, cout=5):
-    """Convolutions, instance norm and activations, every tensor whole, inputs included."""
+    """Convolutions, instance norm, pooling and activations, every tensor whole, inputs included."""
     golden = GoldenFile()
 
     def layer(name, run, x, w, b):
@@ -264,6 +267,16 @@ def layers_golden(batch=2, cin=3, cout=5):
         name = f"instance_norm.{height}x{width}"
         layer(name, norm, formula(name + ".x", (batch, height, width, cin)),
               formula(name + ".w", (cin,), 0.1, 1), formula(name + ".b", (cin,), 0.1))
+
+    for kind, cases in POOL_CASES.items():
+        for k, s, p, height, width, counted in cases:
+            name = f"{kind}.k{k}s{s}p{p}c{counted}.{height}x{width}"
+            x = formula(name + ".x", (batch, height, width, cin)).requires_grad_()
+            y = to_nhwc(F.max_pool2d(to_nchw(x), k, s, p) if kind == "max_pool" else
+                        F.avg_pool2d(to_nchw(x), k, s, p, count_include_pad=bool(counted)))
+            gy = formula(name + ".gy", y.shape)
+            for key, value in dict(x=x, y=y, gy=gy, gx=torch.autograd.grad((y * gy).sum(), x)[0]).items():
+                golden.whole(f"{name}.{key}", value)
 
     ends = torch.tensor([-80.0, -30.0, 30.0, 80.0], dtype=torch.float64)
     x = torch.cat([formula("activation.x", (60,), 6), ends]).requires_grad_()
