@@ -180,7 +180,7 @@ succeeds 'R-hat +[0-9.]+$' chain runs/made --steps 20 --out out
 succeeds 'stability +[0-9.]+, limit 2$' chain runs/made --steps 20 --out out
 grep -q '"rhat": [0-9.]' out/diagnosis-20.json || fail "diagnosis-20.json: $(cat out/diagnosis-20.json)"
 grep -q rhat out/diagnosis-0.json && fail "chains of no step have an R-hat"
-cp -r runs/made runs/long && sed -i 's/^prior_step_size = [0-9.]*/prior_step_size = 5.0/' runs/long/config.toml
+cp -r runs/made runs/long && printf 'prior_step_size = 5.0\n' >>runs/long/config.toml
 succeeds 'alarm: stability above 2: steps of size 5 ' chain runs/long --steps 2 --out out
 [ "$(stat -c %s out/energy-20.npy)" = $((128 + 21 * 8 * 4)) ] || fail "energy-20.npy has the wrong size"
 succeeds 'mse posterior .* over 5 images' reconstruct runs/made --images out/samples-damc --out out

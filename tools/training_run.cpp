@@ -152,7 +152,7 @@ void TrainingRun::train() {
 /// All that is shown and written of an iteration, but its state.
 void TrainingRun::finish_iteration(const Tensor& x, Stats& stats, Pictures& pictures) {
   const Config& c = model_->config;
-  const bool diagnosed = c.diagnose_every > 0 && journal_.due(c.diagnose_every);
+  const bool diagnosed = c.diagnose_every > 0 && progress_.iterations % c.diagnose_every == 0;
   const bool logged = diagnosed || journal_.due(c.log_every);
   if (logged) method_->check();
   journal_.status().update(progress_.iterations,
