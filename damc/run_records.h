@@ -25,8 +25,8 @@ struct Metric {
 /// Appends to metrics.jsonl of a run. Throws Error when that cannot be written.
 void append_metric(const std::filesystem::path& folder, const Metric& metric);
 
-/// All of metrics.jsonl of a run, in its order; none where there is no such file. Throws UserError naming a line that is
-/// none of its metrics.
+/// All of metrics.jsonl of a run, in its order; none where there is no such file. A last line without an end, which
+/// another process may be writing, is left out. Throws UserError naming a line that is none of its metrics.
 std::vector<Metric> read_metrics(const std::filesystem::path& folder);
 
 /// How a metric went over the evaluations of a training, those by `damc eval` left out.
@@ -43,5 +43,30 @@ MetricHistory metric_history(const std::vector<Metric>& metrics, const std::stri
 /// the device's memory in bytes. Throws Error when that cannot be written.
 void append_stats(const std::filesystem::path& folder, const Progress& progress, const Stats& stats,
                   double seconds, std::size_t memory);
+
+/// stats.jsonl as columns: what its lines say, by name.
+struct StatsTable {
+  struct Column {
+    std::string name;            ///< "loss_g"
+    std::vector<double> values;  ///< one a line; NaN where a line has none, or none that is finite
+  };
+  struct NonFinite {
+    std::int64_t iteration;
+    std::string name;
+  };
+
+  std::vector<std::int64_t> iterations;  ///< of the lines
+  std::vector<std::int64_t> images_seen;
+  std::vector<std::string> times;  ///< "2026-01-31T23:59:59Z"; "" in files of before
+  std::vector<Column> columns;     ///< of all other numbers, in the order they came
+  std::vector<NonFinite> non_finite;
+
+  /// The values of a column; none where there is no such column.
+  const std::vector<double>* find(const std::string& name) const;
+};
+
+/// All of stats.jsonl of a run, as read_metrics reads; no lines where there is no such file. Throws UserError naming a
+/// line that is none of its records.
+StatsTable read_stats(const std::filesystem::path& folder);
 
 }  // namespace damc

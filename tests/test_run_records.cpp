@@ -1,4 +1,4 @@
-/// metrics.jsonl: what is read is what was written, and how a metric went over a training.
+/// metrics.jsonl and stats.jsonl: what is read is what was written, and how a metric went over a training.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -32,6 +32,56 @@ TEST_CASE("metrics are read as they were written") {
     std::ofstream(folder / "metrics.jsonl") << line << "\n";
     CHECK_THROWS_AS(read_metrics(folder), UserError);
   }
+}
+
+TEST_CASE("numbers of iterations are read as columns, by the names that the lines have") {
+  const TempFile file;
+  const fs::path folder = file.path().parent_path();
+  CHECK(read_stats(folder).iterations.empty());
+  Stats stats;
+  stats.add("loss_g", 2.5);
+  stats.add("energy_plus", 3.0);
+  stats.add("energy_minus", std::nan(""));
+  append_stats(folder, {50, 400, 0, ""}, stats, 0.5, 1 << 20);
+  std::ofstream(folder / "stats.jsonl", std::ios::app) << R"({"iteration":100,"tau":7,"note":"a text"})"
+                                                       << "\n";
+  const StatsTable read = read_stats(folder);
+  CHECK(read.iterations == std::vector<std::int64_t>{50, 100});
+  CHECK(read.images_seen == std::vector<std::int64_t>{400, 0});
+  CHECK(read.times[0].size() == std::string("2026-01-31T23:59:59Z").size());
+  CHECK(read.times[1].empty());
+  std::string names;
+  for (const StatsTable::Column& column : read.columns) names += column.name + " ";
+  CHECK(names == "loss_g energy_plus seconds_per_iteration memory_mib tau ");
+  CHECK(read.find("loss_g")->at(0) == 2.5);
+  CHECK(std::isnan(read.find("loss_g")->at(1)));
+  CHECK(std::isnan(read.find("tau")->at(0)));
+  CHECK(read.find("tau")->at(1) == 7.0);
+  CHECK(read.find("note") == nullptr);
+  REQUIRE(read.non_finite.size() == 2);  // an energy and so the gap
+  CHECK(read.non_finite[0].iteration == 50);
+  CHECK(read.non_finite[0].name == "energy_minus");
+}
+
+TEST_CASE("a last line that is being written is left out, any other damage is told with its line") {
+  const TempFile file;
+  const fs::path folder = file.path().parent_path();
+  const auto lines_of = [&](const std::string& text) {
+    std::ofstream(folder / "stats.jsonl") << text;
+    return read_stats(folder).iterations.size();
+  };
+  const std::string whole = R"({"iteration":1,"loss":2})";
+  CHECK(lines_of(whole) == 1);  // whole without an end
+  for (std::size_t cut = 0; cut < whole.size(); ++cut)
+    CHECK(lines_of(whole + "\n" + whole.substr(0, cut)) == 1);
+  std::string many = R"({"iteration":1)";
+  for (int i = 0; i < 300; ++i) many += fmt::format(R"(,"n{}":1)", i);
+  for (const std::string& bad : {whole.substr(0, 9), std::string(), std::string("[1]"),
+                                 std::string(R"({"iteration":1.5e300})"), std::string(R"({"iteration":-1})"),
+                                 R"({"iteration":1,"x":")" + std::string(70000, 'x') + "\"}", many + "}"}) {
+    CHECK_THROWS_AS(lines_of(whole + "\n" + bad + "\n" + whole), UserError);
+  }
+  CHECK_THROWS_WITH_AS(lines_of(whole + "\n{\n" + whole), doctest::Contains("line 2 of"), UserError);
 }
 
 TEST_CASE("history: the last ten evaluations of a training, and the best of all") {
