@@ -74,18 +74,19 @@ void filter_lines(const fs::path& file, const Keeps& keeps) {
   if (!same) write_text(file, kept);
 }
 
+/// A line of log.txt without its time, if it has one.
+LogLine split_time(std::string_view line) {
+  constexpr std::string_view form = "2026-01-31T23:59:59Z";
+  const bool timed = line.size() > form.size() && line[form.size() - 1] == 'Z' && line[form.size()] == ' ';
+  if (!timed) return {"", std::string(line)};
+  return {std::string(line.substr(0, form.size())), std::string(line.substr(form.size() + 1))};
+}
+
 /// The iteration that a line of log.txt tells of, after the time; -1: none.
 std::int64_t logged_iteration(std::string_view line) {
   constexpr std::string_view mark = "iteration ";
-  const std::size_t time = line.find("Z ");
-  if (time == std::string_view("2026-01-31T23:59:59").size()) line.remove_prefix(time + 2);
-  return line.starts_with(mark) ? leading_number(line.substr(mark.size())) : -1;
-}
-
-/// The N of WHAT-N.png; -1: none.
-std::int64_t pictured_iteration(const fs::path& file) {
-  const std::string stem = file.stem().string();
-  return file.extension() == ".png" ? leading_number(std::string_view(stem).substr(stem.rfind('-') + 1)) : -1;
+  const std::string text = split_time(line).text;
+  return text.starts_with(mark) ? leading_number(std::string_view(text).substr(mark.size())) : -1;
 }
 
 }  // namespace
@@ -145,13 +146,11 @@ void rewind_run(const fs::path& folder, std::int64_t iterations) {
       if (number > iterations) fs::remove(file);
     }
   }
-  std::error_code failure;  // a run may have no pictures
-  std::vector<fs::path> later;
-  for (const auto& entry : fs::directory_iterator(folder / "grids", failure)) {
-    if (entry.is_regular_file() && pictured_iteration(entry.path()) > iterations)
-      later.push_back(entry.path());
+  for (const auto& [kind, files] : numbered_pictures(folder / "grids")) {
+    for (const auto& [iteration, file] : files) {
+      if (iteration > iterations) fs::remove(file);
+    }
   }
-  for (const fs::path& picture : later) fs::remove(picture);
   for (const char* file : {"stats.jsonl", "metrics.jsonl"}) {
     filter_lines(folder / file, [&](const std::string& line) {
       const auto object = nlohmann::json::parse(line, nullptr, false);
@@ -182,6 +181,33 @@ void append_line(const fs::path& file, const std::string& line) {
 
 void append_log(const fs::path& folder, const std::string& line) {
   append_line(folder / "log.txt", utc_time() + " " + escaped(line));
+}
+
+std::vector<LogLine> read_log(const fs::path& folder) {
+  std::ifstream in(folder / "log.txt");
+  std::vector<LogLine> lines;
+  for (std::string line; std::getline(in, line) && !in.eof();) lines.push_back(split_time(line));
+  return lines;
+}
+
+NumberedPictures numbered_pictures(const fs::path& folder) {
+  NumberedPictures found;
+  std::error_code failure;  // there may be no such folder
+  for (const auto& entry : fs::directory_iterator(folder, failure)) {
+    const std::string stem = entry.path().stem().string();
+    const std::size_t dash = stem.rfind('-');
+    if (!entry.is_regular_file() || entry.path().extension() != ".png" || dash == stem.npos) continue;
+    const std::int64_t number = leading_number(std::string_view(stem).substr(dash + 1));
+    if (number >= 0) found[stem.substr(0, dash)][number] = entry.path();
+  }
+  return found;
+}
+
+std::optional<std::int64_t> seconds_of(const std::string& time) {
+  std::tm parts{};
+  const char* end = ::strptime(time.c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+  if (!end || *end != '\0') return {};
+  return static_cast<std::int64_t>(::timegm(&parts));
 }
 
 std::string utc_time() { return fmt::format("{:%FT%TZ}", fmt::gmtime(std::time(nullptr))); }

@@ -11,8 +11,11 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "damc/model.h"
 
@@ -53,7 +56,20 @@ void append_line(const std::filesystem::path& file, const std::string& line);
 /// Appends a line with the time to a run's log.txt.
 void append_log(const std::filesystem::path& folder, const std::string& line);
 
-/// The time, as 2026-01-31T23:59:59Z.
+/// A line of log.txt.
+struct LogLine {
+  std::string time;  ///< "2026-01-31T23:59:59Z"; "" in files of before
+  std::string text;
+};
+/// All lines of a run's log.txt that are finished; none where there is no such file.
+std::vector<LogLine> read_log(const std::filesystem::path& folder);
+
+/// The files WHAT-N.png of a folder, by WHAT and N.
+using NumberedPictures = std::map<std::string, std::map<std::int64_t, std::filesystem::path>>;
+NumberedPictures numbered_pictures(const std::filesystem::path& folder);
+
+/// The time, as 2026-01-31T23:59:59Z, and the seconds since 1970 of such a text; none of another.
 std::string utc_time();
+std::optional<std::int64_t> seconds_of(const std::string& time);
 
 }  // namespace damc

@@ -17,7 +17,7 @@ refuses 2 "unknown device 'gpu'" train --preset mnist-quick --data "$root/data/m
 refuses 2 "nowhere" train --preset mnist-quick --data nowhere --out runs
 [ -e runs ] && fail "a refused training left a run folder behind"
 succeeds 'Usage' --help
-for command in train sample reconstruct eval chain toy apply data info bench; do
+for command in train sample reconstruct eval chain report movie toy apply data info bench; do
   succeeds 'Usage' "$command" --help
 done
 refuses 2 "'fp16' is not a value for precision" train --preset svhn --precision fp16 --data nowhere

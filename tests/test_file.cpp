@@ -111,6 +111,20 @@ TEST_CASE("an open descriptor is written to at its place, by every name that it 
   CHECK_THROWS_AS(write("/proc/self/fd/" + number, "x"), Error);
 }
 
+TEST_CASE("a folder is held by one at a time, and one can ask") {
+  const TempFolder temp;
+  CHECK_FALSE(FolderLock::is_held(temp / "none"));
+  const fs::path folder = temp / "held";
+  fs::create_directory(folder);
+  CHECK_FALSE(FolderLock::is_held(folder));
+  {
+    const FolderLock lock(folder);
+    CHECK(FolderLock::is_held(folder));
+    CHECK(contains(error_of([&] { const FolderLock second(folder); }), "another process is at work"));
+  }
+  CHECK_FALSE(FolderLock::is_held(folder));
+}
+
 TEST_CASE("what cannot be is told before the first byte") {
   const TempFolder temp;
   fs::create_directory(temp / "folder");

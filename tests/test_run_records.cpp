@@ -3,7 +3,10 @@
 
 #include <cmath>
 #include <fstream>
+#include <functional>
 
+#include "damc/alarms.h"
+#include "damc/run_folder.h"
 #include "damc/run_records.h"
 #include "tensor/error.h"
 #include "tests/tensor_files.h"
@@ -84,6 +87,34 @@ TEST_CASE("a last line that is being written is left out, any other damage is to
   CHECK_THROWS_WITH_AS(lines_of(whole + "\n{\n" + whole), doctest::Contains("line 2 of"), UserError);
 }
 
+TEST_CASE("the log is read with its times, pictures by what they show and when") {
+  const TempFile file;
+  const fs::path folder = file.path().parent_path();
+  CHECK(read_log(folder).empty());
+  append_log(folder, "iteration 5  loss\nG");
+  std::ofstream(folder / "log.txt", std::ios::app) << "an old line without a time\nhalf a li";
+  const std::vector<LogLine> log = read_log(folder);
+  REQUIRE(log.size() == 2);
+  CHECK(log[0].text == "iteration 5  loss\\nG");
+  CHECK(seconds_of(log[0].time).has_value());
+  CHECK(log[1].time.empty());
+  CHECK(log[1].text == "an old line without a time");
+  CHECK(seconds_of("2026-01-31T23:59:59Z") == 1769903999);
+  CHECK_FALSE(seconds_of("2026-01-31T23:59:59"));
+  CHECK_FALSE(seconds_of(""));
+
+  for (const char* name :
+       {"a-b-000010.png", "a-b-000002.png", "c-1.png", "c-1.jpg", "c.png", "c-x.png", "-1.png", "1.png"})
+    std::ofstream(folder / name) << "x";
+  fs::create_directory(folder / "c-2.png");
+  std::string found;
+  for (const auto& [kind, files] : numbered_pictures(folder)) {
+    for (const auto& [number, path] : files) found += fmt::format("{}:{} ", kind, number);
+  }
+  CHECK(found == ":1 a-b:2 a-b:10 c:1 ");
+  CHECK(numbered_pictures(folder / "none").empty());
+}
+
 TEST_CASE("history: the last ten evaluations of a training, and the best of all") {
   std::vector<Metric> metrics;
   for (int i = 1; i <= 12; ++i) {
@@ -102,4 +133,39 @@ TEST_CASE("history: the last ten evaluations of a training, and the best of all"
   CHECK(found.best_iteration == 500);
   CHECK(metric_history(metrics, "fid").evaluations == 0);
   CHECK(metric_history({metrics[0]}, "auprc").deviation == 0.0);
+}
+
+TEST_CASE("alarms: each of what is wrong, and none of a run that does well") {
+  const auto table = [](const char* name, const std::function<double(int)>& value) {
+    StatsTable stats;
+    stats.columns.push_back({name, {}});
+    for (int i = 0; i < 100; ++i) {
+      stats.iterations.push_back(50 * i);
+      stats.columns[0].values.push_back(value(i));
+    }
+    return stats;
+  };
+  const auto noise = [](int i) { return i % 7 == 3 ? 30.0 : 1.0; };  // single peaks are none
+  CHECK(alarms(table("loss_g", [&](int i) { return (200.0 - i) * noise(i); })).empty());
+  CHECK(alarms(table("energy_gap", noise)).empty());
+  CHECK(alarms(table("stability_prior", [](int) { return 1.9; })).empty());
+  CHECK(alarms(table("loss_g", [](int i) { return i < 50 ? -1.0 : 100.0; })).empty());  // no ratio
+  CHECK(alarms(table("lr_g", [](int i) { return i; })).empty());
+  CHECK(alarms(StatsTable{}).empty());
+
+  const auto alarm = [](const StatsTable& stats) {
+    const std::vector<std::string> found = alarms(stats);
+    return found.size() == 1 ? found[0] : fmt::format("{} alarms", found.size());
+  };
+  CHECK(alarm(table("loss_q", [](int i) { return i < 80 ? 100.0 - i : 200.0; })) ==
+        "divergence: loss_q is 200 at the end and was 26");
+  CHECK(alarm(table("energy_gap", [](int i) {
+          return i < 90 ? -1.0 : -40.0;
+        })).starts_with("energy gap: E+ - E- is -40"));
+  CHECK(alarm(table("stability_posterior", [](int) {
+          return 4.4;
+        })).starts_with("unstable chains: stability_posterior is 4.4"));
+  StatsTable stats = table("loss_g", noise);
+  stats.non_finite = {{350, "loss_g"}, {400, "loss_g"}};
+  CHECK(alarm(stats) == "not finite: loss_g at iteration 350, the first of 2 numbers");
 }

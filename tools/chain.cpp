@@ -1,12 +1,11 @@
 /// `damc chain`: long Langevin chains on the energy prior, Eq. (3) with U(z) = E(z) + |z|^2/2, from N(0, I).
 ///
 /// The picture has a row of images per chain, taken at even distances along it, and below them E(z) over the
-/// steps of every chain: each image stands above its step.
+/// steps of every chain: each image stands above its step. By default it lies in the run.
 
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <span>
 
 #include "damc/chains/langevin.h"
 #include "damc/chains/stability.h"
@@ -16,6 +15,7 @@
 #include "tensor/ops.h"
 #include "tensor/record.h"
 #include "tensor/text.h"
+#include "tools/canvas.h"
 #include "tools/chain_diagnosis.h"
 #include "tools/command_line.h"
 #include "tools/commands.h"
@@ -112,85 +112,109 @@ ChainDiagnosis diagnose(const Trace& trace, double step_size) {
   return found;
 }
 
-using Colour = std::array<std::uint8_t, 3>;
-
-constexpr Colour kWhite = {255, 255, 255}, kGrey = {200, 200, 200};
+constexpr Colour kGrey = {200, 200, 200}, kText = {60, 60, 60};
 constexpr Colour kCurves[] = {{31, 119, 180},  {255, 127, 14}, {44, 160, 44},   {214, 39, 40},
                               {148, 103, 189}, {140, 86, 75},  {227, 119, 194}, {23, 190, 207}};
 
-/// A drawing of H,W,3 bytes; what falls outside is left out.
-class Canvas {
- public:
-  Canvas(std::int64_t height, std::int64_t width) : height_(height), width_(width) {
-    for (std::int64_t i = 0; i < height * width; ++i)
-      pixels_.insert(pixels_.end(), kWhite.begin(), kWhite.end());
-  }
-
-  void line(double x0, double y0, double x1, double y1, const Colour& colour) {
-    const double length = std::max({std::abs(x1 - x0), std::abs(y1 - y0), 1.0});
-    for (double t = 0.0; t <= length; t += 1.0) {
-      dot(std::lround(x0 + (x1 - x0) * t / length), std::lround(y0 + (y1 - y0) * t / length), colour);
-    }
-  }
-  std::span<const std::uint8_t> pixels() const { return pixels_; }
-
- private:
-  void dot(std::int64_t x, std::int64_t y, const Colour& colour) {
-    if (x < 0 || x >= width_ || y < 0 || y >= height_) return;
-    std::copy(colour.begin(), colour.end(), pixels_.begin() + (y * width_ + x) * 3);
-  }
-
-  std::int64_t height_, width_;
-  std::vector<std::uint8_t> pixels_;
-};
-
-/// E over steps, one curve per chain; step 0 stands at pixel `left`, the last step at `right`, with a grey
-/// upright at every frame. The lowest and highest energies touch the lower and upper margin.
-Canvas plot_energies(const Trace& trace, std::int64_t height, std::int64_t width, double left, double right) {
-  const std::int64_t steps = trace.energies.size(0) - 1, chains = trace.energies.size(1);
-  const std::vector<double> values = trace.energies.to_vector<double>();
-  const auto extremes = std::minmax_element(values.begin(), values.end());
-  const double low = *extremes.first, high = *extremes.second;
-  const double margin = 4.0, top = margin, bottom = static_cast<double>(height) - 1.0 - margin;
-  const double range = std::max(high - low, 1e-12);
-  const auto x_of = [&](std::int64_t step) {
-    return left +
-           (right - left) * static_cast<double>(step) / static_cast<double>(std::max<std::int64_t>(steps, 1));
-  };
-  const auto y_of = [&](std::int64_t step, std::int64_t chain) {
-    return bottom - (bottom - top) * (values[static_cast<std::size_t>(step * chains + chain)] - low) / range;
-  };
-
-  Canvas canvas(height, width);
-  for (const double y : {top, bottom}) canvas.line(left, y, right, y, kGrey);
-  for (const std::int64_t step : trace.frame_steps) canvas.line(x_of(step), top, x_of(step), bottom, kGrey);
-  for (std::int64_t chain = 0; chain < chains; ++chain) {
-    const Colour& colour = kCurves[static_cast<std::size_t>(chain) % std::size(kCurves)];
-    for (std::int64_t step = 0; step < steps; ++step) {
-      canvas.line(x_of(step), y_of(step, chain), x_of(step + 1), y_of(step + 1, chain), colour);
-    }
-  }
-  return canvas;
+/// Round numbers between two, about `count` of them: multiples of 1, 2 or 5 times a power of ten.
+std::vector<double> round_numbers(double low, double high, int count) {
+  const double rough = std::max((high - low) / count, 1e-12),
+               power = std::pow(10.0, std::floor(std::log10(rough)));
+  const double step = power * (rough <= 2.0 * power ? 2.0 : rough <= 5.0 * power ? 5.0 : 10.0);
+  std::vector<double> numbers;
+  for (double k = std::ceil(low / step); k * step <= high; k += 1.0) numbers.push_back(k * step);
+  return numbers;
 }
 
-/// The images above the curves.
+/// The images above their energies: E over steps, one curve per chain, with a grey upright below every frame.
+class ChainPicture {
+ public:
+  ChainPicture(const Trace& trace, const Images& rows)
+      : trace_(trace),
+        rows_(rows),
+        steps_(trace.energies.size(0) - 1),
+        chains_(trace.energies.size(1)),
+        values_(trace.energies.to_vector<double>()),
+        scale_(std::max<std::int64_t>(rows.width / 600, 1)) {
+    const auto [low, high] = std::minmax_element(values_.begin(), values_.end());
+    const double margin = 0.02 * std::max(*high - *low, 1e-6);
+    low_ = *low - margin;
+    high_ = *high + margin;
+    ticks_ = round_numbers(low_, high_, 5);
+    std::int64_t widest = Canvas::text_width("E(z)", scale_);
+    for (const double tick : ticks_) widest = std::max(widest, Canvas::text_width(label(tick), scale_));
+    left_ = widest + 6 * scale_;
+    top_ = rows.height + 4 * scale_;
+    bottom_ = top_ + std::max<std::int64_t>(rows.width / 4, 80);
+  }
+
+  Images draw() const {
+    const std::int64_t line = Canvas::text_height(scale_);
+    Canvas canvas(bottom_ + line + 10 * scale_, left_ + rows_.width);
+    canvas.image(left_, 0, rows_);
+    canvas.text(scale_, rows_.height - line - 4 * scale_, "E(z)", kText, scale_);
+    canvas.text(scale_, bottom_ + 4 * scale_, "step", kText, scale_);
+    draw_axes(canvas);
+    for (std::int64_t chain = 0; chain < chains_; ++chain) {
+      const Colour& colour = kCurves[static_cast<std::size_t>(chain) % std::size(kCurves)];
+      for (std::int64_t step = 0; step < steps_; ++step)
+        canvas.line(x_of(step), y_at(step, chain), x_of(step + 1), y_at(step + 1, chain), colour);
+    }
+    return canvas.picture();
+  }
+
+ private:
+  static std::string label(double number) { return fmt::format("{:.4g}", number + 0.0); }
+
+  void draw_axes(Canvas& canvas) const {
+    for (const double tick : ticks_) {
+      const std::string text = label(tick);
+      canvas.line(x_of(0), y_of(tick), x_of(steps_), y_of(tick), kGrey);
+      canvas.text(left_ - Canvas::text_width(text, scale_) - 2 * scale_,
+                  std::lround(y_of(tick)) - Canvas::text_height(scale_) / 2, text, kText, scale_);
+    }
+    std::int64_t free = left_;  // from here on no number stands yet
+    for (const std::int64_t step : trace_.frame_steps) {
+      canvas.line(x_of(step), static_cast<double>(top_), x_of(step), static_cast<double>(bottom_), kGrey);
+      const std::string text = std::to_string(step);
+      const std::int64_t width = Canvas::text_width(text, scale_);
+      const std::int64_t x = std::min(std::lround(x_of(step)) - width / 2, left_ + rows_.width - width);
+      if (x < free) continue;
+      canvas.text(x, bottom_ + 4 * scale_, text, kText, scale_);
+      free = x + width + 6 * scale_;
+    }
+  }
+
+  /// Below the middle of the frame at that step.
+  double x_of(std::int64_t step) const {
+    const auto frames = static_cast<std::int64_t>(trace_.frame_steps.size());
+    const std::int64_t width = trace_.images.size(2);
+    const double first = static_cast<double>(left_ + kGap) + 0.5 * static_cast<double>(width);
+    return first + static_cast<double>((frames - 1) * (width + kGap)) * static_cast<double>(step) /
+                       static_cast<double>(std::max<std::int64_t>(steps_, 1));
+  }
+  double y_of(double energy) const {
+    return static_cast<double>(bottom_) -
+           static_cast<double>(bottom_ - top_) * (energy - low_) / (high_ - low_);
+  }
+  double y_at(std::int64_t step, std::int64_t chain) const {
+    return y_of(values_[static_cast<std::size_t>(step * chains_ + chain)]);
+  }
+
+  const Trace& trace_;
+  const Images& rows_;
+  std::int64_t steps_, chains_;
+  std::vector<double> values_, ticks_;
+  std::int64_t scale_, left_ = 0, top_ = 0, bottom_ = 0;
+  double low_ = 0.0, high_ = 0.0;
+};
+
 void write_picture(const fs::path& file, const Trace& trace) {
   const Tensor& images = trace.images;
-  const std::int64_t width = images.size(2), channels = images.size(3);
-  const auto frames = static_cast<std::int64_t>(trace.frame_steps.size());
-  const Images rows =
-      grid(images.to_vector<float>(), images.size(0), images.size(1), width, channels, frames, kGap);
-  const double left = static_cast<double>(kGap) + 0.5 * static_cast<double>(width);
-  const double right = left + static_cast<double>((frames - 1) * (width + kGap));
-  const std::int64_t height = std::max<std::int64_t>(rows.width / 4, 64);
-  const Canvas plot = plot_energies(trace, height, rows.width, left, right);
-
-  std::vector<std::uint8_t> pixels;
-  for (std::size_t i = 0; i < rows.pixels.size(); ++i) {
-    pixels.insert(pixels.end(), channels == 1 ? 3 : 1, rows.pixels[i]);  // grey becomes red, green and blue
-  }
-  pixels.insert(pixels.end(), plot.pixels().begin(), plot.pixels().end());
-  write_png(file, pixels, rows.height + height, rows.width, 3);
+  const Images rows = grid(images.to_vector<float>(), images.size(0), images.size(1), images.size(2),
+                           images.size(3), static_cast<std::int64_t>(trace.frame_steps.size()), kGap);
+  const Images picture = ChainPicture(trace, rows).draw();
+  write_png(file, picture.pixels.bytes(), picture.height, picture.width, picture.channels);
 }
 
 void chain(const ChainCommandOptions& options) {
@@ -199,7 +223,8 @@ void chain(const ChainCommandOptions& options) {
     user_error(fmt::format("chain: a run of method {} has no energy prior", loaded.model->config.method),
                "its prior is N(0, I), which needs no chains");
   }
-  const fs::path out = make_output_folder(options.out);
+  const fs::path out =
+      make_output_folder(options.out.empty() ? (loaded.run.folder / "chains").string() : options.out);
   for (const std::int64_t steps : options.steps) {
     for (const char* name : {"chain-{}.png", "energy-{}.npy", "diagnosis-{}.json"})
       check_output_file("--out", out / fmt::format(fmt::runtime(name), steps));
@@ -249,9 +274,8 @@ void add_chain_command(CLI::App& program) {
       ->add_option(
           "--out", options->out,
           "folder for chain-STEPS.png, energy-STEPS.npy ([steps + 1, chains]) and diagnosis-STEPS.json, "
-          "made if need be")
-      ->type_name("DIR")
-      ->required();
+          "made if need be (default: chains/ in the run, where 'damc report' finds them)")
+      ->type_name("DIR");
   command->footer(kDiagnosis);
   command->callback([options] { chain(*options); });
 }

@@ -16,6 +16,8 @@ void add_sample_command(CLI::App& program);
 void add_reconstruct_command(CLI::App& program);
 void add_eval_command(CLI::App& program);
 void add_chain_command(CLI::App& program);
+void add_report_command(CLI::App& program);
+void add_movie_command(CLI::App& program);
 void add_toy_command(CLI::App& program);
 void add_apply_command(CLI::App& program);
 void add_data_command(CLI::App& program);

@@ -8,8 +8,10 @@
 #include <atomic>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include "tensor/error.h"
@@ -165,14 +167,25 @@ void AtomicFile::fail(const char* what, int reason) const {
 FolderLock::FolderLock(const std::filesystem::path& folder)
     : descriptor_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
   if (descriptor_ < 0) throw Error(fmt::format("cannot open {}: {}", folder.string(), std::strerror(errno)));
-  // Where a file system knows no locks, the folder is as free as it was.
-  if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
+  for (int tries = 0; tries < 10; ++tries) {  // who only asks holds it for a moment, see is_held
+    if (tries > 0) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    // Where a file system knows no locks, the folder is as free as it was.
+    if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
+  }
   ::close(descriptor_);
   user_error(fmt::format("another process is at work in {}", folder.string()),
              "wait for it, or stop it first");
 }
 
 FolderLock::~FolderLock() { ::close(descriptor_); }
+
+bool FolderLock::is_held(const std::filesystem::path& folder) {
+  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return false;
+  const bool held = ::flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  ::close(descriptor);
+  return held;
+}
 
 void remove_unfinished_files(const fs::path& folder) {
   std::vector<fs::path> found;

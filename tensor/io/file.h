@@ -67,8 +67,11 @@ class AtomicFile {
 /// A folder held by this process against others, until this goes or the process ends, however it does.
 class FolderLock {
  public:
-  /// Throws UserError when another process holds the folder, Error when it cannot be opened.
+  /// Throws UserError when another process holds the folder, and goes on doing so for a tenth of a second; Error when it
+  /// cannot be opened.
   explicit FolderLock(const std::filesystem::path& folder);
+  /// Whether another process of this machine holds a folder.
+  static bool is_held(const std::filesystem::path& folder);
   ~FolderLock();
   FolderLock(const FolderLock&) = delete;
   FolderLock& operator=(const FolderLock&) = delete;

@@ -1,0 +1,34 @@
+/// What a report shows of one run.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "damc/config.h"
+#include "damc/run_folder.h"
+#include "damc/run_records.h"
+
+namespace damc {
+
+/// Where a run stands. The names are those of the page's styles.
+enum class RunState { done, working, stopped, failed, silent };
+
+struct RunView {
+  std::string name;  ///< its folder's
+  Config config;
+  RunState state = RunState::silent;
+  std::vector<std::pair<std::string, std::string>> facts;  ///< names and texts; the same names for every run
+  std::vector<std::string> alarms;
+  StatsTable stats;
+  std::vector<Metric> metrics;
+  std::vector<std::string> histories;  ///< of metrics over the training, a sentence each
+  NumberedPictures pictures;           ///< of grids/
+  NumberedPictures chains;             ///< of chains/, where 'damc chain' draws them
+};
+
+/// Reads a run's folder, also while it trains. Throws UserError when it is none, or a file of it is damaged.
+RunView view_run(const std::filesystem::path& folder);
+
+}  // namespace damc
