@@ -16,7 +16,7 @@ hides() {
   for text in "$@"; do grep -qF -- "$text" "$page" && fail "$page holds $text"; done
 }
 # The page without what dygraphs is: its code, its styles and its licence.
-own() { awk '/^<script>.*dygraphs/ { on = 1 } /^<pre>|<details><summary>The curves/ { on = 1 } !on; /<\/script>|<\/pre>/ { on = 0 }' "$1"; }
+own() { awk '/^<script>.*dygraphs/ { on = 1 } /<summary>The curves/ { on = 1 } !on; /<\/script>|<\/pre>/ { on = 0 }' "$1"; }
 
 succeeds 'done' train "${start[@]}" --out runs --iterations 4
 run=runs/00000-mnist-quick
@@ -39,10 +39,9 @@ for name in loss_g energy_gap memory_mib $(head -1 "$run/stats.jsonl" | grep -oE
   shows "$page" "\"name\":\"$name\""
 done
 loss=$(grep -oE '"loss_g":[-0-9.e]+' "$run/stats.jsonl" | head -1 | cut -d: -f2)
-shows "$page" "$(printf '"name":"loss_g","y":[%.4f' "$loss" | sed 's/.$//')"
+shows "$page" '"name":"loss_g"' "$(printf '"y":[%.6g,' "$loss")"
 [ "$(grep -c '<img ' "$page")" = $(($(ls "$run"/grids/*.png | wc -l) + 1)) ] || fail "pictures are missing in $page"
 img=$(grep -m1 -o 'data-iteration="4".*base64,[^"]*' "$page" | sed 's/.*base64,//' | base64 -d | cksum)
-cat "$run"/grids/*-000004.png >/dev/null
 for file in "$run"/grids/*-000004.png; do cksum <"$file"; done | grep -qx "$img" || fail "a picture in the page is not that of the run"
 
 own "$page" >own.html
@@ -56,17 +55,17 @@ for tag in html head body section table thead tbody tr th td div figure figcapti
   [ "$opened" = "$closed" ] || fail "<$tag> is opened $opened times, closed $closed times"
 done
 "$damc" report "$run" --out /dev/stdout >streamed.html || fail "a page cannot go to standard output"
-cmp <(sed 2,12d streamed.html | wc -l) <(sed 2,12d "$page" | wc -l) || fail "a page on standard output is another"
+cmp <(sed '/^<p>20/d' streamed.html) <(sed '/^<p>20/d' "$page") || fail "a page on standard output is another"
 
 echo "-- several runs, hostile names"
 succeeds 'done' train "${start[@]}" --out runs --iterations 2 --set lr_g=0.002 --set seed=7
-hostile=$'runs/<script>alert(1)<\u2215script>"\'&\u202e\n'
+hostile=$'runs/<script>alert(1)<\xe2\x88\x95script>"\'&\xe2\x80\xae\n'
 cp -r runs/00001-mnist-quick "$hostile"
-succeeds '3 runs' report runs/0000? "$hostile"
+succeeds '3 runs' report runs/0000* "$hostile"
 page=runs/report.html
 shows "$page" '<title>damc: 00000-mnist-quick 00001-mnist-quick &lt;script&gt;alert(1)&lt;' '&quot;&#39;&amp;\xe2\x80\xae\n' \
   '<td>0.002 <small>(preset: 0.001)</small></td>' '<th scope="row">seed</th><td>1</td><td>7'
-hides "$page" '<script>alert' $'\u202e'
+hides "$page" '<script>alert' $'\xe2\x80\xae'
 [ "$(grep -c '"run":2' "$page")" = 1 ] || fail "the third run has no curves"
 cp -r runs/00001-mnist-quick other
 succeeds '2 runs' report other runs/00001-mnist-quick --out two.html
@@ -75,22 +74,24 @@ printf '{"iteration":3,"</script><img src=x>":1,"note":"<b>"}\n{"iteration":4,"l
 printf '{"metric":"<i>","value":1,"images":2,"iteration":2,"of":"<u>","how":{"<s>":1}}\n{"metr' >>other/metrics.jsonl
 sed -i 's/^data = .*/data = "<em>"/' other/config.toml
 succeeds '1 run' report other
-shows other/report.html 'not finite: loss_g at iteration 4' '&lt;i&gt; of &lt;u&gt;' 'data = &quot;&lt;em&gt;'
-hides other/report.html '<img src=x>' '<i>' '<u>' '<s>' '<em>' '"note"'
+shows other/report.html 'not finite: loss_g at iteration 4' '&lt;i&gt; of &lt;u&gt;' '= &#39;&lt;em&gt;'
+hides other/report.html '<img src=x>' '<i>' '<u>' '<s>' '<em>' '"name":"note"'
 
 echo "-- runs that are not done"
-refuses 1 'not finite' train "${start[@]}" --out lost --iterations 9 --set lr_g=1e30 --set lr_min=1e30
+wild=(--set lr_g=10 --set lr_e=10 --set lr_q=10 --set grad_clip=0 --set lr_min=10 --set on_nan=rollback --set on_nan_retries=1)
+refuses 1 'after rollback 1' train "${start[@]}" "${wild[@]}" --out lost --iterations 24
 succeeds '1 run' report lost/*
-shows lost/*/report.html 'class="failed">ended by an error after iteration' '<section class="alarms">' 'none are saved yet'
+shows lost/*/report.html 'class="failed">ended by an error after iteration' '<section class="alarms">' \
+  'divergence: diverged: iteration' 'none are saved yet'
 "$damc" train "${start[@]}" --out working --iterations 1000000 --set grid_every=0 >screen.txt 2>&1 &
 pid=$!
 while ! grep -q loss_g working/*/stats.jsonl && kill -0 $pid; do sleep 0.05; done 2>kill.txt
 for ((i = 0; i < 5; ++i)); do succeeds '1 run' report working/*; done
 shows working/*/report.html 'class="working">running' 'time left'
-kill -s INT $pid
+kill -s TERM $pid
 wait $pid 2>kill.txt
 succeeds '1 run' report working/*
-shows working/*/report.html 'class="stopped">stopped by SIGINT after iteration'
+shows working/*/report.html 'class="stopped">stopped by SIGTERM after iteration'
 sed -i '$d' working/*/log.txt
 succeeds '1 run' report working/*
 shows working/*/report.html 'class="silent">no end is noted'

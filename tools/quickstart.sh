@@ -13,7 +13,9 @@ built_device damc_tool
 "$build/bin/damc" train --preset mnist-quick --data data/mnist --device "$device" --out "$runs"
 run=$(ls -d "$runs"/*-mnist-quick | sort | tail -n 1)
 "$build/bin/damc" eval "$run" --metric mse
+"$build/bin/damc" report "$run"
 echo
+echo "all of it on a page:            $run/report.html"
 echo "samples from the sampler:       $(ls "$run"/grids/samples-damc-* | tail -n 1)"
 echo "samples from the energy prior:  $(ls "$run"/grids/samples-lebm-* | tail -n 1)"
 echo "reconstructions of test images: $(ls "$run"/grids/reconstructions-* | tail -n 1)"
