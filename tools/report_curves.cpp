@@ -7,6 +7,7 @@
 #include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "tensor/text.h"
 
@@ -95,9 +96,9 @@ Json to_json(const Curves& curves, const std::vector<RunView>& runs) {
       }
       chart["series"].push_back(std::move(made));
     }
-    const bool alone =
-        std::all_of(series.begin(), series.end(), [&](const Series& s) { return s.name == series[0].name; });
-    if (alone && !title.starts_with("metric: ")) chart["title"] = escaped(series[0].name);
+    std::set<std::string> names;
+    for (const Series& one : series) names.insert(one.name);
+    if (names.size() == 1 && !title.starts_with("metric: ")) chart["title"] = escaped(*names.begin());
     json["charts"].push_back(std::move(chart));
   }
   return json;
