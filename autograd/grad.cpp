@@ -3,22 +3,24 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "autograd/ops.h"
 #include "tensor/error.h"
-#include "tensor/ops.h"
 
 namespace damc {
 namespace {
 
-/// What the walk knows of one node.
+/// What the walk knows of one node; G is Tensor, or Variable for gradients that can be differentiated.
+template <class G>
 struct Visit {
   std::shared_ptr<Node> node;
   bool wanted = false;  // on a path to one of the xs
-  Tensor gradient;
+  G gradient;
 };
 
 /// All nodes y depends on, latest first.
-std::vector<Visit> collect(const std::shared_ptr<Node>& root) {
-  std::vector<Visit> visits;
+template <class G>
+std::vector<Visit<G>> collect(const std::shared_ptr<Node>& root) {
+  std::vector<Visit<G>> visits;
   std::unordered_map<const Node*, bool> seen;
   std::vector<std::shared_ptr<Node>> stack{root};
   while (!stack.empty()) {
@@ -31,13 +33,14 @@ std::vector<Visit> collect(const std::shared_ptr<Node>& root) {
     visits.push_back({std::move(node), false, {}});
   }
   std::sort(visits.begin(), visits.end(),
-            [](const Visit& a, const Visit& b) { return a.node->number > b.node->number; });
+            [](const Visit<G>& a, const Visit<G>& b) { return a.node->number > b.node->number; });
   return visits;
 }
 
-Tensor initial_gradient(const Variable& y, const Tensor& seed) {
+template <class G>
+G initial_gradient(const Variable& y, const G& seed) {
   if (!seed.defined()) {
-    ENSURE(y.value().numel() == 1, "grad: y has shape {}; only a scalar needs no seed", y.shape().str());
+    ENSURE(y.numel() == 1, "grad: y has shape {}; only a scalar needs no seed", y.shape().str());
     return Tensor::full(y.shape(), 1.0, y.dtype(), y.device());
   }
   ENSURE(seed.shape() == y.shape() && seed.dtype() == y.dtype() && seed.device() == y.device(),
@@ -46,13 +49,14 @@ Tensor initial_gradient(const Variable& y, const Tensor& seed) {
   return seed;
 }
 
-/// Runs the edges between y and the xs and consumes the graph; found[i] is left undefined where y does not depend on
-/// xs[i].
-void walk(const Variable& y, const std::vector<Variable>& xs, const Tensor& seed,
-          std::vector<Tensor>& found) {
-  std::vector<Visit> visits = collect(y.node());
-  std::unordered_map<const Node*, Visit*> visit_of;
-  for (Visit& visit : visits) visit_of[visit.node.get()] = &visit;
+/// Runs the edges between y and the xs, and consumes the graph unless it is kept; found[i] is left undefined where y
+/// does not depend on xs[i].
+template <class G>
+void walk(const Variable& y, const std::vector<Variable>& xs, const G& seed, bool keep,
+          std::vector<G>& found) {
+  std::vector<Visit<G>> visits = collect<G>(y.node());
+  std::unordered_map<const Node*, Visit<G>*> visit_of;
+  for (Visit<G>& visit : visits) visit_of[visit.node.get()] = &visit;
   for (const Variable& x : xs) {
     if (const auto it = visit_of.find(x.node().get()); it != visit_of.end()) it->second->wanted = true;
   }
@@ -60,18 +64,20 @@ void walk(const Variable& y, const std::vector<Variable>& xs, const Tensor& seed
     for (const Node::Edge& edge : visit->node->edges) visit->wanted |= visit_of[edge.input.get()]->wanted;
   }
   visits.front().gradient = initial_gradient(y, seed);
-  for (Visit& visit : visits) {
+  for (Visit<G>& visit : visits) {
     Node& node = *visit.node;
     if (visit.wanted && visit.gradient.defined()) {
       for (Node::Edge& edge : node.edges) {
-        Visit& input = *visit_of[edge.input.get()];
+        Visit<G>& input = *visit_of[edge.input.get()];
         if (!input.wanted) continue;
-        Tensor g = edge.vjp(visit.gradient);
+        G g = edge.vjp(visit.gradient, visit.node);
         input.gradient = input.gradient.defined() ? add(input.gradient, g) : std::move(g);
       }
     }
-    node.consumed = !node.edges.empty();
-    node.edges.clear();
+    if (!keep) {
+      node.consumed = !node.edges.empty();
+      node.edges.clear();
+    }
     for (std::size_t i = 0; i < xs.size(); ++i) {
       if (xs[i].node() == visit.node) found[i] = visit.gradient;
     }
@@ -79,25 +85,47 @@ void walk(const Variable& y, const std::vector<Variable>& xs, const Tensor& seed
   }
 }
 
-}  // namespace
-
-std::vector<Tensor> grad(const Variable& y, const std::vector<Variable>& xs, const Tensor& seed) {
+template <class G>
+std::vector<G> gradients(const Variable& y, const std::vector<Variable>& xs, const G& seed, bool keep) {
   for (const Variable& x : xs)
     ENSURE(x.requires_grad(), "grad: an x of shape {} takes no gradient", x.shape().str());
   ENSURE(y.requires_grad(),
          "grad: y of shape {} has no graph: it is a constant, detached, or computed from such only",
          y.shape().str());
-  std::vector<Tensor> found(xs.size());
-  walk(y, xs, seed, found);
+  std::vector<G> found(xs.size());
+  walk(y, xs, seed, keep, found);
   for (std::size_t i = 0; i < xs.size(); ++i) {
-    Tensor& g = found[i];
-    if (!g.defined()) g = Tensor::zeros(xs[i].shape(), xs[i].dtype(), xs[i].device());
-    ENSURE(g.shape() == xs[i].shape(), "grad: a vjp gave a gradient of shape {} for x number {}, of shape {}",
-           g.shape().str(), i, xs[i].shape().str());
-    // It may be a view with stride 0, the seed, or another x's gradient.
+    if (!found[i].defined()) found[i] = Tensor::zeros(xs[i].shape(), xs[i].dtype(), xs[i].device());
+    ENSURE(found[i].shape() == xs[i].shape(),
+           "grad: a vjp gave a gradient of shape {} for x number {}, of shape {}", found[i].shape().str(), i,
+           xs[i].shape().str());
+  }
+  return found;
+}
+
+std::vector<Tensor> tensor_gradients(const Variable& y, const std::vector<Variable>& xs, const Tensor& seed,
+                                     bool keep) {
+  std::vector<Tensor> found = gradients(y, xs, seed, keep);
+  for (Tensor& g : found) {  // it may be a view with stride 0, the seed, or another x's gradient
     if (!g.is_contiguous() || g.is_shared()) g = g.clone();
   }
   return found;
+}
+
+}  // namespace
+
+std::vector<Tensor> grad(const Variable& y, const std::vector<Variable>& xs, const Tensor& seed) {
+  return tensor_gradients(y, xs, seed, false);
+}
+
+std::vector<Tensor> grad(const Variable& y, const std::vector<Variable>& xs, RetainGraph,
+                         const Tensor& seed) {
+  return tensor_gradients(y, xs, seed, true);
+}
+
+std::vector<Variable> grad(const Variable& y, const std::vector<Variable>& xs, CreateGraph,
+                           const Variable& seed) {
+  return gradients(y, xs, seed, true);
 }
 
 }  // namespace damc

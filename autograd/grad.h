@@ -14,4 +14,17 @@ namespace damc {
 /// gradient, or a graph that was consumed before.
 std::vector<Tensor> grad(const Variable& y, const std::vector<Variable>& xs, const Tensor& seed = {});
 
+/// The same, and the graph stays, for another gradient: grad(y, xs, retain_graph).
+inline constexpr struct RetainGraph {
+} retain_graph;
+std::vector<Tensor> grad(const Variable& y, const std::vector<Variable>& xs, RetainGraph,
+                         const Tensor& seed = {});
+
+/// The same, and the gradients can be differentiated: grad(y, xs, create_graph). They may be views, or share memory.
+/// Throws Error for an operation on the way whose gradient is not made of operations.
+inline constexpr struct CreateGraph {
+} create_graph;
+std::vector<Variable> grad(const Variable& y, const std::vector<Variable>& xs, CreateGraph,
+                           const Variable& seed = {});
+
 }  // namespace damc

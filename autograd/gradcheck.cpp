@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "autograd/grad.h"
+#include "autograd/ops.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
@@ -221,6 +222,21 @@ GradcheckResult gradcheck(const Function& f, const std::vector<Tensor>& inputs,
     check_input(probe, k, inputs[k].shape(), options, random, result);
   }
   return result;
+}
+
+GradcheckResult gradgradcheck(const Function& f, const std::vector<Tensor>& inputs,
+                              const GradcheckOptions& options) {
+  const auto first_derivatives = [&](const std::vector<Variable>& x) {
+    std::vector<Variable> leaves, parts;
+    for (const Variable& v : x) leaves.push_back(v.requires_grad() ? v : Variable(v.value(), true));
+    const Variable y = f(leaves);
+    if (!y.requires_grad()) return Variable(Tensor::zeros({1}, Dtype::f64, y.device()));  // a constant
+    // Of another seed than the projection of the gradients.
+    const Tensor c = Generator(options.seed + 1, 0, y.device()).normal(y.shape(), Dtype::f64);
+    for (const Variable& g : grad(y, leaves, create_graph, c)) parts.push_back(reshape(g, {-1}));
+    return cat(parts, 0);
+  };
+  return gradcheck(first_derivatives, inputs, options);
 }
 
 }  // namespace damc

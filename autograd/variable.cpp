@@ -3,12 +3,24 @@
 #include <atomic>
 #include <span>
 
+#include "tensor/error.h"
+
 namespace damc {
 namespace {
 
 std::uint64_t next_number() {
   static std::atomic<std::uint64_t> counter{0};
   return ++counter;
+}
+
+Variable record_edges(const char* op, Tensor value, std::span<const Input> inputs) {
+  std::shared_ptr<Node> node;
+  for (const Input& input : inputs) {
+    if (!input.x.requires_grad()) continue;
+    if (!node) node = std::make_shared<Node>(op);
+    node->edges.push_back({input.x.node(), input.vjp});
+  }
+  return {std::move(value), std::move(node)};
 }
 
 }  // namespace
@@ -33,24 +45,18 @@ Variable::Variable(Tensor value, bool requires_grad) : value_(std::move(value)) 
   if (requires_grad) node_ = std::make_shared<Node>("leaf");
 }
 
-struct Recorder {
-  static Variable record(const char* op, Tensor value, std::span<const Input> inputs) {
-    Variable out(std::move(value));
-    for (const Input& input : inputs) {
-      if (!input.x.requires_grad()) continue;
-      if (!out.node_) out.node_ = std::make_shared<Node>(op);
-      out.node_->edges.push_back({input.x.node(), input.vjp});
-    }
-    return out;
-  }
-};
+Variable Vjp::operator()(const Variable& g, const std::shared_ptr<Node>& node) const {
+  ENSURE(of_variable_, "grad: the gradient of '{}' is not made of operations; it has no second derivative",
+         node->op);
+  return of_variable_(g, node);
+}
 
 Variable record(const char* op, Tensor value, std::initializer_list<Input> inputs) {
-  return Recorder::record(op, std::move(value), {inputs.begin(), inputs.size()});
+  return record_edges(op, std::move(value), {inputs.begin(), inputs.size()});
 }
 
 Variable record(const char* op, Tensor value, const std::vector<Input>& inputs) {
-  return Recorder::record(op, std::move(value), inputs);
+  return record_edges(op, std::move(value), inputs);
 }
 
 }  // namespace damc

@@ -63,6 +63,52 @@ void InstanceNorm2d::visit(const std::string& prefix, const Visitor& visitor) co
   visitor(prefix + "bias", bias);
 }
 
+BatchNorm::BatchNorm(std::int64_t channels, Init& init, double eps, double momentum)
+    : weight(init.constant({channels}, 1.0)),
+      bias(init.constant({channels}, 0.0)),
+      running_mean(init.constant({channels}, 0.0).detach()),
+      running_var(init.constant({channels}, 1.0).detach()),
+      eps_(eps),
+      momentum_(momentum) {}
+
+Variable BatchNorm::forward_with(const Variable& x, const Unary& activation) const {
+  if (!training_) {
+    const Variable scale = weight * pow(running_var + eps_, -0.5);
+    return unary(activation, x * scale + (bias - running_mean * scale));
+  }
+  const std::int64_t channels = weight.size(0), rows = x.numel() / channels;
+  ENSURE(x.size(-1) == channels && rows > 1,
+         "batch_norm: x is {}, expected [.., {}] and more than one row to train on", x.shape().str(),
+         channels);
+  const InstanceStats batch = instance_norm_stats(x.value().reshape({1, rows, 1, channels}), 0.0);
+  const double unbiased = static_cast<double>(rows) / static_cast<double>(rows - 1);
+  const auto gather = [&](const Variable& running, const Tensor& seen) {
+    running.value().copy_from(running.value() * (1.0 - momentum_) + seen.reshape({channels}) * momentum_);
+  };
+  gather(running_mean, batch.mean);
+  gather(running_var, pow(batch.rstd, -2.0) * unbiased);
+  return batch_norm(x, weight, bias, eps_, activation);
+}
+
+void BatchNorm::visit(const std::string& prefix, const Visitor& visitor) const {
+  visitor(prefix + "weight", weight);
+  visitor(prefix + "bias", bias);
+  visitor(prefix + "running_mean", running_mean);
+  visitor(prefix + "running_var", running_var);
+}
+
+LayerNorm::LayerNorm(std::int64_t size, Init& init, double eps)
+    : weight(init.constant({size}, 1.0)), bias(init.constant({size}, 0.0)), eps_(eps) {}
+
+void LayerNorm::visit(const std::string& prefix, const Visitor& visitor) const {
+  visitor(prefix + "weight", weight);
+  visitor(prefix + "bias", bias);
+}
+
+void Embedding::visit(const std::string& prefix, const Visitor& visitor) const {
+  visitor(prefix + "weight", weight);
+}
+
 Variable Sequential::forward(const Variable& x) const {
   Variable y = x;
   for (std::size_t i = 0; i < layers_.size(); ++i) {

@@ -73,6 +73,79 @@ class InstanceNorm2d final : public FusableLayer {
   Variable weight, bias;
 };
 
+/// Batch normalisation of x [.., C], weight (1 at first) and bias (0). It trains on the statistics of each batch and
+/// gathers them: running <- (1 - momentum) running + momentum batch's, the variance the unbiased one; eval() takes what
+/// was gathered.
+class BatchNorm final : public FusableLayer {
+ public:
+  BatchNorm(std::int64_t channels, Init& init, double eps = 1e-5, double momentum = 0.1);
+  Variable forward_with(const Variable& x, const Unary& activation) const override;
+  void visit(const std::string& prefix, const Visitor& visitor) const override;
+  void train(bool on = true) override { training_ = on; }
+
+  Variable weight, bias;
+  Variable running_mean, running_var;  ///< buffers
+
+ private:
+  double eps_, momentum_;
+  bool training_ = true;
+};
+using BatchNorm1d = BatchNorm;
+using BatchNorm2d = BatchNorm;
+
+/// Normalisation over the last dimension, of size `size`.
+class LayerNorm final : public Layer {
+ public:
+  LayerNorm(std::int64_t size, Init& init, double eps = 1e-5);
+  Variable forward(const Variable& x) const override { return layer_norm(x, weight, bias, eps_); }
+  void visit(const std::string& prefix, const Visitor& visitor) const override;
+
+  Variable weight, bias;
+
+ private:
+  double eps_;
+};
+
+/// While it trains, each element is 0 with probability p, else divided by 1 - p.
+class Dropout final : public Layer {
+ public:
+  /// Keeps a reference to the generator.
+  Dropout(double p, Generator& random) : p_(p), random_(random) {}
+  Variable forward(const Variable& x) const override { return training_ ? dropout(x, p_, random_) : x; }
+  void train(bool on = true) override { training_ = on; }
+
+ private:
+  double p_;
+  Generator& random_;
+  bool training_ = true;
+};
+
+/// A row of weight [V, D], N(0, 1) at first, for each whole number of x.
+class Embedding final : public Layer {
+ public:
+  Embedding(std::int64_t count, std::int64_t size, Init& init) : weight(init.normal({count, size})) {}
+  Variable forward(const Variable& x) const override { return embedding(x.value(), weight); }
+  void visit(const std::string& prefix, const Visitor& visitor) const override;
+
+  Variable weight;
+};
+
+/// Dimensions from the second on become one.
+class Flatten final : public Layer {
+ public:
+  Variable forward(const Variable& x) const override { return flatten(x); }
+};
+
+/// Each pixel as a block: nearest neighbours.
+class Upsample final : public Layer {
+ public:
+  explicit Upsample(Pair factor) : factor_(factor) {}
+  Variable forward(const Variable& x) const override { return upsample(x, factor_); }
+
+ private:
+  Pair factor_;
+};
+
 /// The largest element of each window.
 class MaxPool2d final : public Layer {
  public:
@@ -105,6 +178,11 @@ class Activation final : public Layer {
 inline std::unique_ptr<Layer> leaky_relu_layer(double slope) {
   return std::make_unique<Activation>(Unary{UnaryOp::leaky_relu, slope});
 }
+inline std::unique_ptr<Layer> relu_layer() { return leaky_relu_layer(0.0); }
+inline std::unique_ptr<Layer> gelu_layer() { return std::make_unique<Activation>(Unary{UnaryOp::gelu}); }
+inline std::unique_ptr<Layer> sigmoid_layer() {
+  return std::make_unique<Activation>(Unary{UnaryOp::sigmoid});
+}
 inline std::unique_ptr<Layer> tanh_layer() { return std::make_unique<Activation>(Unary{UnaryOp::tanh}); }
 inline std::unique_ptr<Layer> silu_layer() { return std::make_unique<Activation>(Unary{UnaryOp::silu}); }
 
@@ -113,9 +191,16 @@ inline std::unique_ptr<Layer> silu_layer() { return std::make_unique<Activation>
 class Sequential final : public Layer {
  public:
   void push_back(std::unique_ptr<Layer> layer) { layers_.push_back(std::move(layer)); }
+  /// Makes a layer at the end, and returns it.
   template <class L, class... Args>
-  void emplace(Args&&... args) {
-    push_back(std::make_unique<L>(std::forward<Args>(args)...));
+  L& emplace(Args&&... args) {
+    auto layer = std::make_unique<L>(std::forward<Args>(args)...);
+    L& made = *layer;
+    push_back(std::move(layer));
+    return made;
+  }
+  void train(bool on = true) override {
+    for (const auto& layer : layers_) layer->train(on);
   }
   Variable forward(const Variable& x) const override;
   void visit(const std::string& prefix, const Visitor& visitor) const override;

@@ -6,7 +6,9 @@ namespace damc {
 
 std::vector<Variable> Module::parameters() const {
   std::vector<Variable> found;
-  visit("", [&](const std::string&, const Variable& parameter) { found.push_back(parameter); });
+  visit("", [&](const std::string&, const Variable& parameter) {
+    if (parameter.requires_grad()) found.push_back(parameter);
+  });
   return found;
 }
 
@@ -43,9 +45,11 @@ void Module::load_state_dict(const StateDict& state, const std::string& prefix) 
 }
 
 void Module::copy_from(const Module& other) {
-  const std::vector<Variable> mine = parameters(), theirs = other.parameters();
+  std::vector<Tensor> mine, theirs;
+  visit("", [&](const std::string&, const Variable& part) { mine.push_back(part.value()); });
+  other.visit("", [&](const std::string&, const Variable& part) { theirs.push_back(part.value()); });
   ENSURE(mine.size() == theirs.size(), "copy: modules of {} and {} parameters", mine.size(), theirs.size());
-  for (std::size_t i = 0; i < mine.size(); ++i) mine[i].value().copy_from(theirs[i].value());
+  for (std::size_t i = 0; i < mine.size(); ++i) mine[i].copy_from(theirs[i]);
 }
 
 Tensor saved(const Tensor& t) { return to_torch_layout(t.to(Device{})).clone(); }

@@ -25,18 +25,23 @@ class Module {
   Module(const Module&) = delete;
   Module& operator=(const Module&) = delete;
 
-  /// Calls visitor(prefix + name, parameter) for every parameter, in a fixed order.
+  /// Calls visitor(prefix + name, parameter) for every parameter and every buffer, in a fixed order. A buffer is part of
+  /// the state and takes no gradient: a running mean.
   virtual void visit(const std::string& prefix, const Visitor& visitor) const = 0;
+
+  /// How layers behave that train otherwise than they are used: batch_norm, dropout. They train at first.
+  virtual void train(bool /*on*/ = true) {}
+  void eval() { train(false); }
 
   std::vector<Variable> parameters() const;
   std::int64_t parameter_count() const;
 
-  /// Copies of the parameters under prefix + name, see saved().
+  /// Copies of parameters and buffers under prefix + name, see saved().
   StateDict state_dict(const std::string& prefix = "") const;
-  /// Overwrites the parameters. Throws UserError naming the parameter when one is missing or has another
+  /// Overwrites them. Throws UserError naming the parameter when one is missing or has another
   /// shape.
   void load_state_dict(const StateDict& state, const std::string& prefix = "");
-  /// Overwrites the parameters with another module's of the same structure.
+  /// Overwrites them with another module's of the same structure.
   void copy_from(const Module& other);
 };
 

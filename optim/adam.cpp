@@ -8,6 +8,7 @@ namespace damc {
 
 Adam::Adam(Module& module, const AdamOptions& options) : options_(options) {
   module.visit("", [&](const std::string& name, const Variable& parameter) {
+    if (!parameter.requires_grad()) return;
     const auto zeros = [&] {
       return Tensor::zeros(parameter.shape(), parameter.dtype(), parameter.device());
     };

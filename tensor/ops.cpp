@@ -1,6 +1,7 @@
 #include "tensor/ops.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "tensor/backend.h"
 #include "tensor/error.h"
@@ -50,6 +51,12 @@ Tensor around(const Tensor& x, int first, int last) {
   Shape grouped{1, 1, 1};
   for (int d = 0; d < x.ndim(); ++d) grouped[d < first ? 0 : d < last ? 1 : 2] *= x.shape()[d];
   return x.reshape(grouped);
+}
+
+/// x as an image [outer, size of `dim`, 1, inner] for each outer index.
+Tensor columns_of(const Tensor& x, int dim) {
+  const Tensor grouped = around(x, dim, dim + 1);
+  return grouped.reshape({grouped.size(0), grouped.size(1), 1, grouped.size(2)});
 }
 
 /// Sums dimensions [first, last) of x into a tensor of `shape`.
@@ -116,13 +123,15 @@ Tensor binary(BinaryOp f, const Tensor& a, const Tensor& b) {
 
 Tensor sum(const Tensor& x) { return sum_range(x, 0, x.ndim(), {}); }
 
-Tensor sum(const Tensor& x, int along) {
+Tensor sum(const Tensor& x, const std::vector<int>& dims, bool keepdim) {
+  const Shape kept = reduced_shape("sum", x.shape(), dims, true);
+  const Shape shape = keepdim ? kept : reduced_shape("sum", x.shape(), dims, false);
+  return kept == x.shape() ? cast(x, computed(x.dtype())).reshape(shape) : sum_to(x, kept).reshape(shape);
+}
+
+Tensor sum(const Tensor& x, int along, bool keepdim) {
   const int dim = wrap_dim("sum", along, x.shape());
-  Shape shape;
-  for (int d = 0; d < x.ndim(); ++d) {
-    if (d != dim) shape.push_back(x.shape()[d]);
-  }
-  return sum_range(x, dim, dim + 1, shape);
+  return sum_range(x, dim, dim + 1, reduced_shape("sum", x.shape(), {dim}, keepdim));
 }
 
 Tensor sum_squares(const Tensor& x) { return sum_squares(std::vector<Tensor>{x}); }
@@ -166,6 +175,69 @@ Tensor sum_to(const Tensor& x, const Shape& shape) {
     last = first;
   }
   return out.reshape(shape);
+}
+
+Shape reduced_shape(const char* op, const Shape& x, const std::vector<int>& dims, bool keepdim) {
+  std::vector<bool> reduced(static_cast<std::size_t>(x.ndim()), false);
+  for (const int dim : dims) reduced[static_cast<std::size_t>(wrap_dim(op, dim, x))] = true;
+  Shape shape;
+  for (int d = 0; d < x.ndim(); ++d) {
+    if (!reduced[static_cast<std::size_t>(d)]) {
+      shape.push_back(x[d]);
+    } else if (keepdim) {
+      shape.push_back(1);
+    }
+  }
+  return shape;
+}
+
+Tensor pad(const Tensor& x, int along, std::int64_t start, std::int64_t size) {
+  const int dim = wrap_dim("pad", along, x.shape());
+  Shape shape = x.shape();
+  shape[dim] = size;
+  const Tensor out = Tensor::zeros(shape, x.dtype(), x.device());
+  out.narrow(dim, start, x.size(dim)).copy_from(x);
+  return out;
+}
+
+Tensor max(const Tensor& x, int along, bool keepdim) {
+  const int dim = wrap_dim("max", along, x.shape());
+  const Tensor columns = columns_of(x, dim);
+  const Tensor y = max_pool2d(columns, {.kernel = {columns.size(1), 1}});
+  return y.reshape(reduced_shape("max", x.shape(), {dim}, keepdim));
+}
+
+Tensor argmax(const Tensor& x, int along, bool keepdim) {
+  const int dim = wrap_dim("argmax", along, x.shape());
+  const Tensor columns = columns_of(x, dim);
+  const Pooling p = pooling(PoolOp::max, columns.shape(), {.kernel = {columns.size(1), 1}});
+  const Tensor y = pool2d(p, columns);
+  // The gradient of a maximum is 1 at its place.
+  const Tensor place = pool2d_grad_x(p, Tensor::full(y.shape(), 1.0, y.dtype(), y.device()), columns, y);
+  const Tensor index = arange(columns.size(1), x.dtype(), x.device()).reshape({-1, 1, 1});
+  return sum(mul(place, index), 1).reshape(reduced_shape("argmax", x.shape(), {dim}, keepdim));
+}
+
+Tensor arange(std::int64_t n, Dtype dtype, Device device) {
+  std::vector<double> numbers(static_cast<std::size_t>(n));
+  std::iota(numbers.begin(), numbers.end(), 0.0);
+  return Tensor::from(numbers, {n}, device).to(dtype);
+}
+
+Tensor one_hot(const Tensor& index, std::int64_t classes) {
+  Shape column = index.shape();
+  column.push_back(1);
+  return eq(index.reshape(column), arange(classes, index.dtype(), index.device()));
+}
+
+Tensor softmax(const Tensor& x, int dim) {
+  const Tensor y = exp(sub(x, max(x, dim, true)));  // no exponential overflows
+  return div(y, sum(y, dim, true));
+}
+
+Tensor log_softmax(const Tensor& x, int dim) {
+  const Tensor moved = sub(x, max(x, dim, true));
+  return sub(moved, log(sum(exp(moved), dim, true)));
 }
 
 Tensor cat(const std::vector<Tensor>& parts, int along) {

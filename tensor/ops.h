@@ -4,6 +4,7 @@
 /// new tensors.
 #pragma once
 
+#include <concepts>
 #include <vector>
 
 #include "tensor/backend.h"
@@ -19,40 +20,85 @@ Tensor unary(const Unary& f, const Tensor& x);
 Tensor unary_vjp(const Unary& f, const Tensor& g, const Tensor& x, const Tensor& y);
 Tensor binary(BinaryOp f, const Tensor& a, const Tensor& b);
 
+/// What functions that are written once take: a Tensor, or a Variable (autograd/ops.h).
+template <class X>
+concept Operand = requires(const Unary& f, const X& x) {
+  { unary(f, x) } -> std::same_as<X>;
+};
+
 /// scale x + shift
-inline Tensor affine(const Tensor& x, double scale, double shift) {
+auto affine(const Operand auto& x, double scale, double shift) {
   return unary({UnaryOp::affine, scale, shift}, x);
 }
-inline Tensor exp(const Tensor& x) { return unary({UnaryOp::exp}, x); }
-inline Tensor log(const Tensor& x) { return unary({UnaryOp::log}, x); }
-inline Tensor sqrt(const Tensor& x) { return unary({UnaryOp::sqrt}, x); }
-inline Tensor square(const Tensor& x) { return unary({UnaryOp::square}, x); }
-inline Tensor reciprocal(const Tensor& x) { return unary({UnaryOp::reciprocal}, x); }
-inline Tensor sin(const Tensor& x) { return unary({UnaryOp::sin}, x); }
-inline Tensor cos(const Tensor& x) { return unary({UnaryOp::cos}, x); }
-inline Tensor atan(const Tensor& x) { return unary({UnaryOp::atan}, x); }
-inline Tensor tanh(const Tensor& x) { return unary({UnaryOp::tanh}, x); }
-inline Tensor sigmoid(const Tensor& x) { return unary({UnaryOp::sigmoid}, x); }
-inline Tensor softplus(const Tensor& x) { return unary({UnaryOp::softplus}, x); }
-inline Tensor silu(const Tensor& x) { return unary({UnaryOp::silu}, x); }
-inline Tensor leaky_relu(const Tensor& x, double slope) { return unary({UnaryOp::leaky_relu, slope}, x); }
-inline Tensor clamp(const Tensor& x, double low, double high) {
-  return unary({UnaryOp::clamp, low, high}, x);
-}
-inline Tensor greater(const Tensor& x, double bound) { return unary({UnaryOp::greater, bound}, x); }
+auto exp(const Operand auto& x) { return unary({UnaryOp::exp}, x); }
+auto log(const Operand auto& x) { return unary({UnaryOp::log}, x); }
+auto sqrt(const Operand auto& x) { return unary({UnaryOp::sqrt}, x); }
+auto square(const Operand auto& x) { return unary({UnaryOp::square}, x); }
+auto reciprocal(const Operand auto& x) { return unary({UnaryOp::reciprocal}, x); }
+auto sin(const Operand auto& x) { return unary({UnaryOp::sin}, x); }
+auto cos(const Operand auto& x) { return unary({UnaryOp::cos}, x); }
+auto atan(const Operand auto& x) { return unary({UnaryOp::atan}, x); }
+auto erf(const Operand auto& x) { return unary({UnaryOp::erf}, x); }
+auto tanh(const Operand auto& x) { return unary({UnaryOp::tanh}, x); }
+auto sigmoid(const Operand auto& x) { return unary({UnaryOp::sigmoid}, x); }
+auto softplus(const Operand auto& x) { return unary({UnaryOp::softplus}, x); }
+auto silu(const Operand auto& x) { return unary({UnaryOp::silu}, x); }
+auto gelu(const Operand auto& x) { return unary({UnaryOp::gelu}, x); }
+auto abs(const Operand auto& x) { return unary({UnaryOp::abs}, x); }
+auto pow(const Operand auto& x, double exponent) { return unary({UnaryOp::pow, exponent}, x); }
+auto leaky_relu(const Operand auto& x, double slope) { return unary({UnaryOp::leaky_relu, slope}, x); }
+auto relu(const Operand auto& x) { return leaky_relu(x, 0.0); }
+auto clamp(const Operand auto& x, double low, double high) { return unary({UnaryOp::clamp, low, high}, x); }
+/// 1 for x > bound, else 0; it has no gradient.
+auto greater(const Operand auto& x, double bound) { return unary({UnaryOp::greater, bound}, x); }
 
 inline Tensor add(const Tensor& a, const Tensor& b) { return binary(BinaryOp::add, a, b); }
 inline Tensor sub(const Tensor& a, const Tensor& b) { return binary(BinaryOp::sub, a, b); }
 inline Tensor mul(const Tensor& a, const Tensor& b) { return binary(BinaryOp::mul, a, b); }
 inline Tensor div(const Tensor& a, const Tensor& b) { return binary(BinaryOp::div, a, b); }
-inline Tensor mul(const Tensor& x, double factor) { return affine(x, factor, 0.0); }
-inline Tensor add(const Tensor& x, double term) { return affine(x, 1.0, term); }
+/// The larger and the smaller of each pair; NaN where one is.
+inline Tensor maximum(const Tensor& a, const Tensor& b) { return binary(BinaryOp::maximum, a, b); }
+inline Tensor minimum(const Tensor& a, const Tensor& b) { return binary(BinaryOp::minimum, a, b); }
+/// 1 where a > b, a = b, else 0.
+inline Tensor gt(const Tensor& a, const Tensor& b) { return binary(BinaryOp::gt, a, b); }
+inline Tensor eq(const Tensor& a, const Tensor& b) { return binary(BinaryOp::eq, a, b); }
+/// x where the mask is not 0, else 0 whatever x is.
+inline Tensor masked(const Tensor& x, const Tensor& mask) { return binary(BinaryOp::masked, x, mask); }
+auto mul(const Operand auto& x, double factor) { return affine(x, factor, 0.0); }
+auto add(const Operand auto& x, double term) { return affine(x, 1.0, term); }
+
+inline Tensor operator+(const Tensor& a, const Tensor& b) { return add(a, b); }
+inline Tensor operator-(const Tensor& a, const Tensor& b) { return sub(a, b); }
+inline Tensor operator*(const Tensor& a, const Tensor& b) { return mul(a, b); }
+inline Tensor operator/(const Tensor& a, const Tensor& b) { return div(a, b); }
+inline Tensor operator-(const Tensor& x) { return mul(x, -1.0); }
+inline Tensor operator+(const Tensor& x, double c) { return add(x, c); }
+inline Tensor operator+(double c, const Tensor& x) { return add(x, c); }
+inline Tensor operator-(const Tensor& x, double c) { return add(x, -c); }
+inline Tensor operator-(double c, const Tensor& x) { return affine(x, -1.0, c); }
+inline Tensor operator*(const Tensor& x, double c) { return mul(x, c); }
+inline Tensor operator*(double c, const Tensor& x) { return mul(x, c); }
+inline Tensor operator/(const Tensor& x, double c) { return mul(x, 1.0 / c); }
+inline Tensor operator/(double c, const Tensor& x) { return mul(reciprocal(x), c); }
+
+// Views: the members of Tensor as functions, as which variables have them, too.
+inline Tensor reshape(const Tensor& x, const Shape& shape) { return x.reshape(shape); }
+inline Tensor permute(const Tensor& x, const Shape& order) { return x.permute(order); }
+inline Tensor transpose(const Tensor& x, int first, int second) { return x.transpose(first, second); }
+inline Tensor expand(const Tensor& x, const Shape& shape) { return x.expand(shape); }
+inline Tensor narrow(const Tensor& x, int dim, std::int64_t start, std::int64_t length) {
+  return x.narrow(dim, start, length);
+}
+inline Tensor cast(const Tensor& x, Dtype dtype) { return x.to(dtype); }
+/// Zeros around x along a dimension, which is `size` long then; x begins at `start`. The adjoint of narrow.
+Tensor pad(const Tensor& x, int dim, std::int64_t start, std::int64_t size);
 
 // Reductions.
 /// Sum of all elements, a scalar.
 Tensor sum(const Tensor& x);
-/// Sum over one dimension, which disappears.
-Tensor sum(const Tensor& x, int along);
+/// Sum over some dimensions, which disappear or, with keepdim, become 1.
+Tensor sum(const Tensor& x, const std::vector<int>& dims, bool keepdim = false);
+Tensor sum(const Tensor& x, int along, bool keepdim = false);
 /// Sum of squares of all elements, a scalar.
 Tensor sum_squares(const Tensor& x);
 /// The sum of all their squares, in few passes however many tensors there are.
@@ -60,6 +106,32 @@ Tensor sum_squares(const std::vector<Tensor>& xs);
 /// Sums over the dimensions along which `shape` was broadcast to x's shape; the adjoint of expand. Shares x's
 /// memory when there is nothing to sum.
 Tensor sum_to(const Tensor& x, const Shape& shape);
+
+/// The shape of a reduction over `dims` of x: without them, or with ones in their places. Throws Error naming `op`.
+Shape reduced_shape(const char* op, const Shape& x, const std::vector<int>& dims, bool keepdim);
+/// The mean of all elements, or over some dimensions.
+auto mean(const Operand auto& x) { return mul(sum(x), 1.0 / static_cast<double>(x.numel())); }
+template <Operand X>
+X mean(const X& x, const std::vector<int>& dims, bool keepdim = false) {
+  const X total = sum(x, dims, keepdim);
+  return mul(total, static_cast<double>(total.numel()) / static_cast<double>(x.numel()));
+}
+auto mean(const Operand auto& x, int dim, bool keepdim = false) {
+  return mean(x, std::vector<int>{dim}, keepdim);
+}
+
+/// The largest element along a dimension; NaN where there is one.
+Tensor max(const Tensor& x, int dim, bool keepdim = false);
+/// Where the first of the largest elements along a dimension is: whole numbers of x's type.
+Tensor argmax(const Tensor& x, int dim, bool keepdim = false);
+/// 0, 1, .. n - 1
+Tensor arange(std::int64_t n, Dtype dtype = Dtype::f32, Device device = {});
+/// 1 at each index, 0 elsewhere: index of any shape, whole numbers of a float type; the result has one more dimension,
+/// of size `classes`. An index that is no class gives zeros.
+Tensor one_hot(const Tensor& index, std::int64_t classes);
+/// e^x / sum e^x over a dimension, and its logarithm.
+Tensor softmax(const Tensor& x, int dim);
+Tensor log_softmax(const Tensor& x, int dim);
 
 /// Concatenates along a dimension.
 Tensor cat(const std::vector<Tensor>& parts, int along);

@@ -16,9 +16,10 @@ count() {  # count WHAT NAMES PLACES EXPECTED FILES...
     failed=1
   fi
 }
-# The functor with its place in the list; the function of tensors; that of variables; the row of the table of operations.
+# The functor with its place in the list; the function, of tensors and variables; its derivative as operations; the row of
+# the table of operations.
 count "a pointwise function" softplus "tensor autograd nn optim" \
-  tensor/kernels/functors.h tensor/ops.h autograd/ops.h autograd/checks/pointwise_cases.cpp
+  tensor/kernels/functors.h tensor/ops.h autograd/pointwise.cpp autograd/checks/pointwise_cases.cpp
 # The contract, the list for who watches, the loop over both devices and its body; the checked function of tensors.
 # Neither device, nor the trace, nor the devices of the tests name it.
 count "another kernel" "pool2d|PoolBody" "tensor tests/guarded_backend.h tests/guarded_backend.cpp

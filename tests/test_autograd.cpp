@@ -1,6 +1,8 @@
 /// The graph: what grad() walks, skips, frees and refuses, and how it dies.
 #include <doctest/doctest.h>
 
+#include <cmath>
+
 #include "autograd/checks/op_cases.h"
 #include "autograd/grad.h"
 #include "nn/layers.h"
@@ -263,4 +265,77 @@ TEST_CASE("dU/dz through a generator and an energy runs no weight-gradient kerne
     CHECK(log.count("gemm") == 4);
   }
   CHECK(values(alone) == values(with_weights));
+}
+
+TEST_CASE("retain_graph: another gradient of the same graph, with another seed") {
+  const Variable x = leaf({2.0, -3.0}), w(Tensor::from(Doubles{0.5, 0.25, 1.0, 2.0}, {2, 2}), true);
+  const Variable y =
+      linear(reshape(x, {1, 2}), w, {}, {{UnaryOp::tanh}});  // its gradients share what they begin with
+  const auto seed = [](double a, double b) { return Tensor::from(Doubles{a, b}, {1, 2}); };
+  const std::vector<Tensor> first = grad(y, {x, w}, retain_graph, seed(1.0, 0.0)),
+                            second = grad(y, {x, w}, retain_graph, seed(0.0, 1.0)),
+                            both = grad(y, {x, w}, seed(1.0, 1.0));
+  for (std::size_t i = 0; i < 2; ++i) CHECK(values(first[i] + second[i]) == values(both[i]));
+  CHECK(values(first[0]) != values(second[0]));
+  CHECK(contains(error_of([&] { grad(y, {x}, seed(1.0, 1.0)); }), "compute y again"));
+}
+
+TEST_CASE("create_graph: derivatives of any order") {
+  const Variable x = leaf({2.0});
+  Variable y = pow(x, 4.0);
+  for (const double wanted : {4 * 8.0, 12 * 4.0, 24 * 2.0, 24.0, 0.0}) {
+    y = grad(y, {x}, create_graph)[0];
+    CHECK(y.value().item() == doctest::Approx(wanted));
+  }
+  SUBCASE("the graph of y stays, as with retain_graph") {
+    const Variable z = sum(exp(x));
+    const Variable g = grad(z, {x}, create_graph)[0];
+    CHECK(values(grad(sum(square(g)), {x})[0]) == Doubles{2.0 * std::exp(2.0) * std::exp(2.0)});
+    CHECK(contains(error_of([&] { grad(z, {x}); }), "compute y again"));  // the second walk went through it
+  }
+  SUBCASE("the seed may be a variable") {
+    const Variable s = leaf({5.0});
+    const Variable g = grad(square(x), {x}, create_graph, s)[0];  // 2 x s
+    CHECK(values(grad(g, {s})[0]) == Doubles{4.0});
+  }
+  SUBCASE("an x that y does not depend on gets zeros") {
+    CHECK(values(grad(square(x), {leaf({1.0, 2.0})}, create_graph)[0].value()) == Doubles{0.0, 0.0});
+  }
+  SUBCASE("a user's vjp of tensors says that it has no second derivative") {
+    const Variable z =
+        record("mine", square(x.value()), {{x, [v = x.value()](const Tensor& g) { return 2.0 * g * v; }}});
+    CHECK(contains(error_of([&] { grad(z, {x}, create_graph); }), "'mine'"));
+  }
+  SUBCASE("a user's vjp of both has one") {
+    const Variable z =
+        record("mine", square(x.value()), {{x, [v = Saved(x)](const auto& g) { return 2.0 * g * v(g); }}});
+    CHECK(values(grad(grad(z, {x}, create_graph)[0], {x})[0]) == Doubles{2.0});
+  }
+}
+
+TEST_CASE("a Hessian-vector product") {
+  Generator random(4);
+  const Tensor a = random.normal({5, 5}, Dtype::f64), v = random.normal({5, 1}, Dtype::f64);
+  const Variable x(random.normal({5, 1}, Dtype::f64), true);
+  const Variable f = sum(x * matmul(a, x)) * 0.5;
+  const Variable slope = sum(grad(f, {x}, create_graph)[0] * v);
+  const Tensor wanted = matmul(0.5 * (a + a.transpose(0, 1)), v);
+  CHECK(relative_error(grad(slope, {x})[0], wanted) < 1e-14);
+}
+
+TEST_CASE("nothing leaks of second derivatives") {
+  const std::size_t before = bytes_in_use();
+  for (const OpCase& row : op_cases()) {
+    if (!row.twice) continue;
+    CAPTURE(row.name());
+    {
+      Variables leaves;
+      for (const Tensor& input : make_inputs(row, Dtype::f32)) leaves.emplace_back(input, true);
+      const Variable y = row.f(leaves);
+      if (!y.requires_grad()) continue;
+      const Variables g = grad(y, leaves, create_graph, Tensor::full(y.shape(), 1.0));
+      if (g[0].requires_grad()) grad(sum(square(g[0])), {leaves[0]});
+    }
+    REQUIRE(bytes_in_use() == before);
+  }
 }

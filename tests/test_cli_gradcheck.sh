@@ -6,7 +6,7 @@
 
 "$damc" gradcheck >table || fail "damc gradcheck: exit code $?: $(grep -A1 FAILED table)"
 for op in add matmul conv2d instance_norm log_softmax Linear Sequential; do
-  grep -qE "^$op +[0-9]+ +[0-9.e+-]+ +[0-9.e+-]+ passed  .*input [0-9]+, " table || fail "no line of $op in: $(cat table)"
+  grep -qE "^$op +[0-9]+ +[0-9.e+-]+ +[0-9.e+-]+ +[0-9.e+-]+ passed  .*input [0-9]+, " table || fail "no line of $op in: $(cat table)"
 done
 tail -1 table | grep -qE '^[0-9]+ operations and layers, [0-9]+ cases on cpu in [0-9.]+ s: all passed$' ||
   fail "the last line is: $(tail -1 table)"

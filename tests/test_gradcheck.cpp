@@ -29,7 +29,7 @@ Variable cube(const Variable& x, double factor = 3.0) {
 
 /// x, its gradient scaled element by element.
 Variable scaled_gradient(const Variable& x, const Tensor& factors) {
-  return record("scaled", x.value(), {{x, [factors](const Tensor& g) { return mul(g, factors); }}});
+  return record("scaled", x.value(), {{x, [factors](const auto& g) { return mul(g, factors); }}});
 }
 
 Variable first_plus_cube(const Variables& v, double factor) { return v[0] + cube(v[1], factor); }
@@ -167,14 +167,15 @@ TEST_CASE("damc gradcheck: a mistake is one operation's, with the case and the p
   lines.clear();
   rows[1].f = square_of(1.5);
   CHECK(check_gradients(rows, Device{}, show) == 1);
-  REQUIRE(lines.size() == 5);
+  REQUIRE(lines.size() == 6);
   CHECK(contains(lines[1], "passed"));
   CHECK(lines[2].starts_with("wrong"));
   CHECK(contains(lines[2], "FAILED"));
   CHECK(contains(lines[2], "here: input 0, element ["));
   CHECK(contains(lines[3], "    wrong: here: input 0 of shape [2, 3], element ["));
   CHECK(contains(lines[3], "relative error 0.333"));
-  CHECK(contains(lines[4], ": 1 FAILED"));
+  CHECK(contains(lines[4], "    wrong: here, second derivative: input 0 of shape [2, 3], element ["));
+  CHECK(contains(lines[5], ": 1 FAILED"));
 
   lines.clear();
   rows[1].f = [](const Variables& v) {  // right in f64 only

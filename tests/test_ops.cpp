@@ -1,11 +1,14 @@
 /// Every row of the table of operations in every mode that needs no second device:
 ///
 ///   grad       all gradients against finite differences, in f64
+///   twice      second derivatives, where the gradient is made of operations; elsewhere that it says so
 ///   skip       asking for one gradient gives the same numbers and runs no more kernels than asking for all
 ///   views      inputs that are views with another order in memory change nothing
 ///   precision  f32 values and gradients against f64
 #include <doctest/doctest.h>
 
+#include <cmath>
+#include <limits>
 #include <set>
 
 #include "autograd/checks/op_cases.h"
@@ -15,6 +18,7 @@
 #include "tensor/error.h"
 #include "tensor/random.h"
 #include "tests/kernel_log.h"
+#include "tests/messages.h"
 
 using namespace damc;
 
@@ -118,6 +122,22 @@ TEST_CASE("grad") {
   }
 }
 
+TEST_CASE("twice") {
+  int without = 0;
+  for (const OpCase& row : op_cases()) {
+    const std::vector<Tensor> inputs = make_inputs(row, Dtype::f64);
+    if (row.twice) {
+      const GradcheckResult result = gradgradcheck(row.f, inputs);
+      CHECK_MESSAGE(result.ok, row.name(), ": ", result.message);
+    } else {
+      CHECK_MESSAGE(contains(error_of([&] { gradgradcheck(row.f, inputs); }), "has no second derivative"),
+                    row.name());
+      ++without;
+    }
+  }
+  CHECK(without > 0);
+}
+
 TEST_CASE("skip") {
   for (const OpCase& row : op_cases()) {
     CAPTURE(row.name());
@@ -135,7 +155,8 @@ TEST_CASE("skip") {
 TEST_CASE("skip: a product's input gradient runs no weight-gradient kernel") {
   const std::set<std::string> products{"matmul", "linear", "conv2d", "conv_transpose2d"};
   for (const OpCase& row : op_cases()) {
-    if (!products.count(row.op)) continue;
+    // One that is broadcast has its gradient summed over all matrices.
+    if (!products.count(row.op) || row.variant.starts_with("broadcast")) continue;
     CAPTURE(row.name());
     const std::vector<Tensor> inputs = make_inputs(row, Dtype::f64);
     const Shape weight = inputs[1].shape();
@@ -214,6 +235,64 @@ TEST_CASE("only activations whose derivative follows from their value are fused 
   CHECK_THROWS_AS(conv_transpose2d(image, filter, {}, {1, 1}, {silu}), Error);
 }
 
+TEST_CASE("what selects lets nothing through that is not selected") {
+  constexpr double inf = std::numeric_limits<double>::infinity();
+  const Variable x(Tensor::from(std::vector<double>{-1.0, 4.0}, {2}), true);
+  const Variable y = where(greater(x.value(), 0.0), sqrt(x), Tensor::zeros({2}, Dtype::f64));
+  CHECK(y.value().to_vector<double>() == std::vector<double>{0.0, 2.0});
+  CHECK(grad(sum(sqrt(where(greater(x.value(), 0.0), x, Tensor::full({}, 1.0, Dtype::f64)))), {x})[0]
+            .to_vector<double>() == std::vector<double>{0.0, 0.25});
+  CHECK(masked(Tensor::full({2}, inf, Dtype::f64), greater(x.value(), 0.0)).to_vector<double>() ==
+        std::vector<double>{0.0, inf});
+  // Of equal numbers each gets half.
+  const Variable a(Tensor::from(std::vector<double>{1.0, 2.0, 3.0}, {3}), true),
+      b(Tensor::from(std::vector<double>{1.0, 5.0, 0.0}, {3}), true);
+  for (const auto& [z, wanted] :
+       {std::pair{maximum(a, b), std::vector<double>{0.5, 0.0, 1.0}}, {minimum(a, b), {0.5, 1.0, 0.0}}}) {
+    CHECK(grad(sum(z), {a})[0].to_vector<double>() == wanted);
+  }
+  const double nan = std::nan("");
+  for (const double other : {1.0, nan}) {
+    const Tensor n = Tensor::full({1}, nan, Dtype::f64), o = Tensor::full({1}, other, Dtype::f64);
+    for (const Tensor& z : {maximum(n, o), maximum(o, n), minimum(n, o), minimum(o, n)})
+      CHECK(std::isnan(z.item()));
+  }
+}
+
+TEST_CASE("argmax, one_hot, max: the first of the largest") {
+  const Tensor x = Tensor::from(std::vector<float>{1, 7, 7, 2, -1, -3}, {2, 3});
+  CHECK(argmax(x, 1).to_vector<float>() == std::vector<float>{1, 0});
+  CHECK(argmax(x, 0, true).shape() == Shape{1, 3});
+  CHECK(argmax(x, -2).to_vector<float>() == std::vector<float>{1, 0, 0});
+  CHECK(max(x, 1).to_vector<float>() == std::vector<float>{7, 2});
+  CHECK(one_hot(argmax(x, 1), 3).to_vector<float>() == std::vector<float>{0, 1, 0, 1, 0, 0});
+  CHECK(one_hot(Tensor::from(std::vector<float>{3, -1, 0.5}, {3}), 3).to_vector<float>() ==
+        std::vector<float>(9, 0));
+  CHECK(contains(error_of([&] { max(x, 2); }), "max: dimension 2 of shape [2, 3]"));
+}
+
+TEST_CASE("indices") {
+  const Tensor x = affine(arange(24, Dtype::f64).reshape({2, 3, 4}), 1.0, 0.0);
+  const Tensor index = Tensor::from(std::vector<double>{2, 0}, {2});
+  CHECK(index_select(x, 1, index).value().to_vector<double>() ==
+        std::vector<double>{8, 9, 10, 11, 0, 1, 2, 3, 20, 21, 22, 23, 12, 13, 14, 15});
+  const Tensor where_to = Tensor::from(std::vector<double>{2, 0, 1, 1, 0, 0, 2, 2}, {2, 1, 4});
+  CHECK(gather(x, 1, where_to).value().to_vector<double>() ==
+        std::vector<double>{8, 1, 6, 7, 12, 13, 22, 23});
+  CHECK(select(x, 2, -1).value().to_vector<double>() == std::vector<double>{3, 7, 11, 15, 19, 23});
+  CHECK(contains(error_of([&] { select(x, 1, 3); }), "select: element 3 of dimension 1 of shape [2, 3, 4]"));
+  CHECK(contains(error_of([&] { gather(x, 1, index); }), "gather: x is [2, 3, 4], index [2]"));
+}
+
+TEST_CASE("dropout keeps the expected share and scales it") {
+  Generator random(3);
+  const Tensor y = dropout(Tensor::full({100, 100}, 3.0), 0.25, random).value();
+  const double kept = mean(greater(y, 0.0)).item();
+  CHECK(kept == doctest::Approx(0.75).epsilon(0.02));
+  CHECK(sum(y).item() == doctest::Approx(kept * 10'000 * 4.0));
+  CHECK_THROWS_AS(dropout(Tensor::zeros({1}), 1.0, random), Error);
+}
+
 TEST_CASE("log_softmax: logits beyond the range of exp, and classes that sum to one") {
   const Tensor x = Tensor::from(std::vector<double>{1000.0, 999.0, -2000.0, 0.5, 0.5, 0.5}, {2, 3});
   const std::vector<double> y = log_softmax(x).value().to_vector<double>();
@@ -226,5 +305,7 @@ TEST_CASE("log_softmax: logits beyond the range of exp, and classes that sum to 
   // Certain of the right class: no loss; certain of a wrong one: the distance of the two.
   const Tensor right = Tensor::from(std::vector<double>{1.0, 0.0, 0.0, 0.0, 1.0, 0.0}, {2, 3});
   CHECK(cross_entropy(x, right).value().item() == doctest::Approx(0.5 * (near + std::log(3.0))));
+  CHECK(cross_entropy(x, Tensor::from(std::vector<double>{0.0, 1.0}, {2})).value().item() ==
+        cross_entropy(x, right).value().item());
   CHECK_THROWS_AS(cross_entropy(x, Tensor::zeros({3, 2}, Dtype::f64)), Error);
 }

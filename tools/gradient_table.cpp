@@ -19,10 +19,10 @@ constexpr double kSingle = 1e-5;
 /// The rows of one operation or layer and what was found.
 struct Line {
   std::string op;
-  std::vector<OpCase> rows;
-  double worst = 0.0, single = 0.0;
-  std::string where;
-  std::vector<std::string> failures;
+  std::vector<OpCase> rows = {};
+  double worst = 0.0, second = 0.0, single = 0.0;
+  std::string where = {};
+  std::vector<std::string> failures = {};
 };
 
 /// Rows of one operation together, in the order of the first of each.
@@ -30,7 +30,7 @@ std::vector<Line> by_operation(const std::vector<OpCase>& rows) {
   std::vector<Line> lines;
   for (const OpCase& row : rows) {
     auto line = std::ranges::find(lines, row.op, &Line::op);
-    if (line == lines.end()) line = lines.insert(lines.end(), Line{row.op, {}, 0.0, 0.0, {}, {}});
+    if (line == lines.end()) line = lines.insert(lines.end(), Line{.op = row.op});
     line->rows.push_back(row);
   }
   return lines;
@@ -57,6 +57,11 @@ void check(Line& line, Device device) {
                                result.place);
     }
     if (!result.ok) line.failures.push_back(row.name() + ": " + result.message);
+    if (row.twice) {
+      const GradcheckResult again = gradgradcheck(row.f, make_inputs(row, Dtype::f64, device));
+      if (!(again.worst <= line.second)) line.second = again.worst;
+      if (!again.ok) line.failures.push_back(row.name() + ", second derivative: " + again.message);
+    }
     const double single = single_error(row, device);
     if (!(single <= line.single)) line.single = single;
     if (!(single <= kSingle))
@@ -72,12 +77,15 @@ std::size_t check_gradients(const std::vector<OpCase>& rows, Device device,
   const Clock::time_point start = Clock::now();
   std::size_t failed = 0;
   std::vector<Line> lines = by_operation(rows);
-  show(fmt::format("{:<17} {:>5} {:>8} {:>8} {:8}{}", "", "cases", "f64", "f32", "", "largest error in f64"));
+  show(fmt::format("{:<17} {:>5} {:>8} {:>8} {:>8} {:8}{}", "", "cases", "first", "second", "f32", "",
+                   "largest error of the first derivatives"));
   for (Line& line : lines) {
     check(line, device);
     failed += line.failures.empty() ? 0 : 1;
-    show(fmt::format("{:<17} {:>5} {:>8.1e} {:>8.1e} {:<8}{}", line.op, line.rows.size(), line.worst,
-                     line.single, line.failures.empty() ? "passed" : "FAILED", line.where));
+    const bool twice = std::ranges::any_of(line.rows, &OpCase::twice);
+    show(fmt::format("{:<17} {:>5} {:>8.1e} {:>8} {:>8.1e} {:<8}{}", line.op, line.rows.size(), line.worst,
+                     twice ? fmt::format("{:.1e}", line.second) : "-", line.single,
+                     line.failures.empty() ? "passed" : "FAILED", line.where));
     for (const std::string& failure : line.failures) show("    " + failure);
   }
   show(fmt::format("{} operations and layers, {} cases on {} in {:.1f} s: {}", lines.size(), rows.size(),

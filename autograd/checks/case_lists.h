@@ -17,7 +17,10 @@ const std::vector<FusedActivation>& fused_activations();
 
 std::vector<OpCase> unary_cases();
 std::vector<OpCase> binary_cases();
+std::vector<OpCase> selection_cases();
+std::vector<OpCase> reduction_cases();
 std::vector<OpCase> shape_cases();
+std::vector<OpCase> index_cases();
 std::vector<OpCase> product_cases();
 std::vector<OpCase> conv2d_cases();
 std::vector<OpCase> conv_transpose2d_cases();

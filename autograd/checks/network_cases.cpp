@@ -18,9 +18,9 @@ std::vector<OpCase> pooling_cases() {
   std::vector<OpCase> rows;
   for (const auto& [words, options] : windows) {
     rows.push_back(
-        {"max_pool2d", words, {x}, [o = options](const Variables& v) { return max_pool2d(v[0], o); }});
+        {"max_pool2d", words, {x}, [o = options](const Variables& v) { return max_pool2d(v[0], o); }, false});
     rows.push_back(
-        {"avg_pool2d", words, {x}, [o = options](const Variables& v) { return avg_pool2d(v[0], o); }});
+        {"avg_pool2d", words, {x}, [o = options](const Variables& v) { return avg_pool2d(v[0], o); }, false});
   }
   return rows;
 }
@@ -40,20 +40,40 @@ std::vector<OpCase> norm_cases() {
                       return instance_norm(v[0], v[1], v[2], 0.1, act);
                     }});
   }
+  const Draw x{{4, 3, 5}}, w{{5}, 0.5, 1.0}, b{{5}};
+  rows.push_back(
+      {"batch_norm", "", {x, w, b}, [](const Variables& v) { return batch_norm(v[0], v[1], v[2]); }});
+  rows.push_back(
+      {"layer_norm", "", {x, w, b}, [](const Variables& v) { return layer_norm(v[0], v[1], v[2]); }});
   return rows;
 }
 
 std::vector<OpCase> class_cases() {
   const Draw scores{{4, 5}};
   return {
-      {"log_softmax", "", {scores}, [](const Variables& x) { return log_softmax(x[0]); }},
-      {"log_softmax",
-       "three dimensions",
-       {{{2, 3, 4}}},
-       [](const Variables& x) { return log_softmax(x[0]); }},
       {"log_softmax", "one class", {{{3, 1}}}, [](const Variables& x) { return log_softmax(x[0]); }},
-      {"cross_entropy",
+      {"upsample",
+       "2x3",
+       {{{2, 2, 3, 2}}},
+       [](const Variables& x) {
+         return upsample(x[0], {2, 3});
+       }},
+      {"dropout",
        "",
+       {scores},
+       [](const Variables& x) {
+         Generator random(4, 0, x[0].device());
+         return dropout(x[0], 0.4, random);
+       }},
+      {"cross_entropy",
+       "classes",
+       {scores},
+       [](const Variables& x) {
+         const Tensor classes = Tensor::from(std::vector<double>{1, 0, 4, 1}, {4}, x[0].device());
+         return cross_entropy(x[0], classes.to(x[0].dtype()));
+       }},
+      {"cross_entropy",
+       "shares",
        {scores},
        [](const Variables& x) {
          const Tensor shares = affine(Generator(3).uniform({4, 5}, x[0].dtype()), 0.2, 0.1);

@@ -18,7 +18,8 @@ const std::vector<FusedActivation>& fused_activations() {
 const std::vector<OpCase>& op_cases() {
   static const std::vector<OpCase> table = [] {
     std::vector<OpCase> all;
-    for (const auto& part : {unary_cases(), binary_cases(), shape_cases(), product_cases(), conv2d_cases(),
+    for (const auto& part : {unary_cases(), binary_cases(), selection_cases(), reduction_cases(),
+                             shape_cases(), index_cases(), product_cases(), conv2d_cases(),
                              conv_transpose2d_cases(), pooling_cases(), norm_cases(), class_cases()}) {
       all.insert(all.end(), part.begin(), part.end());
     }

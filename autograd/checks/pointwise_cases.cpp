@@ -12,6 +12,7 @@ std::vector<OpCase> unary_cases() {
       {"affine", "c x", {any}, [](const Variables& x) { return -1.3 * x[0]; }},
       {"affine", "x + c", {any}, [](const Variables& x) { return add(x[0], 0.7); }},
       {"affine", "-x", {any}, [](const Variables& x) { return -x[0]; }},
+      {"affine", "operators", {any}, [](const Variables& x) { return 1.0 - (x[0] / 4.0 - 0.3 + 2.0) * 0.7; }},
       {"exp", "", {any}, [](const Variables& x) { return exp(x[0]); }},
       {"log", "", {positive}, [](const Variables& x) { return log(x[0]); }},
       {"sqrt", "", {positive}, [](const Variables& x) { return sqrt(x[0]); }},
@@ -20,6 +21,12 @@ std::vector<OpCase> unary_cases() {
       {"sin", "", {any}, [](const Variables& x) { return sin(x[0]); }},
       {"cos", "", {any}, [](const Variables& x) { return cos(x[0]); }},
       {"atan", "", {any}, [](const Variables& x) { return atan(x[0]); }},
+      {"reciprocal", "c / x", {off_zero}, [](const Variables& x) { return 2.0 / x[0]; }},
+      {"erf", "", {any}, [](const Variables& x) { return erf(x[0]); }},
+      {"gelu", "", {any}, [](const Variables& x) { return gelu(x[0]); }},
+      {"abs", "", {off_zero}, [](const Variables& x) { return abs(x[0]); }},
+      {"pow", "3", {off_zero}, [](const Variables& x) { return pow(x[0], 3.0); }},
+      {"pow", "-0.7", {positive}, [](const Variables& x) { return pow(x[0], -0.7); }},
       {"tanh", "", {any}, [](const Variables& x) { return tanh(x[0]); }},
       {"sigmoid", "", {any}, [](const Variables& x) { return sigmoid(x[0]); }},
       {"softplus", "", {any}, [](const Variables& x) { return softplus(x[0]); }},
@@ -29,6 +36,26 @@ std::vector<OpCase> unary_cases() {
       {"clamp", "from below", {off_zero}, [](const Variables& x) { return clamp(x[0], -0.3, 3.0); }},
       {"clamp", "from above", {off_zero}, [](const Variables& x) { return clamp(x[0], -3.0, 0.3); }},
       {"greater", "times x", {off_zero}, [](const Variables& x) { return x[0] * greater(x[0], 0.2); }},
+  };
+}
+
+std::vector<OpCase> selection_cases() {
+  const Draw x{{3, 5}}, row{{5}, 0.5, 2.0, 0};
+  return {
+      {"gt", "times x", {x, row}, [](const Variables& v) { return v[0] * gt(v[0].value(), v[1].value()); }},
+      {"eq",
+       "times x",
+       {x, row},
+       [](const Variables& v) { return v[0] * (1.0 - eq(v[0].value(), v[1].value())); }},
+      {"masked", "", {x}, [](const Variables& v) { return masked(v[0], greater(v[0].value(), 0.2)); }},
+      {"masked",
+       "x broadcast",
+       {row, x},
+       [](const Variables& v) { return masked(v[0], greater(v[1].value(), 0.2)) * v[1]; }},
+      {"where",
+       "",
+       {x, row},
+       [](const Variables& v) { return where(greater(v[0].value(), 0.2), v[0], v[1]); }},
   };
 }
 
@@ -49,6 +76,8 @@ std::vector<OpCase> binary_cases() {
     rows.push_back({"sub", p.words, inputs, [](const Variables& x) { return x[0] - x[1]; }});
     rows.push_back({"mul", p.words, inputs, [](const Variables& x) { return x[0] * x[1]; }});
     rows.push_back({"div", p.words, inputs, [](const Variables& x) { return x[0] / x[1]; }});
+    rows.push_back({"maximum", p.words, inputs, [](const Variables& x) { return maximum(x[0], x[1]); }});
+    rows.push_back({"minimum", p.words, inputs, [](const Variables& x) { return minimum(x[0], x[1]); }});
   }
   return rows;
 }

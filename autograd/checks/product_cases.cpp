@@ -48,8 +48,14 @@ std::vector<OpCase> product_cases() {
       {"matmul", "row times column", {{{1, 4}}, {{4, 1}}}, product},
       {"matmul", "column times row", {{{4, 1}}, {{1, 3}}}, product},
       {"matmul", "batched", {{{2, 5, 4}}, {{2, 4, 3}}}, product},
-      {"fourier_features", "", {{{3, 4}}, {{4, 2}, -0.3, 0.3}}, features},
+      {"matmul", "one matrix for all", {{{2, 3, 5, 4}}, {{4, 3}}}, product},
+      {"matmul", "broadcast left", {{{5, 4}}, {{2, 4, 3}}}, product},
+      {"matmul", "broadcast crosswise", {{{2, 1, 5, 4}}, {{3, 4, 3}}}, product},
+      {"fourier_features", "", {{{3, 4}}, {{4, 2}, -0.3, 0.3}}, features, false},
   };
+  rows.push_back({"linear", "three dimensions", {{{2, 5, 4}}, {{3, 4}}}, [](const Variables& v) {
+                    return linear(v[0], v[1], {});
+                  }});
   const Draw x{{5, 4}, 0.5, 1.5}, w{{3, 4}, 0.1, 0.3, 0}, bias{{3}, 0.1, 0.5, 0};
   for (const FusedActivation& activation : fused_activations()) {
     const auto run = [act = activation.f](const Variables& v) {

@@ -2,8 +2,8 @@
 ///
 /// A unary functor has f(x) and df(x, y) = dy/dx at x with y = f(x). One that selects instead of multiplying has
 /// vjp(g, x, y) in place of df: what is not selected gives 0 whatever g is, infinities and NaN included. To add one:
-/// write it here, add its name to DAMC_UNARY_OPS, one line in tensor/ops.h, one in autograd/ops.h, one row in
-/// autograd/checks/pointwise_cases.cpp.
+/// write it here, add its name to DAMC_UNARY_OPS, one line in tensor/ops.h, its derivative as operations in
+/// autograd/pointwise.cpp, one row in autograd/checks/pointwise_cases.cpp.
 #pragma once
 
 #include <cmath>
@@ -16,15 +16,15 @@ namespace damc {
 // clang-format off
 #define DAMC_UNARY_OPS(X)                                                     \
   X(identity) X(affine) X(exp) X(log) X(sqrt) X(square) X(reciprocal) X(sin)  \
-  X(cos) X(atan) X(tanh) X(sigmoid) X(softplus) X(silu) X(leaky_relu)         \
-  X(clamp) X(greater)
+  X(cos) X(atan) X(erf) X(tanh) X(sigmoid) X(softplus) X(silu) X(gelu)        \
+  X(abs) X(pow) X(leaky_relu) X(clamp) X(greater)
 // clang-format on
 
 /// Those that are also compiled into other kernels, as activations of products and normalisations: their derivative
 /// follows from their value.
 #define DAMC_FUSED_OPS(X) X(identity) X(leaky_relu) X(tanh)
 
-#define DAMC_BINARY_OPS(X) X(add) X(sub) X(mul) X(div)
+#define DAMC_BINARY_OPS(X) X(add) X(sub) X(mul) X(div) X(maximum) X(minimum) X(gt) X(eq) X(masked)
 
 enum class UnaryOp {
 #define X(op) op,
@@ -149,6 +149,13 @@ struct atan {
 };
 
 template <class T>
+struct erf {
+  T p0, p1;
+  DAMC_HD T f(T x) const { return std::erf(x); }
+  DAMC_HD T df(T x, T) const { return T(1.1283791670955126) * elementary_exp(-x * x); }  // 2 / sqrt(pi)
+};
+
+template <class T>
 struct tanh {
   T p0, p1;
   DAMC_HD T f(T x) const { return elementary_tanh(x); }
@@ -179,6 +186,32 @@ struct silu {
     const T s = T(1) / (T(1) + elementary_exp(-x));
     return s * (T(1) + x * (T(1) - s));
   }
+};
+
+/// x P(N(0, 1) <= x)
+template <class T>
+struct gelu {
+  T p0, p1;
+  DAMC_HD T below(T x) const { return T(0.5) * (T(1) + std::erf(x * T(0.7071067811865476))); }
+  DAMC_HD T f(T x) const { return x * below(x); }
+  DAMC_HD T df(T x, T) const {
+    return below(x) + x * T(0.3989422804014327) * elementary_exp(T(-0.5) * x * x);  // 1 / sqrt(2 pi)
+  }
+};
+
+template <class T>
+struct abs {
+  T p0, p1;
+  DAMC_HD T f(T x) const { return std::abs(x); }
+  DAMC_HD T vjp(T g, T x, T) const { return x > T(0) ? g : x < T(0) ? -g : T(0); }
+};
+
+/// x^p0
+template <class T>
+struct pow {
+  T p0, p1;
+  DAMC_HD T f(T x) const { return std::pow(x, p0); }
+  DAMC_HD T df(T x, T) const { return p0 == T(0) ? T(0) : p0 * std::pow(x, p0 - T(1)); }
 };
 
 /// x for x > 0, p0 x otherwise; with p0 = 0, relu, it selects: 0 for -inf. The sign of y is the sign of x, so the
@@ -224,6 +257,36 @@ struct mul {
 template <class T>
 struct div {
   DAMC_HD T f(T a, T b) const { return a / b; }
+};
+
+/// NaN where either is
+template <class T>
+struct maximum {
+  DAMC_HD T f(T a, T b) const { return a > b || a != a ? a : b; }
+};
+
+/// NaN where either is
+template <class T>
+struct minimum {
+  DAMC_HD T f(T a, T b) const { return a < b || a != a ? a : b; }
+};
+
+/// 1 for a > b, 0 otherwise
+template <class T>
+struct gt {
+  DAMC_HD T f(T a, T b) const { return a > b ? T(1) : T(0); }
+};
+
+/// 1 for a = b, 0 otherwise
+template <class T>
+struct eq {
+  DAMC_HD T f(T a, T b) const { return a == b ? T(1) : T(0); }
+};
+
+/// a where b is not 0, else 0 whatever a is
+template <class T>
+struct masked {
+  DAMC_HD T f(T a, T b) const { return b != T(0) ? a : T(0); }
 };
 
 /// g dy/dx of the function f at x with y = f(x).
