@@ -186,6 +186,8 @@ const std::vector<ConfigKey>& config_keys() {
       {"method", "phase_iterations", &C::phase_iterations,
        "iterations of a phase, of methods that learn in several; 0: the method's share of them all", 0,
        kHuge},
+      {"method", "stages", &C::stages, "energies that ace learns one after the other", 0, 100},
+      {"model", "layers", &C::layers, "latent layers of the generator: 1, or 5 with nz = 416", 1, 5},
       {"model", "nz", &C::nz, "size of the latent vector z; even", 2, 1e5},
       {"model", "ngf", &C::ngf, "channels of the generator's narrowest hidden layer (Table S2)", 1, 4096},
       {"model", "nif", &C::nif, "channels of the encoder's first layer (Table S4)", 1, 4096},
@@ -215,6 +217,12 @@ const std::vector<ConfigKey>& config_keys() {
        "prior steps when sampling from the energy prior", 0, kHuge},
       {"chains", "sample_prior_step_size", &C::sample_prior_step_size, "their step size s", 0, 100},
       {"chains", "energy_l2", &C::energy_l2, "weight of the energies' mean squares in E's loss", 0, 1e6},
+      {"encoder", "sigma_vae", &C::sigma_vae, "standard deviation of p(x given z) of methods with an encoder",
+       1e-6, kHuge},
+      {"encoder", "latent_l2", &C::latent_l2, "weight of |z|^2 in rae's loss", 0, 1e6},
+      {"encoder", "filter_l2", &C::filter_l2, "weight of the squares of G's weights in it", 0, 1e6},
+      {"model", "components", &C::components, "Gaussians in rae's mixture", 1, 1000},
+      {"model", "mlp_width", &C::mlp_width, "hidden width of two-stage-vae's second VAE", 1, 65536},
       {"sampler", "diffusion_steps", &C::diffusion_steps, "steps of sampling, as published", 2, 100000},
       {"sampler", "logsnr_min", &C::logsnr_min, "log signal-to-noise ratio at t = 1", -20, 20},
       {"sampler", "logsnr_max", &C::logsnr_max, "log signal-to-noise ratio at t = 0", -20, 20},
@@ -231,10 +239,11 @@ const std::vector<ConfigKey>& config_keys() {
       {"sampler", "split_losses", &C::split_losses,
        "add an all-conditional and an all-unconditional loss instead of masking"},
       {"sampler", "guidance", &C::guidance, "classifier-free guidance weight w of q(z given x)", -1, 100},
-      {"learning", "lr_g", &C::lr_g, "learning rate of the generator", 0, 10},
+      {"learning", "lr_g", &C::lr_g, "learning rate of the generator, and of an encoder beside it", 0, 10},
       {"learning", "lr_e", &C::lr_e, "learning rate of the energy network", 0, 10},
       {"learning", "lr_q", &C::lr_q, "learning rate of the sampler", 0, 10},
       {"learning", "lr_c", &C::lr_c, "learning rate of the classifier of preset mnist-classifier", 0, 10},
+      {"learning", "lr_2", &C::lr_2, "learning rate of two-stage-vae's second VAE", 0, 10},
       {"learning", "weight_decay", &C::weight_decay, "of the sampler (AdamW)", 0, 10},
       {"learning", "beta1", &C::beta1, "Adam's decay of the mean", 0, 0.999999},
       {"learning", "beta2", &C::beta2, "Adam's decay of the mean square", 0, 0.999999},
@@ -334,11 +343,24 @@ Config ConfigBuilder::finish() const {
   for (const auto& [key, value] : method.keys) {
     if (!set_.contains(key)) assign(c, find_key(key), value);
   }
-  if (method.first_phase > 0.0 && c.phase_iterations == 0) {
-    const double share = method.first_phase * static_cast<double>(c.iterations);
-    c.phase_iterations = std::max<std::int64_t>(1, static_cast<std::int64_t>(share));
+  if (method.prior == PriorKind::ratios && method.encoder != EncoderKind::none) c.stages = 1;
+  if (c.phase_iterations == 0) {
+    const bool staged =
+        method.prior == PriorKind::ratios && method.encoder == EncoderKind::none && c.stages > 0;
+    const double share = staged ? 1.0 / static_cast<double>(c.stages) : method.first_phase;
+    const auto length = static_cast<std::int64_t>(share * static_cast<double>(c.iterations));
+    if (share > 0.0) c.phase_iterations = std::max<std::int64_t>(1, length);
   }
-  if (c.start == Start::sampler && !method.sampler) {
+  if (c.layers != 1) {
+    constexpr std::int64_t latents = 416;  // LayeredGenerator's
+    if (c.layers != 5) user_error(fmt::format("layers = {}: a generator has 1 or 5", c.layers));
+    if (!set_.contains("nz")) c.nz = latents;
+    if (c.nz != latents)
+      user_error(fmt::format("nz = {} with layers = 5", c.nz),
+                 fmt::format("five layers have {} latents", latents));
+    if (c.precision == Precision::bf16) user_error("precision = bf16 with layers = 5", "use tf32");
+  }
+  if (c.start == Start::sampler && !method.sampler && method.encoder == EncoderKind::none) {
     user_error(fmt::format("start = sampler: method {} has no sampler", c.method), "use noise or pool");
   }
   // The authors' anomaly runs: sigma 0.1 with digit 1 held out, 1.0 with any other.

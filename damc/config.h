@@ -23,10 +23,10 @@ struct Config {
 
   // Method
   std::string method = "damc";
-  std::int64_t phase_iterations = 0;
+  std::int64_t phase_iterations = 0, stages = 4;
 
   // Model
-  std::int64_t nz = 100, ngf = 64, nif = 64, nemb = 1024, ndf = 200;
+  std::int64_t layers = 1, nz = 100, ngf = 64, nif = 64, nemb = 1024, ndf = 200;
   double width = 1.0;
 
   // Learning run
@@ -44,6 +44,11 @@ struct Config {
   double sample_prior_step_size = 0.4;
   double energy_l2 = 0.0;
 
+  // Encoders
+  double sigma_vae = 0.7071067811865476;
+  double latent_l2 = 0.096, filter_l2 = 0.0123;
+  std::int64_t components = 10, mlp_width = 1024;
+
   // Sampler
   std::int64_t diffusion_steps = 100;
   double logsnr_min = -5.1, logsnr_max = 9.8, gamma = 1.0;
@@ -56,8 +61,8 @@ struct Config {
   double guidance = 0.0;
 
   // Optimisation
-  double lr_g = 2e-4, lr_e = 1e-4, lr_q = 2e-4, lr_c = 1e-3, weight_decay = 1e-4, beta1 = 0.5, beta2 = 0.999,
-         grad_clip = 100.0;
+  double lr_g = 2e-4, lr_e = 1e-4, lr_q = 2e-4, lr_c = 1e-3, lr_2 = 1e-4, weight_decay = 1e-4, beta1 = 0.5,
+         beta2 = 0.999, grad_clip = 100.0;
   double lr_decay = 0.99;
   std::int64_t lr_decay_every = 1000;
   double lr_min = 1e-5;

@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "damc/batched.h"
+#include "damc/methods/by_chains.h"
+#include "damc/methods/by_encoder.h"
+
 namespace damc {
 namespace {
 
@@ -14,11 +18,22 @@ LearnerOptions learning(const Config& c, double initial, std::int64_t rollbacks)
           .grad_clip = c.grad_clip};
 }
 
-/// Training's noise; every rollback has a stream of its own.
-Generator noise(const Model& model, std::int64_t rollbacks) {
-  const auto stream =
-      static_cast<std::uint64_t>(Stream::training) + (static_cast<std::uint64_t>(rollbacks) << 32);
+/// Noise of training; every rollback has streams of its own.
+Generator noise(const Model& model, Stream purpose, std::int64_t rollbacks) {
+  const auto stream = static_cast<std::uint64_t>(purpose) + (static_cast<std::uint64_t>(rollbacks) << 32);
   return Generator(static_cast<std::uint64_t>(model.config.seed), stream, model.device);
+}
+
+/// A generator's position in its stream, as states hold it.
+Tensor position_of(const Generator& random) {
+  return Tensor::from(std::vector<std::int64_t>{static_cast<std::int64_t>(random.position())}, {1});
+}
+
+void set_position(Generator& random, const StateDict& state, const char* name) {
+  const auto position = state.find(name);
+  if (position == state.end() || position->second.dtype() != Dtype::i64 || position->second.numel() != 1)
+    user_error("no noise position in the state", "is this the state of a run?");
+  random.set_position(static_cast<std::uint64_t>(position->second.to_vector<std::int64_t>()[0]));
 }
 
 std::unique_ptr<Pool> make_pool(const Model& model, std::int64_t images) {
@@ -31,24 +46,23 @@ std::unique_ptr<Pool> make_pool(const Model& model, std::int64_t images) {
 
 Method::Method(Model& model, std::int64_t rollbacks, std::int64_t images)
     : model_(model),
-      random_(noise(model, rollbacks)),
+      rollbacks_(rollbacks),
+      random_(noise(model, Stream::training, rollbacks)),
+      prior_random_(noise(model, Stream::prior, rollbacks)),
       watch_(model.device),
-      sampler_(make_sampler(rollbacks)),
-      generator_(make_learner("generator", "g", model.G, model.config.lr_g, rollbacks)),
-      energy_(model.E ? make_learner("energy", "e", *model.E, model.config.lr_e, rollbacks) : nullptr),
+      sampler_(make_sampler()),
       pool_(make_pool(model, images)) {
-  add_phases();
+  if (model.V) {
+    add_encoder_phases();
+  } else {
+    add_chain_phases();
+  }
 }
 
-std::unique_ptr<Learner> Method::make_learner(const char* name, const char* key, Module& network, double rate,
-                                              std::int64_t rollbacks) {
-  return std::make_unique<Learner>(name, key, network, learning(model_.config, rate, rollbacks), watch_);
-}
-
-std::unique_ptr<AmortizedSampler> Method::make_sampler(std::int64_t rollbacks) {
+std::unique_ptr<AmortizedSampler> Method::make_sampler() {
   const Config& c = model_.config;
   if (!model_.Q) return nullptr;
-  LearnerOptions options = learning(c, c.lr_q, rollbacks);
+  LearnerOptions options = learning(c, c.lr_q, rollbacks_);
   options.adam.weight_decay = c.weight_decay;
   if (method_parts(c.method).sampler_afterwards) options.first = c.phase_iterations;
   return std::make_unique<AmortizedSampler>(
@@ -57,46 +71,157 @@ std::unique_ptr<AmortizedSampler> Method::make_sampler(std::int64_t rollbacks) {
       watch_);
 }
 
-void Method::add_phases() {
+Learner* Method::add_learner(const std::string& name, const std::string& key, Module& network, double rate,
+                             std::int64_t first) {
+  LearnerOptions options = learning(model_.config, rate, rollbacks_);
+  options.first = first;
+  return learners_.emplace_back(std::make_unique<Learner>(name, key, network, options, watch_)).get();
+}
+
+EnergyParts Method::contrastive(const Prior& prior) {
   const Config& c = model_.config;
-  const ChainParts all{.likelihood = &model_.likelihood,
-                       .prior = model_.prior.get(),
-                       .sampler = sampler_.get(),
-                       .pool = pool_.get(),
-                       .generator = generator_.get(),
-                       .energy = energy_.get(),
-                       .learned = model_.prior.get(),
-                       .energy_loss = [l2 = c.energy_l2](const Variable& plus, const Variable& minus) {
-                         return contrastive_loss(plus, minus, l2);
-                       }};
-  const auto add = [&](const ChainParts& parts) {
-    phases_.push_back(std::make_unique<ByChains>(c, parts, model_.device, random_));
+  return {.learner = add_learner("energy", "e", *model_.E, c.lr_e),
+          .learned = &prior,
+          .loss = [l2 = c.energy_l2](
+                      const Variable& at_plus,
+                      const Variable& at_minus) { return contrastive_loss(at_plus, at_minus, l2); },
+          .prior = &prior,
+          .chains = {c.prior_steps, c.prior_step_size}};
+}
+
+/// The energy of a stage learns from chains on what the stages before have found, first N(0, I) itself.
+EnergyParts Method::ratio(std::int64_t stage, std::int64_t first) {
+  const Config& c = model_.config;
+  std::vector<const EnergyNet*> before;
+  for (std::int64_t i = 0; i < stage; ++i) before.push_back(model_.ratios[static_cast<std::size_t>(i)].get());
+  EnergyNet& E = *model_.ratios[static_cast<std::size_t>(stage)];
+  const Prior* learned =
+      priors_.emplace_back(std::make_unique<EnergyPrior>(std::vector<const EnergyNet*>{&E})).get();
+  const Prior* prior = stage == 0
+                           ? priors_.emplace_back(std::make_unique<GaussianPrior>()).get()
+                           : priors_.emplace_back(std::make_unique<EnergyPrior>(std::move(before))).get();
+  return {.learner = add_learner("energy", fmt::format("e{}", stage), E, c.lr_e, first),
+          .learned = learned,
+          .loss = ratio_loss,
+          .prior = prior,
+          .chains = {stage == 0 ? 0 : c.prior_steps, c.prior_step_size}};
+}
+
+void Method::add_chain_phases() {
+  const Config& c = model_.config;
+  ChainParts parts{.likelihood = &model_.likelihood,
+                   .prior = model_.prior.get(),
+                   .sampler = sampler_.get(),
+                   .pool = pool_.get(),
+                   .generator = add_learner("generator", "g", model_.G, c.lr_g),
+                   .energy = {}};
+  const auto add = [&] { phases_.push_back(std::make_unique<ByChains>(c, parts, model_.device, random_)); };
+  if (!model_.ratios.empty()) {
+    for (std::int64_t stage = 0; stage < c.stages; ++stage) {
+      parts.energy = ratio(stage, stage * c.phase_iterations);
+      parts.prior = parts.energy->prior;
+      add();
+    }
+    return;
+  }
+  if (model_.E) parts.energy = contrastive(*model_.prior);
+  if (!method_parts(c.method).sampler_afterwards) return add();
+  parts.sampler = nullptr;
+  add();
+  parts.sampler = sampler_.get();
+  parts.generator = nullptr;
+  parts.energy.reset();
+  add();
+}
+
+void Method::add_encoder_phases() {
+  const Config& c = model_.config;
+  Model& m = model_;
+  EncoderParts parts{
+      .encoder = m.V.get(),
+      .nz = c.nz,
+      .loss = {},
+      .learners = {add_learner("generator", "g", m.G, c.lr_g), add_learner("encoder", "v", *m.V, c.lr_g)},
+      .sampler = sampler_.get(),
+      .energy = {},
+      .first = nullptr};
+  const auto add = [&] {
+    phases_.push_back(std::make_unique<ByEncoder>(parts, m.device, random_, prior_random_));
   };
-  if (!method_parts(c.method).sampler_afterwards) return add(all);
-  ChainParts before = all, afterwards = all;
-  before.sampler = nullptr;
-  afterwards.generator = afterwards.energy = nullptr;
-  add(before);
-  add(afterwards);
+  if (m.mixture) {
+    parts.loss = [&m](const Encoded& q, const Tensor& x) {
+      return regularised_error(m.likelihood, m.G, m.config.latent_l2, m.config.filter_l2, q, x);
+    };
+  } else if (m.noise) {
+    parts.learners.push_back(add_learner("noise", "n", *m.noise, c.lr_g));
+    parts.loss = [&m](const Encoded& q, const Tensor& x) {
+      return negative_elbo(m.likelihood, *m.noise, q, x);
+    };
+  } else if (m.E) {
+    parts.energy = contrastive(*m.prior);
+    parts.loss = [&m](const Encoded& q, const Tensor& x) {
+      return negative_elbo(m.likelihood, m.config.sigma_vae, q, x) + mean(m.prior->energies(q.z));
+    };
+  } else {
+    parts.loss = [&m](const Encoded& q, const Tensor& x) {
+      return negative_elbo(m.likelihood, m.config.sigma_vae, q, x);
+    };
+  }
+  add();
+  if (!m.ratios.empty()) {
+    parts.learners.clear();
+    parts.energy = ratio(0, c.phase_iterations);
+    add();
+  }
+  if (m.second) {
+    SecondStage& second = *m.second;
+    parts.first = m.V.get();
+    parts.encoder = second.encoder.get();
+    parts.learners = {add_learner("second generator", "g2", *second.decoder, c.lr_2, c.phase_iterations),
+                      add_learner("second encoder", "v2", *second.encoder, c.lr_2, c.phase_iterations),
+                      add_learner("second noise", "n2", second.noise, c.lr_2, c.phase_iterations)};
+    parts.loss = [&second](const Encoded& q, const Tensor& z) {
+      return negative_elbo(second.likelihood, second.noise, q, z);
+    };
+    add();
+  }
+}
+
+Phase& Method::phase(std::int64_t k) const {
+  const auto last = static_cast<std::int64_t>(phases_.size()) - 1;
+  return *phases_[static_cast<std::size_t>(last == 0 ? 0
+                                                     : std::min(k / model_.config.phase_iterations, last))];
 }
 
 Stats Method::iterate(std::int64_t k, const Minibatch& batch, const Lap& after) {
-  const std::int64_t length = model_.config.phase_iterations;
-  const auto last = static_cast<std::int64_t>(phases_.size()) - 1;
-  ByChains& phase = *phases_[static_cast<std::size_t>(last == 0 ? 0 : std::min(k / length, last))];
-  for (Learner* learner : phase.learners()) learner->begin(k);
+  const std::vector<Learner*> learn = phase(k).learners();
+  for (Learner* learner : learn) learner->begin(k);
   watch_.begin(k);
-  Stats stats = phase.iterate(k, batch, after);
-  for (const Learner* learner : phase.learners()) stats.add("lr_" + learner->key(), learner->rate());
+  Stats stats = phase(k).iterate(k, batch, after);
+  for (const Learner* learner : learn) stats.add("lr_" + learner->key(), learner->rate());
   return stats;
+}
+
+void Method::finish(const Images& train) {
+  if (!model_.mixture) return;
+  const Config& c = model_.config;
+  CapturedStep<1, 1> encode("codes", {"x"}, model_.device, [this, &c](const auto& in) {
+    return std::array{encoded_mean(*model_.V, in[0], c.nz)};
+  });
+  std::vector<Tensor> codes;
+  for_batches(encode, train, model_.images, model_.device,
+              [&](std::int64_t, const Tensor&, const auto& found) {
+                codes.push_back(found[0].to(Device{}).to(Dtype::f64).clone());
+              });
+  model_.mixture->set(
+      fit_mixture(cat(codes, 0), {.components = c.components, .seed = static_cast<std::uint64_t>(c.seed)}));
 }
 
 /// All that ever learn.
 std::vector<Learner*> Method::learners() const {
   std::vector<Learner*> all;
   if (sampler_) all.push_back(&sampler_->learner());
-  all.push_back(generator_.get());
-  if (energy_) all.push_back(energy_.get());
+  for (const auto& learner : learners_) all.push_back(learner.get());
   return all;
 }
 
@@ -112,19 +237,16 @@ StateDict Method::state_dict() const {
   StateDict state;
   for (const Learner* learner : learners()) state.merge(learner->state_dict());
   if (pool_) state.merge(pool_->state_dict());
-  state["noise.position"] =
-      Tensor::from(std::vector<std::int64_t>{static_cast<std::int64_t>(random_.position())}, {1});
+  state["noise.position"] = position_of(random_);
+  if (model_.V) state["noise.prior"] = position_of(prior_random_);
   return state;
 }
 
 void Method::load_state_dict(const StateDict& state) {
   for (Learner* learner : learners()) learner->load_state_dict(state);
   if (pool_) pool_->load_state_dict(state);
-  const auto position = state.find("noise.position");
-  if (position == state.end() || position->second.dtype() != Dtype::i64 || position->second.numel() != 1) {
-    user_error("no noise position in the state", "is this the state of a run?");
-  }
-  random_.set_position(static_cast<std::uint64_t>(position->second.to_vector<std::int64_t>()[0]));
+  set_position(random_, state, "noise.position");
+  if (model_.V) set_position(prior_random_, state, "noise.prior");
   watch_.reset();
 }
 

@@ -1,13 +1,17 @@
 /// How the networks of a model learn, by the method that the configuration names.
 ///
-/// A method is a row of methods() (presets.h): a prior, where chains start, a sampler that is fitted to their ends or
-/// none. It learns in phases, most in one; an iteration's number says which, so that nothing of it needs to be saved.
+/// A method is a row of methods() (presets.h), and a composition of parts: a prior (chains/prior.h), learned or not; z by
+/// chains (methods/by_chains.h), with starts, or by an encoder (methods/by_encoder.h); a sampler that is fitted to the z,
+/// or none. It learns in phases, most in one; an iteration's number says which, so that nothing of it needs to be saved.
 #pragma once
 
 #include <memory>
 
-#include "damc/methods/by_chains.h"
+#include "damc/chains/pool.h"
+#include "damc/methods/energy_learning.h"
+#include "damc/methods/phase.h"
 #include "damc/model.h"
+#include "data/images.h"
 #include "tensor/error.h"
 
 namespace damc {
@@ -27,15 +31,17 @@ class Method {
 
   /// Iteration k (from 0) on images x [B, H, W, C] in [-1, 1], always equally many; `after` is told the name of every
   /// part when it is done. The numbers, as far as the method has them:
-  ///   loss_q, loss_g         of the last sampler update and of the generator update
+  ///   loss_q, loss_g         of the last sampler update and of the generator update, with an encoder of both
   ///   energy_plus, _minus    mean E(z+) and mean E(z-)
-  ///   grad_norm_q, _g, _e    before clipping
-  ///   z_norm                 root mean square of |z+| over the batch
+  ///   grad_norm_q, _g, _e, _v  before clipping, the last of an encoder
+  ///   z_norm                 root mean square of |z+|, or of an encoder's z, over the batch
   ///   chain_displacement     root mean square of |z+ - z0|: how far the posterior chain moved
-  ///   lr_q, lr_g, lr_e       learning rates
+  ///   lr_q, lr_g, lr_e, ...  learning rates of those that learn
   /// Nothing is read back from the device: once a loss or a gradient norm is not finite, neither the network it belongs
   /// to nor any after it is updated, and check() tells.
   Stats iterate(std::int64_t k, const Minibatch& batch, const Lap& after = {});
+  /// When all iterations are done: what is fitted to a finished model, to all training images (a mixture to their codes).
+  void finish(const Images& train);
   /// Waits for the device. Throws Divergence naming the iteration (from 1, as files are numbered) and the number when a
   /// loss or a gradient norm was not finite since the last call.
   void check();
@@ -47,20 +53,26 @@ class Method {
   void load_state_dict(const StateDict& state);
 
  private:
-  std::unique_ptr<AmortizedSampler> make_sampler(std::int64_t rollbacks);
-  std::unique_ptr<Learner> make_learner(const char* name, const char* key, Module& network, double rate,
-                                        std::int64_t rollbacks);
-  void add_phases();
+  std::unique_ptr<AmortizedSampler> make_sampler();
+  Learner* add_learner(const std::string& name, const std::string& key, Module& network, double rate,
+                       std::int64_t first = 0);
+  Phase& phase(std::int64_t k) const;
+  void add_chain_phases();
+  void add_encoder_phases();
+  EnergyParts contrastive(const Prior& prior);
+  EnergyParts ratio(std::int64_t stage, std::int64_t first);
   std::vector<Learner*> learners() const;
 
   Model& model_;
+  std::int64_t rollbacks_;
   Generator random_;
+  Generator prior_random_;  // of the prior chains of methods with an encoder
   FiniteWatch watch_;
   std::unique_ptr<AmortizedSampler> sampler_;  // null: the method has none
-  std::unique_ptr<Learner> generator_;
-  std::unique_ptr<Learner> energy_;  // null: the prior does not learn
-  std::unique_ptr<Pool> pool_;       // null: chains do not persist
-  std::vector<std::unique_ptr<ByChains>> phases_;
+  std::vector<std::unique_ptr<Learner>> learners_;
+  std::unique_ptr<Pool> pool_;                        // null: chains do not persist
+  std::vector<std::unique_ptr<const Prior>> priors_;  // of the chains of ace's stages
+  std::vector<std::unique_ptr<Phase>> phases_;
 };
 
 }  // namespace damc

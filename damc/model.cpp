@@ -3,13 +3,45 @@
 #include <algorithm>
 
 #include "damc/chains/langevin.h"
+#include "damc/chains/resampling.h"
+#include "damc/nets/layered_generator.h"
+#include "damc/nets/skip_mlp.h"
 #include "tensor/error.h"
 
 namespace damc {
 namespace {
 
+constexpr const char* kTarget = "Q_dummy.";  // prefix of the target sampler
+constexpr std::int64_t kProposals = 5000;    // of importance resampling, for each sample
+
+std::unique_ptr<Layer> make_generator_net(const Architecture& images, const Config& c, Init& init) {
+  if (c.layers == 5) return std::make_unique<LayeredGenerator>(images, c.ngf, init);
+  return std::make_unique<GeneratorNet>(images, c.nz, c.ngf, init, c.precision);
+}
+
 std::unique_ptr<EncoderNet> make_encoder(const Architecture& images, const Config& c, Init& init) {
   return std::make_unique<EncoderNet>(images, c.nif, c.nemb, init, c.precision);
+}
+
+/// What there is of a model's networks, by the prefixes of their parameters.
+template <class M>
+auto networks_of(M& m) {
+  using Network = std::conditional_t<std::is_const_v<M>, const Module, Module>;
+  std::vector<std::pair<std::string, Network*>> all{{"G.", &m.G}};
+  if (m.E) all.emplace_back("E.", &*m.E);
+  for (std::size_t i = 0; i < m.ratios.size(); ++i)
+    all.emplace_back(fmt::format("E{}.", i), m.ratios[i].get());
+  if (m.Q) all.emplace_back("Q.", &*m.Q);
+  if (m.Q_target) all.emplace_back(kTarget, &*m.Q_target);
+  if (m.V) all.emplace_back("V.", m.V.get());
+  if (m.noise) all.emplace_back("noise.", &*m.noise);
+  if (m.mixture) all.emplace_back("mixture.", m.mixture);
+  if (m.second) {
+    all.emplace_back("V2.", m.second->encoder.get());
+    all.emplace_back("G2.", m.second->decoder.get());
+    all.emplace_back("noise2.", &m.second->noise);
+  }
+  return all;
 }
 
 }  // namespace
@@ -27,55 +59,97 @@ AmortizerOptions amortizer_options(const Config& c) {
                        .guidance = c.guidance}};
 }
 
+SecondStage::SecondStage(std::int64_t nz, std::int64_t hidden, Init& init)
+    : encoder(std::make_unique<SkipMlp>(nz, hidden, 2 * nz, init)),
+      decoder(std::make_unique<SkipMlp>(nz, hidden, nz, init)),
+      likelihood(*decoder, 1.0),
+      noise(init) {}
+
 Model::Model(const Config& c, Dtype dtype)
     : config(c),
       images(architecture(c.architecture)),
       device(parse_device(c.device)),
       init_random_(make_generator(c, Stream::init, device)),
       init_(init_random_, dtype, products_of(c.precision)),
-      G(images, c.nz, c.ngf, init_, c.precision),
+      generator_(make_generator_net(images, c, init_)),
+      G(*generator_),
       likelihood(G, c.sigma) {
   const MethodParts& parts = method_parts(c.method);
-  if (parts.energy_prior) {
-    E.emplace(c.nz, c.ndf, init_);
-    prior = std::make_unique<EnergyPrior>(*E);
-  } else {
-    prior = std::make_unique<GaussianPrior>();
-  }
+  make_prior(parts.prior);
   if (parts.sampler) {
     Q.emplace(make_encoder(images, c, init_), amortizer_options(c), init_);
     Q_target.emplace(make_encoder(images, c, init_), amortizer_options(c), init_);
     Q_target->copy_from(*Q);
   }
+  if (parts.encoder == EncoderKind::none) return;
+  auto layers = std::make_unique<Sequential>();
+  layers->push_back(make_encoder(images, c, init_));
+  layers->push_back(leaky_relu_layer(0.01));
+  layers->emplace<Linear>(c.nemb, parts.encoder == EncoderKind::gaussian ? 2 * c.nz : c.nz, init_);
+  V = std::move(layers);
 }
 
+void Model::make_prior(PriorKind kind) {
+  const Config& c = config;
+  std::vector<const EnergyNet*> energies;
+  switch (kind) {
+    case PriorKind::energy:
+      energies.push_back(&E.emplace(c.nz, c.ndf, init_));
+      break;
+    case PriorKind::ratios:
+      for (std::int64_t stage = 0; stage < c.stages; ++stage) {
+        energies.push_back(ratios.emplace_back(std::make_unique<EnergyNet>(c.nz, c.ndf, init_)).get());
+        ratios.back()->begin_at_zero();  // so that a stage that has not begun changes nothing
+      }
+      break;
+    case PriorKind::mixture:
+      prior = std::make_unique<MixturePrior>(c.components, c.nz, init_);
+      mixture = static_cast<MixturePrior*>(prior.get());
+      return;
+    case PriorKind::second_stage:
+      noise.emplace(init_);
+      second.emplace(c.nz, c.mlp_width, init_);
+      break;
+    case PriorKind::normal:
+      break;
+  }
+  if (energies.empty()) {
+    prior = std::make_unique<GaussianPrior>();
+  } else {
+    prior = std::make_unique<EnergyPrior>(std::move(energies));
+  }
+}
+
+std::vector<std::pair<std::string, const Module*>> Model::networks() const { return networks_of(*this); }
+
 std::int64_t Model::parameter_count() const {
-  return G.parameter_count() + (E ? E->parameter_count() : 0) + (Q ? Q->parameter_count() : 0);
+  std::int64_t count = 0;
+  for (const auto& [prefix, network] : networks())
+    count += prefix == kTarget ? 0 : network->parameter_count();
+  return count;
 }
 
 StateDict Model::state_dict() const {
-  StateDict state = G.state_dict("G.");
-  if (E) state.merge(E->state_dict("E."));
-  if (Q) state.merge(Q->state_dict("Q."));
-  if (Q_target) state.merge(Q_target->state_dict("Q_dummy."));
+  StateDict state;
+  for (const auto& [prefix, network] : networks()) state.merge(network->state_dict(prefix));
   return state;
 }
 
 void Model::load_state_dict(const StateDict& state) {
-  G.load_state_dict(state, "G.");
-  if (E) E->load_state_dict(state, "E.");
-  if (!Q) return;
-  Q->load_state_dict(state, "Q.");
-  const auto target = state.lower_bound("Q_dummy.");
-  if (target != state.end() && target->first.starts_with("Q_dummy.")) {
-    Q_target->load_state_dict(state, "Q_dummy.");
-  } else {
-    Q_target->copy_from(*Q);
+  for (const auto& [prefix, network] : networks_of(*this)) {
+    const auto first = state.lower_bound(prefix);
+    const bool is_there = first != state.end() && first->first.starts_with(prefix);
+    if (prefix == kTarget && !is_there) {
+      Q_target->copy_from(*Q);
+    } else {
+      network->load_state_dict(state, prefix);
+    }
   }
 }
 
 Tensor Model::start(const Tensor& x, Generator& random) const {
-  return Q ? Q->sample(x, random) : random.normal({x.size(0), config.nz}, x.dtype());
+  if (Q) return Q->sample(x, random);
+  return V ? encoded_mean(*V, x, config.nz) : random.normal({x.size(0), config.nz}, x.dtype());
 }
 
 Tensor Model::refine(const Tensor& z0, const Tensor& x) const {
@@ -83,10 +157,20 @@ Tensor Model::refine(const Tensor& z0, const Tensor& x) const {
                   {config.test_posterior_steps, config.posterior_step_size}, nullptr);
 }
 
+const std::vector<std::string>& source_names() {
+  static const std::vector<std::string> names{"damc",    "lebm",         "resampling",
+                                              "mixture", "second-stage", "gaussian"};
+  return names;
+}
+
 std::vector<std::string> Model::sources() const {
   std::vector<std::string> names;
   if (Q) names.emplace_back("damc");
-  names.emplace_back(E ? "lebm" : "gaussian");
+  if (E || !ratios.empty()) names.emplace_back("lebm");
+  if (V && !ratios.empty()) names.emplace_back("resampling");
+  if (mixture) names.emplace_back("mixture");
+  if (second) names.emplace_back("second-stage");
+  if (names.empty() || (Q && names.size() == 1)) names.emplace_back("gaussian");
   return names;
 }
 
@@ -97,8 +181,14 @@ bool Model::has_source(const std::string& source) const {
 Tensor Model::draw(const std::string& source, std::int64_t n, Generator& random) const {
   ENSURE(has_source(source), "method {} has no latent vectors of '{}'", config.method, source);
   if (source == "damc") return Q->sample_prior(n, random);
+  if (source == "mixture") return mixture->sample(n, random);
+  if (source == "resampling") return resample(*prior, n, config.nz, kProposals, random);
   const Tensor z = random.normal({n, config.nz});
   if (source == "gaussian") return z;
+  if (source == "second-stage") {
+    const Tensor scale = exp(second->noise.log().value());
+    return add(second->likelihood.decode(z).value(), mul(random.normal(z.shape()), scale));
+  }
   return langevin(*prior, z, {config.sample_prior_steps, config.sample_prior_step_size}, &random);
 }
 

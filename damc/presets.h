@@ -27,14 +27,23 @@ std::vector<std::string> preset_names();
 /// Throws UserError for an unknown name.
 const Preset& find_preset(const std::string& name);
 
+/// The prior of z, and how it is learned: none is, by maximum likelihood, as ratios of densities, or fitted to z when all
+/// else has been learned: a mixture, or a second VAE.
+enum class PriorKind { normal, energy, ratios, mixture, second_stage };
+
+/// How z of an image is found while training: by chains, or by an encoder, as a Gaussian or a point.
+enum class EncoderKind { none, gaussian, point };
+
 /// What a method of learning consists of (method.h).
 struct MethodParts {
   std::string name;
-  std::string what;                 ///< in a line
-  bool energy_prior;                ///< else N(0, I)
-  bool sampler;                     ///< fitted to the chains' ends
-  KeyValues keys;                   ///< values where a configuration does not state its own
-  double first_phase = 0.0;         ///< its share of the iterations; 0: there is one phase
+  std::string what;  ///< in a line
+  PriorKind prior;
+  EncoderKind encoder;
+  bool sampler;    ///< fitted to the z that learning finds
+  KeyValues keys;  ///< values where a configuration does not state its own
+  /// The first phase's share of the iterations; 0: there is one phase. With `stages` above 1 each has its share.
+  double first_phase = 0.0;
   bool sampler_afterwards = false;  ///< fitted in a second phase, in which nothing else learns
 };
 

@@ -34,12 +34,17 @@ class Learner {
   /// several devices learn together, this is where their gradients are averaged.
   std::array<Tensor, 2> step(const Variable& loss);
 
+  /// One update of each on a loss that they share, which the first is named with when it is not finite. Returns the norms
+  /// of their gradients before clipping, in their order.
+  friend std::vector<Tensor> step_together(const Variable& loss, const std::vector<Learner*>& learners);
+
   /// The optimiser's state under "adam_<key>.".
   StateDict state_dict() const { return adam_.state_dict(prefix()); }
   /// Throws UserError naming what is missing or has another shape.
   void load_state_dict(const StateDict& state) { adam_.load_state_dict(state, prefix()); }
 
  private:
+  std::array<Tensor, 2> update(const Tensor& loss, const std::vector<Tensor>& gradients);
   std::string prefix() const { return "adam_" + key_ + "."; }
 
   std::string key_;
@@ -50,5 +55,7 @@ class Learner {
   Adam adam_;
   double rate_ = 0.0;
 };
+
+std::vector<Tensor> step_together(const Variable& loss, const std::vector<Learner*>& learners);
 
 }  // namespace damc

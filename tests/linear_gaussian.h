@@ -1,14 +1,34 @@
 /// A model whose posterior, marginal and learning are known in closed form: x = A z + sigma w with z ~ N(0, I_2).
 #pragma once
 
+#include <doctest/doctest.h>
+
 #include <array>
 #include <cmath>
+#include <string>
 #include <vector>
 
+#include "damc/chains/prior.h"
 #include "nn/layers.h"
+#include "optim/learner.h"
 #include "tensor/ops.h"
 
 namespace damc {
+
+inline constexpr double kStandardErrors = 4.0;
+
+/// |observed - expected| in standard errors.
+inline void check_statistic(const std::string& what, double observed, double expected,
+                            double standard_error) {
+  const double deviation = std::abs(observed - expected) / standard_error;
+  CHECK_MESSAGE(deviation < kStandardErrors, what, ": ", observed, " instead of ", expected, ", ", deviation,
+                " standard errors away");
+}
+
+/// Adam without clipping, at a tenth of its rate from that iteration on.
+inline LearnerOptions learning(double rate, std::int64_t then_a_tenth_after) {
+  return {.rate = {rate, 0.1, then_a_tenth_after, 0.0}, .adam = {0.9, 0.999, 1e-8, 0.0}, .grad_clip = 0.0};
+}
 
 struct LinearGaussian {
   static constexpr double kSigma = 0.5;
@@ -61,6 +81,21 @@ struct Moments {
     covariance = mul(matmul(away.transpose(0, 1), away), 1.0 / n).to_vector<double>();
   }
   std::vector<double> mean, covariance;
+};
+
+class Identity final : public Layer {
+ public:
+  Variable forward(const Variable& z) const override { return z; }
+  void visit(const std::string&, const Visitor&) const override {}
+};
+
+/// E(z) = k z^2 / 2 with k to be learned.
+class Quadratic final : public Prior, public Module {
+ public:
+  Variable energies(const Variable& z) const override { return 0.5 * (k * square(z)); }
+  void visit(const std::string& prefix, const Visitor& visitor) const override { visitor(prefix + "k", k); }
+
+  Variable k{Tensor::zeros({1}, Dtype::f64), true};
 };
 
 }  // namespace damc

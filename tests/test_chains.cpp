@@ -71,7 +71,7 @@ struct SmallNetworks {
   GeneratorNet G{architecture("svhn"), 6, 2, init};
   EnergyNet E{6, 8, init};
   Likelihood likelihood{G, 0.3};
-  EnergyPrior prior{E};
+  EnergyPrior prior{{&E}};
 };
 
 std::vector<double> row(const Tensor& z, std::int64_t i) { return z.narrow(0, i, 1).to_vector<double>(); }

@@ -7,7 +7,7 @@ small_set small 0 60 8
 start=(--preset mnist-quick "${tiny[@]}" --set test_posterior_steps=2 --set sample_prior_steps=2 --set posterior_steps=2
   --set prior_steps=2 --set flip=true --batch 8 --data small)
 methods=$("$damc" info | sed -n '/^methods/,$s/^  \([a-z0-9-]*\) .*/\1/p')
-[ "$(wc -w <<<"$methods")" -ge 8 ] || fail "damc info lists these methods: $methods"
+[ "$(wc -w <<<"$methods")" -ge 15 ] || fail "damc info lists these methods: $methods"
 for method in $methods; do
   echo "-- $method"
   "$damc" train --help | tr -d ' \n' | grep -q "[(|]$method[|)]" || fail "train --help does not list $method"
@@ -23,6 +23,10 @@ for method in $methods; do
   exists drawn/samples-*.png drawn/samples-*.npy drawn/reconstructions.png "$run/metrics.jsonl"
   rm -r runs drawn whole
 done
+echo "-- a generator of five layers"
+succeeds 'done' train "${start[@]}" --method sri --set layers=5 --set nz=416 --iterations 1 --out runs
+succeeds 'samples-gaussian' sample runs/* --count 2 --out drawn
+refuses 2 'nz = 4 with layers = 5' train "${start[@]}" --method sri --set layers=5
 refuses 2 "'lebmm' is not a value for method" train "${start[@]}" --method lebmm
 refuses 2 'start = sampler: method abp has no sampler' train "${start[@]}" --method abp --set start=sampler
 finish

@@ -25,12 +25,12 @@ TEST_CASE("a chain in one call or in steps of one, its weights pinned over all o
   const EnergyNet E(6, 8, init);
   const Tensor start = random.normal({3, 6});
   Generator at_once(4);
-  const Tensor whole = langevin(EnergyPrior(E), start, {6, 0.4}, &at_once);
+  const Tensor whole = langevin(EnergyPrior({&E}), start, {6, 0.4}, &at_once);
   for (const bool pin : {false, true}) {
     Generator singly(4);
     const PinnedWeights pinned(pin ? weights_of(E) : Tensors{});
     Tensor z = start;
-    for (int step = 0; step < 6; ++step) z = langevin(EnergyPrior(E), z, {1, 0.4}, &singly);
+    for (int step = 0; step < 6; ++step) z = langevin(EnergyPrior({&E}), z, {1, 0.4}, &singly);
     CHECK(same(z, whole));
   }
 }

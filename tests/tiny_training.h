@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,18 @@ inline bool same(const StateDict& a, const StateDict& b) {
     return x.first == y.first && same(x.second, y.second);
   });
 }
+
+/// The bytes of every tensor, so that equal means equal to the last bit, NaN included.
+inline std::map<std::string, std::string> bytes(const StateDict& state) {
+  std::map<std::string, std::string> all;
+  for (const auto& [name, t] : state) {
+    const Tensor whole = t.contiguous();
+    all[name].assign(static_cast<const char*>(whole.raw()),
+                     static_cast<std::size_t>(whole.numel()) * size_of(whole.dtype()));
+  }
+  return all;
+}
+inline std::map<std::string, std::string> bytes(const Module& module) { return bytes(module.state_dict()); }
 
 /// A preset with its layers but next to no width.
 inline Config tiny(const std::string& preset, const std::string& device) {

@@ -127,14 +127,14 @@ Tensor apply_posterior_chain(Setting& setting) {
   const auto G = setting.generator();
   const auto E = setting.energy();
   const Likelihood likelihood(*G, c.sigma);
-  const EnergyPrior prior(*E);
+  const EnergyPrior prior({&*E});
   return langevin(Posterior(likelihood, prior, setting["x"]), setting["z"],
                   {setting.steps, c.posterior_step_size}, nullptr);
 }
 
 Tensor apply_prior_chain(Setting& setting) {
   const auto E = setting.energy();
-  return langevin(EnergyPrior(*E), setting["z"], {setting.steps, setting.config.prior_step_size}, nullptr);
+  return langevin(EnergyPrior({&*E}), setting["z"], {setting.steps, setting.config.prior_step_size}, nullptr);
 }
 
 /// One thing that can be applied.

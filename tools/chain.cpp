@@ -219,7 +219,7 @@ void write_picture(const fs::path& file, const Trace& trace) {
 
 void chain(const ChainCommandOptions& options) {
   const LoadedRun loaded = options.run.load();
-  if (!loaded.model->E) {
+  if (!loaded.model->E && loaded.model->ratios.empty()) {
     user_error(fmt::format("chain: a run of method {} has no energy prior", loaded.model->config.method),
                "its prior is N(0, I), which needs no chains");
   }

@@ -21,7 +21,8 @@ constexpr const char* kSamples =
     "only the first N test images (default: all), and so many generated ones (default: the paper's 50,000, "
     "of celebahq 5,000; 10,000 for pca-fd and classifier-fd)";
 constexpr const char* kFrom =
-    "where z of generated images comes from: damc, lebm, gaussian, as for 'damc sample' (default: the first "
+    "where z of generated images comes from: damc, lebm, gaussian and others, as for 'damc sample' (default: "
+    "the first "
     "that the run's method has)";
 constexpr const char* kInception =
     "weights of Inception-v3 for fid, kid, precision and recall: pytorch-fid's "
@@ -89,9 +90,7 @@ void add_eval_command(CLI::App& program) {
   command->add_option("--samples", distances.samples, kSamples)
       ->type_name("N")
       ->check(whole_number(1, 1'000'000'000));
-  command->add_option("--from", distances.from, kFrom)
-      ->type_name("SOURCE")
-      ->check(one_of({"damc", "lebm", "gaussian"}));
+  command->add_option("--from", distances.from, kFrom)->type_name("SOURCE")->check(one_of(source_names()));
   command->add_option("--inception", distances.inception, kInception)->type_name("FILE");
   command->add_option("--classifier", distances.classifier, kClassifier)->type_name("RUN");
   command->add_option("--reference", distances.reference, kReference)->type_name("STATS|DIR");

@@ -66,7 +66,8 @@ Source drawn_source(const std::string& name, const Model& model, std::optional<s
   if (!model.has_source(name)) {
     user_error(
         fmt::format("--from {}: a run of method {} has no such latent vectors", name, model.config.method),
-        fmt::format("it has {}{}", fmt::join(model.sources(), ", "), model.E ? ", gaussian" : ""));
+        fmt::format("it has {}{}", fmt::join(model.sources(), ", "),
+                    std::ranges::count(model.sources(), "gaussian") == 0 ? ", gaussian" : ""));
   }
   return {name, {}, count.value_or(kCount)};
 }
@@ -179,7 +180,7 @@ void sample(const SampleOptions& options) {
 
 /// Names of Model::sources(), and files of latent vectors.
 CLI::Validator known_source() {
-  const CLI::Validator drawn = one_of({"damc", "lebm", "gaussian"});
+  const CLI::Validator drawn = one_of(source_names());
   return CLI::Validator([drawn](std::string& text) { return text.starts_with(kFile) ? "" : drawn(text); },
                         "");
 }
@@ -193,7 +194,10 @@ void add_sample_command(CLI::App& program) {
       ->add_option(
           "--from", options->sources,
           "where z comes from: damc (the sampler's q(z)), lebm (Langevin chains on the energy prior from "
-          "N(0, I)), gaussian (N(0, I) itself), file:Z.npy (given vectors [N, nz]); several with commas "
+          "N(0, I)), resampling (the energy prior by importance resampling), mixture, second-stage (of the "
+          "methods "
+          "that have one), gaussian (N(0, I) itself), file:Z.npy (given vectors [N, nz]); several with "
+          "commas "
           "(default: the first that the run's method has)")
       ->type_name("SOURCE")
       ->delimiter(',')

@@ -32,9 +32,15 @@ void print_plan(const Model& model) {
   const auto line = [](const char* what, std::int64_t count) {
     fmt::print("{:<10}{:>14} parameters\n", what, count);
   };
-  line("generator", model.G.parameter_count());
-  if (model.E) line("energy", model.E->parameter_count());
-  if (model.Q) line("sampler", model.Q->parameter_count());
+  const auto named = [](const std::string& prefix) -> std::string {
+    if (prefix == "G.") return "generator";
+    if (prefix == "E.") return "energy";
+    if (prefix == "Q.") return "sampler";
+    return prefix.substr(0, prefix.size() - 1);
+  };
+  for (const auto& [prefix, network] : model.networks()) {
+    if (prefix != "Q_dummy.") line(named(prefix).c_str(), network->parameter_count());
+  }
   fmt::print("memory: {:.1f} MiB on a GPU, besides cuDNN's workspaces; the CPU's pool may take twice that\n",
              static_cast<double>(training_memory(model.config)) / 1048576.0);
   fmt::print("device: {}\n", model.device.str());

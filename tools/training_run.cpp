@@ -138,6 +138,7 @@ void TrainingRun::train() {
     const Tensor x = feed.take(done);
     Stats stats = method_->iterate(done, {x, batches_->rows(done)});
     ++done;
+    if (done == c.iterations) method_->finish(split_->train);
     progress_.images_seen += c.batch;
     if (done < c.iterations) feed.load(done);  // beside the work that is queued
     finish_iteration(x, stats, pictures);

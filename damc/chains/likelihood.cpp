@@ -8,7 +8,7 @@ Variable Likelihood::misfit(const Variable& z, const Tensor& x) const {
   return (1.0 / (2.0 * sigma_ * sigma_)) * sum(square(decode(z) - x));
 }
 
-Variable Likelihood::loss(const Tensor& z, const Tensor& x) const {
+Variable Likelihood::loss(const Variable& z, const Tensor& x) const {
   return (1.0 / static_cast<double>(x.size(0))) * sum(square(decode(z) - x));
 }
 

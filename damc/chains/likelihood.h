@@ -17,7 +17,7 @@ class Likelihood {
   Variable misfit(const Variable& z, const Tensor& x) const;
   /// What the decoder learns by: |G(z) - x|^2 summed over an observation, mean over the rows. Its gradient is Eq.
   /// (2)'s for beta up to the factor 1/(2 sigma^2).
-  Variable loss(const Tensor& z, const Tensor& x) const;
+  Variable loss(const Variable& z, const Tensor& x) const;
   std::vector<Tensor> weights() const { return weights_of(decoder_); }
 
  private:

@@ -21,17 +21,17 @@ class GaussianPrior final : public Prior {
   Tensor gradient(const Tensor& z) const override;
 };
 
-/// The energy-based prior of a network that is learned.
+/// The energy-based prior of networks that are learned: their energies add up, mostly there is one.
 class EnergyPrior final : public Prior {
  public:
-  /// Keeps a reference to the network.
-  explicit EnergyPrior(const EnergyNet& E) : E_(E) {}
-  Variable energies(const Variable& z) const override { return E_.forward(z); }
-  Tensor gradient(const Tensor& z) const override { return E_.grad_z(z); }
-  std::vector<Tensor> weights() const override { return weights_of(E_); }
+  /// Keeps references to the networks, of which there is at least one.
+  explicit EnergyPrior(std::vector<const EnergyNet*> networks) : networks_(std::move(networks)) {}
+  Variable energies(const Variable& z) const override;
+  Tensor gradient(const Tensor& z) const override;
+  std::vector<Tensor> weights() const override;
 
  private:
-  const EnergyNet& E_;
+  std::vector<const EnergyNet*> networks_;
 };
 
 }  // namespace damc

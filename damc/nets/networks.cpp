@@ -58,6 +58,11 @@ EnergyNet::EnergyNet(std::int64_t nz, std::int64_t ndf, Init& init) : precision_
   ebm_.emplace<Linear>(ndf, 1, init);
 }
 
+void EnergyNet::begin_at_zero() {
+  const std::vector<Variable> all = parameters();
+  for (std::size_t i = all.size() - 2; i < all.size(); ++i) all[i].value().fill(0.0);  // of the last layer
+}
+
 Tensor EnergyNet::grad_z(const Tensor& z) const {
   const std::vector<Variable> p = parameters();  // weight, bias of each layer
   const Unary leaky{UnaryOp::leaky_relu, kSlope};

@@ -37,6 +37,8 @@ class EnergyNet final : public Module {
  public:
   EnergyNet(std::int64_t nz, std::int64_t ndf, Init& init);
   Variable forward(const Variable& z) const { return ebm_.forward(z); }
+  /// Makes it 0 everywhere, until it learns.
+  void begin_at_zero();
   /// dE/dz of every row, [N, nz]: what a chain needs, by the fewest products and without the energy itself.
   Tensor grad_z(const Tensor& z) const;
   void visit(const std::string& prefix, const Visitor& visitor) const override {
