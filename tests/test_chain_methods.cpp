@@ -94,7 +94,7 @@ namespace {
 
 /// Eigenvalues of W'W that the generator of a linear model ends at.
 std::array<double, 2> learned_generator(Start start, std::int64_t steps, double step_size) {
-  constexpr std::int64_t batch = 400, batches = 50;
+  constexpr std::int64_t batch = 1000, batches = 50;
   const Tensor x = LinearGaussian::draws(batch * batches, 4);
   LinearDecoder G(5);
   const Likelihood likelihood(G.layer, LinearGaussian::kSigma);

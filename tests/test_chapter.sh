@@ -3,7 +3,7 @@
 set -u
 output=$("$1") || { echo "FAILED: $1: exit code $?"; exit 1; }
 shown=$(sed -n 's/^    //p' "$2")
-if [[ $'\n'$shown$'\n' != *$'\n'$output$'\n'* ]]; then
+if [[ $'\n'$shown$'\n' != *$'\n'"$output"$'\n'* ]]; then
   echo "FAILED: $2 does not show:"
   echo "$output"
   exit 1

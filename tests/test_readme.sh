@@ -20,7 +20,7 @@ tiny='--iterations 2 --batch 8 --set nz=4 --set ngf=2 --set nif=2 --set nemb=8 -
 small() { # small LINE: the line as it is run here
   case $1 in
     tools/*.sh) echo "bash -n $1" ;; # they install, build and train
-    'damc train --preset'*) echo "$1 $tiny" ;;
+    'damc train --preset'*) echo "$(sed 's/ --iterations [0-9]*//' <<<"$1") $tiny" ;;
     'damc train --resume'*) echo "$1 --iterations 3" ;;
     'damc eval'*) echo "$1 --samples 100" ;;
     'damc chain'*) echo "${1/2500/25}" ;;
@@ -28,6 +28,7 @@ small() { # small LINE: the line as it is run here
     'damc apply'*) echo "$1 $narrow" ;;
     'damc bench') echo "$1 --suite iteration --preset mnist-quick --batch 2 --repeat 1" ;;
     build/bin/damc\ bench*) sed 's/svhn/mnist-quick/; s/--batch [0-9]*/--batch 2 --repeat 1/' <<<"$1" ;;
+    tools/bench/solvers.py*) sed 's/--steps .*/--steps 2 --samples 200/' <<<"$1" ;;
     *pytorch_bench.py*) echo 'python3 -m py_compile tools/bench/pytorch_bench.py && cp damc.json torch.json' ;;
     *) echo "$1" ;;
   esac
