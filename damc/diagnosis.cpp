@@ -37,6 +37,7 @@ void add_mixing(Stats& stats, const std::string& chain, const Tensor& series) {
 }
 
 Tensor start(const Model& model, const Tensor& x, Generator& random) {
+  if (model.V) return encoded_mean(*model.V, x, model.config.nz);
   if (model.config.start == Start::sampler) return model.Q_target->sample(x, random);
   return random.normal({x.size(0), model.config.nz});
 }
@@ -45,17 +46,11 @@ Tensor row_squares(const Tensor& x) {
   return sum(square(x).reshape({x.size(0), -1}), 1).reshape({x.size(0), 1});
 }
 
-}  // namespace
-
-Stats diagnose(const Model& model, const Tensor& x) {
+void diagnose_posterior(const Model& model, const Tensor& x, const Tensor& z0, Generator& random,
+                        Stats& stats) {
   const Config& c = model.config;
-  Generator random = make_generator(c, Stream::diagnosis, model.device);
-  Stats stats;
-  const Tensor few = x.narrow(0, 0, std::min(kChains, x.size(0)));
-  const Tensor z0 = start(model, few, random);
   stats.add("stability_posterior",
             stability(largest_curvature(model.likelihood, z0, random), c.posterior_step_size));
-
   Shape shape = x.shape();
   shape[0] = kChains;
   const Tensor same = x.narrow(0, 0, 1).expand(shape).contiguous();
@@ -66,7 +61,17 @@ Stats diagnose(const Model& model, const Tensor& x) {
   add_mixing(stats, "posterior",
              follow(Posterior(model.likelihood, *model.prior, same), total_energy, start(model, same, random),
                     {c.posterior_steps, c.posterior_step_size}, random));
-  if (!model.E) return stats;
+}
+
+}  // namespace
+
+Stats diagnose(const Model& model, const Tensor& x) {
+  const Config& c = model.config;
+  Generator random = make_generator(c, Stream::diagnosis, model.device);
+  Stats stats;
+  const Tensor z0 = start(model, x.narrow(0, 0, std::min(kChains, x.size(0))), random);
+  if (!model.V) diagnose_posterior(model, x, z0, random, stats);  // an encoder has no such chains
+  if (!model.E && model.ratios.empty()) return stats;
   stats.add("stability_prior", stability(largest_curvature(*model.prior, z0, random), c.prior_step_size));
   add_mixing(stats, "prior",
              follow(

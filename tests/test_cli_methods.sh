@@ -5,7 +5,7 @@
 export OMP_NUM_THREADS=1 # the nets are tiny, and other tests run beside
 small_set small 0 60 8
 start=(--preset mnist-quick "${tiny[@]}" --set test_posterior_steps=2 --set sample_prior_steps=2 --set posterior_steps=2
-  --set prior_steps=2 --set flip=true --batch 8 --data small)
+  --set prior_steps=2 --set flip=true --set diagnose_every=3 --batch 8 --data small)
 methods=$("$damc" info | sed -n '/^methods/,$s/^  \([a-z0-9-]*\) .*/\1/p')
 [ "$(wc -w <<<"$methods")" -ge 15 ] || fail "damc info lists these methods: $methods"
 for method in $methods; do
