@@ -213,8 +213,11 @@ TEST_CASE("a pool: rows change when they are visited, and only those; a state br
 TEST_CASE("the noise prediction of a known density: no sampler is better, and one comes close") {
   // For z ~ N(0, v) the best prediction is eps* = sqrt(sigmoid(-l)) z_t / (v sigmoid(l) + sigmoid(-l)); its loss over
   // the schedule, for one dimension:
-  for (const auto& [v, least] : {std::pair{1.0, .261808}, std::pair{4.0, .349774}}) {
-    CAPTURE(v);
+  struct Case {
+    double variance, least;
+  };
+  for (const Case& of : {Case{1.0, .261808}, Case{4.0, .349774}}) {
+    CAPTURE(of.variance);
     constexpr std::int64_t batch = 128, nz = 2;
     Generator random(10);
     Init init(random);
@@ -225,7 +228,7 @@ TEST_CASE("the noise prediction of a known density: no sampler is better, and on
     FiniteWatch watch(Device{});
     AmortizedSampler sampler(Q, target, {.updates = 1, .p_uncond = 1.0}, learning(5e-3, 200), watch);
     const Tensor x = Tensor::zeros({batch, 1});
-    const auto data = [&] { return mul(random.normal({batch, nz}), std::sqrt(v)); };
+    const auto data = [&] { return mul(random.normal({batch, nz}), std::sqrt(of.variance)); };
     for (std::int64_t k = 0; k < 300; ++k) {
       sampler.learner().begin(k);
       sampler.fit(x, data(), random);
@@ -233,28 +236,31 @@ TEST_CASE("the noise prediction of a known density: no sampler is better, and on
     double loss = 0.0;
     for (int i = 0; i < 400; ++i)
       loss += Q.loss(data(), Q.unconditional(batch, random), random).value().item() / (400.0 * nz);
-    CHECK(loss > least * 0.99);  // noise of 51,200 draws
-    CHECK(loss < least * 1.05);
+    CHECK(loss > of.least * 0.99);  // noise of 51,200 draws
+    CHECK(loss < of.least * 1.05);
   }
 }
 
 TEST_CASE("100 ancestral steps with the best noise prediction: the variance of the data") {
-  for (const auto& [v, large, small] : {std::tuple{1.0, .999945, .956378}, std::tuple{0.25, .254407, .233481},
-                                        std::tuple{4.0, 3.928651, 3.840010}}) {
+  struct Case {
+    double variance, large, small;
+  };
+  for (const Case& of :
+       {Case{1.0, .999945, .956378}, Case{0.25, .254407, .233481}, Case{4.0, 3.928651, 3.840010}}) {
     for (const double gamma : {1.0, 0.0}) {
-      CAPTURE(v);
+      CAPTURE(of.variance);
       CAPTURE(gamma);
       const AncestralPlan plan({.gamma = gamma}, Dtype::f64, Device{});
       Generator random(11);
       const Tensor z = reverse_process(
           random.normal({200000, 1}, Dtype::f64), plan,
-          [&, variance = v](std::int64_t step, const Tensor& zt) {
+          [&](std::int64_t step, const Tensor& zt) {
             const double l = plan.logsnrs()[static_cast<std::size_t>(step)];
             const double signal = 1.0 / (1.0 + std::exp(-l)), noise = 1.0 - signal;
-            return mul(zt, std::sqrt(noise) / (variance * signal + noise) - 1.0);
+            return mul(zt, std::sqrt(noise) / (of.variance * signal + noise) - 1.0);
           },
           &random);
-      const double expected = gamma == 1.0 ? large : small;
+      const double expected = gamma == 1.0 ? of.large : of.small;
       check_statistic("variance", sum_squares(z).item() / 200000.0, expected,
                       expected * std::sqrt(2.0 / 200000.0));
     }
