@@ -8,12 +8,14 @@
 #include <optional>
 #include <span>
 
+#include "damc/chains/stability.h"
+
 namespace damc {
 namespace {
 
 using Values = std::vector<double>;
 
-constexpr double kMostGrowth = 5.0, kMostGap = 10.0, kMostStability = 2.0;
+constexpr double kMostGrowth = 5.0, kMostGap = 10.0;
 
 std::optional<double> median(std::span<const double> values) {
   Values finite;
@@ -72,7 +74,7 @@ std::vector<std::string> alarms(const StatsTable& stats) {
                  found);
     }
     if (column.name.starts_with("stability_"))
-      add_beyond(column, kMostStability,
+      add_beyond(column, kLargestStability,
                  "unstable chains: {0} is {1:.4g} at the end, and above 2 they diverge", found);
   }
   return found;

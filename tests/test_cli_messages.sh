@@ -58,7 +58,7 @@ LC_ALL=C grep -q $'[\e\x9b\xff\x85]' listing && fail "info prints control charac
 
 echo "-- help, version"
 for columns in 32 50 80 200; do
-  for command in '' train sample reconstruct eval chain toy apply data 'data pack' info bench help; do
+  for command in '' train sample reconstruct eval chain report movie toy apply data 'data pack' info bench help; do
     # shellcheck disable=SC2086
     COLUMNS=$columns "$damc" $command --help | awk -v n=$columns 'length > n { exit 1 }' ||
       fail "help of '$command' is wider than $columns columns"
