@@ -137,7 +137,8 @@ class ChainPicture {
         values_(trace.energies.to_vector<double>()),
         scale_(std::max<std::int64_t>(rows.width / 600, 1)) {
     const auto [low, high] = std::minmax_element(values_.begin(), values_.end());
-    const double margin = 0.02 * std::max(*high - *low, 1e-6);
+    const double margin =
+        0.02 * std::max({*high - *low, 1e-6 * std::abs(*high), 1e-6});  // of equal ones, too
     low_ = *low - margin;
     high_ = *high + margin;
     ticks_ = round_numbers(low_, high_, 5);
