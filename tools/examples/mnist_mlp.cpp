@@ -47,7 +47,7 @@ double accuracy(const Layer& net, const Images& images) {
 
 int main(int argc, char** argv) {
   const Split mnist = load_dataset("mnist", argc > 1 ? argv[1] : "data/mnist");
-  const double epochs = argc > 2 ? std::atof(argv[2]) : 5.0;
+  const double epochs = argc > 2 ? std::atof(argv[2]) : 12.0;
 
   Generator random(1);
   Init init(random);
