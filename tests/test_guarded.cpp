@@ -11,7 +11,7 @@
 #include "autograd/checks/op_cases.h"
 #include "autograd/grad.h"
 #include "damc/checkpoint.h"
-#include "damc/metrics.h"
+#include "damc/metrics/inference.h"
 #include "damc/run_folder.h"
 #include "damc/toy/toy.h"
 #include "damc/toy/two_sample.h"

@@ -8,8 +8,9 @@
 #include <vector>
 
 #include "damc/batched.h"
-#include "damc/metrics.h"
+#include "damc/metrics/auprc.h"
 #include "damc/metrics/generated.h"
+#include "damc/metrics/inference.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
 

@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "damc/batched.h"
-#include "damc/metrics.h"
+#include "damc/metrics/inference.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
 #include "tests/rehearsal_backend.h"

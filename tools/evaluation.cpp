@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "damc/metrics/auprc.h"
 #include "damc/run_records.h"
 #include "tensor/error.h"
 #include "tensor/text.h"

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "damc/metrics.h"
+#include "damc/metrics/inference.h"
 #include "tools/feature_distances.h"
 #include "tools/pixel_distances.h"
 

@@ -4,7 +4,7 @@
 #include <numeric>
 
 #include "damc/batched.h"
-#include "damc/metrics.h"
+#include "damc/metrics/inference.h"
 #include "data/image_set.h"
 #include "data/kinds.h"
 #include "data/layout.h"

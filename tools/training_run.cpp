@@ -5,20 +5,16 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <numeric>
 #include <span>
 
-#include "damc/batched.h"
 #include "damc/diagnosis.h"
-#include "damc/metrics.h"
 #include "damc/run_folder.h"
 #include "damc/run_records.h"
 #include "tensor/ops.h"
-#include "tools/commands.h"
+#include "tools/fitting_batch.h"
 #include "tools/pictures.h"
 #include "tools/screen.h"
 #include "tools/stop_signal.h"
-#include "tools/training_memory.h"
 
 namespace damc {
 namespace {
@@ -30,12 +26,6 @@ double megabytes(std::size_t bytes) { return static_cast<double>(bytes) / 104857
 
 Shape batch_shape(const Model& model, std::int64_t batch) {
   return {batch, model.images.size, model.images.size, model.images.channels};
-}
-
-Images first(const Images& images, std::int64_t n) {
-  std::vector<std::int64_t> numbers(static_cast<std::size_t>(std::min(n, images.n)));
-  std::iota(numbers.begin(), numbers.end(), 0);
-  return subset(images, numbers);
 }
 
 /// "loss G 1.2 Q 3.4  E+ 5.6 E- 7.8", what the method has of it, with so many digits of losses and energies.
@@ -255,43 +245,11 @@ void TrainingRun::save_in_spite_of(const Error& error) {
 std::string TrainingRun::explain(const OutOfMemory& error) {
   const std::int64_t asked = model_->config.batch;
   journal_.say(fmt::format("batch {}: {}; trying smaller ones", asked, error.what()));
-  const std::int64_t batch = fitting_batch(error);
+  method_.reset();  // trains no further: the memory goes to batches that are tried
+  const std::int64_t batch = fitting_batch(*model_, *split_, error);
   return fmt::format("{}; {}", error.what(),
                      batch > 0 ? fmt::format("a batch of {} instead of {} fits", batch, asked)
                                : std::string("it has no room for a batch of any size"));
-}
-
-/// A batch that fits where the configuration's does not; 0: none does. Trains no further: the memory goes to those
-/// that are tried.
-std::int64_t TrainingRun::fitting_batch(const OutOfMemory& error) {
-  method_.reset();
-  std::int64_t batch = largest_batch(model_->config, error.bytes.free + error.bytes.in_use);
-  while (batch > 0 && !fits(batch)) {
-    if (stop_signal()) throw Exit{128 + stop_signal()};
-    batch = batch * 15 / 16;  // the libraries need memory, too
-  }
-  return batch;
-}
-
-/// Whether iterations of this batch end well, up to those that are recorded, and what is done beside them.
-bool TrainingRun::fits(std::int64_t batch) {
-  try {
-    Pictures pictures(*model_, split_->test);
-    pictures.draw();  // as at the start
-    const auto method = make_method(0);
-    const Tensor both = Tensor::zeros(batch_shape(*model_, 2 * batch), Dtype::f32, model_->device);
-    const Tensor x = both.narrow(0, 0, batch);  // beside the next minibatch
-    const std::vector<std::int64_t> rows(static_cast<std::size_t>(batch), 0);
-    for (int k = 0; k < kCallsUntilRecorded; ++k) method->iterate(k, {x, rows});
-    damc::diagnose(*model_, x);
-    pictures.draw();
-    if (model_->config.eval_every > 0)
-      infer_all(*model_, first(split_->test, evaluation_batch(model_->images)));
-    backend(model_->device).synchronize();
-    return true;
-  } catch (const Error&) {  // a library's own error as well: it is no batch to name
-    return false;
-  }
 }
 
 void TrainingRun::log(const Stats& stats, double seconds) {

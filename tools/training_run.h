@@ -42,8 +42,6 @@ class TrainingRun {
   void go_back(const Divergence& error);
   std::string advice() const;
   std::string explain(const OutOfMemory& error);
-  std::int64_t fitting_batch(const OutOfMemory& error);
-  bool fits(std::int64_t batch);
   void log(const Stats& stats, double seconds);
   void save();
   void save_in_spite_of(const Error& error);

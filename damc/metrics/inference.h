@@ -1,4 +1,4 @@
-/// What a model is measured by on images it has not seen: reconstruction error and anomaly detection.
+/// What inference finds for images that a model has not seen: reconstruction error and anomaly scores.
 ///
 /// Images x are N,H,W,C in [-1, 1]; z is the posterior sample of x as evaluated (Model::infer), drawn from
 /// the stream Stream::evaluation of the model's seed, so that every evaluation of the same weights gives the
@@ -7,7 +7,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <span>
 #include <vector>
 
 #include "damc/model.h"
@@ -36,19 +35,5 @@ inline double mse(const Model& model, const Images& images) { return mse(infer_a
 
 /// |x - G(z)|^2 + E(z) + |z|^2/2 of every image: the higher, the less the image is like the training images.
 std::vector<double> anomaly_scores(const Inference& inference);
-
-/// Area under the precision-recall curve with anomalies as the positive class and high scores as the
-/// prediction. Every distinct score is a threshold; the curve starts at recall 0, precision 1, and the area
-/// is the trapezoids' (not "average precision"). Throws Error when sizes differ, nothing is an anomaly, or a
-/// score is not a number.
-double auprc(std::span<const double> scores, std::span<const std::uint8_t> is_anomaly);
-
-/// The anomalies' share of all images: what a random score's area comes to. Throws Error when there are none
-/// at all.
-double anomaly_share(std::span<const std::uint8_t> is_anomaly);
-
-/// The least area that a ranking without ties can have: every normal image above every anomaly, mean over i of
-/// i / (normal images + i) with i from 1 to the number of anomalies. Throws Error when nothing is an anomaly.
-double least_possible_auprc(std::span<const std::uint8_t> is_anomaly);
 
 }  // namespace damc

@@ -1,0 +1,14 @@
+/// The batch with which a training would go on that its device has no room for.
+#pragma once
+
+#include "damc/model.h"
+#include "data/images.h"
+#include "tensor/error.h"
+
+namespace damc {
+
+/// Below the batch of the model's configuration, by trying iterations with what is done beside them, on memory that the
+/// training has given back; 0: none fits. Throws Exit after a signal that asks to stop.
+std::int64_t fitting_batch(Model& model, const Split& split, const OutOfMemory& error);
+
+}  // namespace damc
