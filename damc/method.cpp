@@ -113,8 +113,7 @@ void Method::add_chain_phases() {
                    .prior = model_.prior.get(),
                    .sampler = sampler_.get(),
                    .pool = pool_.get(),
-                   .generator = add_learner("generator", "g", model_.G, c.lr_g),
-                   .energy = {}};
+                   .generator = add_learner("generator", "g", model_.G, c.lr_g)};
   const auto add = [&] { phases_.push_back(std::make_unique<ByChains>(c, parts, model_.device, random_)); };
   if (!model_.ratios.empty()) {
     for (std::int64_t stage = 0; stage < c.stages; ++stage) {
@@ -142,9 +141,7 @@ void Method::add_encoder_phases() {
       .nz = c.nz,
       .loss = {},
       .learners = {add_learner("generator", "g", m.G, c.lr_g), add_learner("encoder", "v", *m.V, c.lr_g)},
-      .sampler = sampler_.get(),
-      .energy = {},
-      .first = nullptr};
+      .sampler = sampler_.get()};
   const auto add = [&] {
     phases_.push_back(std::make_unique<ByEncoder>(parts, m.device, random_, prior_random_));
   };

@@ -11,7 +11,7 @@ namespace damc {
 
 struct LearnerOptions {
   ExponentialDecay rate;
-  AdamOptions adam;
+  AdamOptions adam = {};
   double grad_clip = 0.0;  ///< largest global norm of the gradients; 0: no clipping
   std::int64_t first = 0;  ///< iteration at which it begins to learn, and its rate to decay
 };

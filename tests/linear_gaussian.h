@@ -89,6 +89,14 @@ class Identity final : public Layer {
   void visit(const std::string&, const Visitor&) const override {}
 };
 
+/// x = z + w/2 [n, 1] of z with variance 2, scaled so that mean and variance are exactly 0 and 2.25.
+inline Tensor scalar_draws(std::int64_t n, std::uint64_t seed) {
+  const double rows = static_cast<double>(n);
+  Tensor x = Generator(seed).normal({n, 1}, Dtype::f64);
+  x = sub(x, mul(sum(x, 0), 1.0 / rows));
+  return mul(x, std::sqrt(2.25 * rows / sum_squares(x).item()));
+}
+
 /// E(z) = k z^2 / 2 with k to be learned.
 class Quadratic final : public Prior, public Module {
  public:

@@ -106,10 +106,8 @@ std::array<double, 2> learned_generator(Start start, std::int64_t steps, double 
   ByChains phase(chains(start, steps, step_size, 2),
                  {.likelihood = &likelihood,
                   .prior = &prior,
-                  .sampler = nullptr,
                   .pool = start == Start::pool ? &pool : nullptr,
-                  .generator = &learner,
-                  .energy = {}},
+                  .generator = &learner},
                  Device{}, random);
   for (std::int64_t k = 0; k < 500; ++k) {
     learner.begin(k);
@@ -144,9 +142,7 @@ namespace {
 /// The k that is learned of x = z + w/2, Var x = 2.25, the generator being right.
 double learned_energy(Start start, std::int64_t steps, double step_size) {
   constexpr std::int64_t n = 2500;
-  Tensor x = Generator(7).normal({n, 1}, Dtype::f64);
-  x = sub(x, mul(sum(x, 0), 1.0 / n));
-  x = mul(x, std::sqrt(2.25 * n / sum_squares(x).item()));
+  const Tensor x = scalar_draws(n, 7);
   const Identity G;
   const Likelihood likelihood(G, 0.5);
   Quadratic prior;
@@ -159,7 +155,6 @@ double learned_energy(Start start, std::int64_t steps, double step_size) {
   ByChains phase(c,
                  {.likelihood = &likelihood,
                   .prior = &prior,
-                  .sampler = nullptr,
                   .pool = persistent ? &pool : nullptr,
                   .generator = nullptr,
                   .energy = EnergyParts{.learner = &learner,
@@ -221,8 +216,7 @@ TEST_CASE("the noise prediction of a known density: no sampler is better, and on
     constexpr std::int64_t batch = 128, nz = 2;
     Generator random(10);
     Init init(random);
-    AmortizerOptions options{
-        .nz = nz, .nemb = 8, .width = 0.125, .unconditional = Unconditional::null, .sampling = {}};
+    AmortizerOptions options{.nz = nz, .nemb = 8, .width = 0.125, .unconditional = Unconditional::null};
     Amortizer Q(std::make_unique<Linear>(1, 8, init), options, init),
         target(std::make_unique<Linear>(1, 8, init), options, init);
     FiniteWatch watch(Device{});

@@ -97,14 +97,8 @@ TEST_CASE("vae: a linear one reaches the best likelihood that there is, and the 
       v("encoder", "v", V.layer, learning(2e-2, 2400), watch);
   Generator random(7), unused(8);
   const auto loss = [&](const Encoded& q, const Tensor& of) { return negative_elbo(likelihood, 0.5, q, of); };
-  ByEncoder phase({.encoder = &V.layer,
-                   .nz = 2,
-                   .loss = loss,
-                   .learners = {&g, &v},
-                   .sampler = nullptr,
-                   .energy = {},
-                   .first = nullptr},
-                  Device{}, random, unused);
+  ByEncoder phase({.encoder = &V.layer, .nz = 2, .loss = loss, .learners = {&g, &v}}, Device{}, random,
+                  unused);
   train(phase, watch, x, 3000, 500);
   const std::array<double, 2> axes = G.eigenvalues();
   CHECK(std::abs(axes[0] / 1.0955 - 1.0) < 0.05);
@@ -125,9 +119,7 @@ TEST_CASE("vae: a linear one reaches the best likelihood that there is, and the 
 
 TEST_CASE("vi-lebm: a quadratic energy ends where 60 prior steps put it, the encoder being exact") {
   constexpr std::int64_t n = 2500;
-  Tensor x = Generator(9).normal({n, 1}, Dtype::f64);
-  x = sub(x, mul(sum(x, 0), 1.0 / n));
-  x = mul(x, std::sqrt(2.25 * n / sum_squares(x).item()));
+  const Tensor x = scalar_draws(n, 9);
   const Identity G;
   const Likelihood likelihood(G, 0.5);
   Quadratic prior;
@@ -147,11 +139,9 @@ TEST_CASE("vi-lebm: a quadratic energy ends where 60 prior steps put it, the enc
              return negative_elbo(likelihood, 0.5, q, of) + mean(prior.energies(q.z));
            },
        .learners = {&v},
-       .sampler = nullptr,
        .energy =
            EnergyParts{
-               .learner = &e, .learned = &prior, .loss = contrastive, .prior = &prior, .chains = {60, 0.4}},
-       .first = nullptr},
+               .learner = &e, .learned = &prior, .loss = contrastive, .prior = &prior, .chains = {60, 0.4}}},
       Device{}, random, prior_random);
   train(phase, watch, x, 350, n);
   CHECK(std::abs(prior.k.value().item() + .4889) < 0.03);
@@ -174,14 +164,8 @@ TEST_CASE("two stages: a linear second stage reaches the entropy of z, and its s
   const auto loss = [&](const Encoded& q, const Tensor& of) {
     return negative_elbo(likelihood, noise, q, of);
   };
-  ByEncoder phase({.encoder = &encoder,
-                   .nz = 2,
-                   .loss = loss,
-                   .learners = {&g, &v, &s},
-                   .sampler = nullptr,
-                   .energy = {},
-                   .first = nullptr},
-                  Device{}, random, unused);
+  ByEncoder phase({.encoder = &encoder, .nz = 2, .loss = loss, .learners = {&g, &v, &s}}, Device{}, random,
+                  unused);
   train(phase, watch, z, 1300, 1000);
   double reached = 0.0;
   for (int i = 0; i < 20; ++i) reached += loss(encode(encoder, z, 2, random), z).value().item() / 20.0;
@@ -222,14 +206,8 @@ TEST_CASE("rae: a linear one has the closed form's filters, codes and loss") {
   const auto loss = [&](const Encoded& q, const Tensor& of) {
     return regularised_error(likelihood, D, b, w, q, of);
   };
-  ByEncoder phase({.encoder = &V.layer,
-                   .nz = 4,
-                   .loss = loss,
-                   .learners = {&g, &v},
-                   .sampler = nullptr,
-                   .energy = {},
-                   .first = nullptr},
-                  Device{}, random, unused);
+  ByEncoder phase({.encoder = &V.layer, .nz = 4, .loss = loss, .learners = {&g, &v}}, Device{}, random,
+                  unused);
   train(phase, watch, x, 2500, 8);
   const Tensor d = D.weight.value();
   const std::vector<double> squares = matmul(d, d.transpose(0, 1)).to_vector<double>();  // the data's axes

@@ -16,11 +16,11 @@ namespace damc {
 /// the phase.
 struct ChainParts {
   const Likelihood* likelihood;
-  const Prior* prior;         ///< of the posterior chains
-  AmortizedSampler* sampler;  ///< fitted to z+; with `start` sampler its target starts the chains
-  Pool* pool;                 ///< with `start` pool
-  Learner* generator;         ///< of the likelihood's decoder
-  std::optional<EnergyParts> energy;
+  const Prior* prior;                   ///< of the posterior chains
+  AmortizedSampler* sampler = nullptr;  ///< fitted to z+; with `start` sampler its target starts the chains
+  Pool* pool = nullptr;                 ///< with `start` pool
+  Learner* generator = nullptr;         ///< of the likelihood's decoder
+  std::optional<EnergyParts> energy = {};
 };
 
 class ByChains final : public Phase {

@@ -19,9 +19,9 @@ struct EncoderParts {
   std::function<Variable(const Encoded& q, const Tensor& x)> loss;
   std::vector<Learner*>
       learners;  ///< by that loss, together: generator, encoder and others; none: they are frozen
-  AmortizedSampler* sampler;          ///< fitted to z, which learns nothing from it; null: none
-  std::optional<EnergyParts> energy;  ///< learns from z, and from chains that start from N(0, I)
-  const Layer* first;  ///< null, or a frozen encoder whose z are the observations of this phase
+  AmortizedSampler* sampler = nullptr;     ///< fitted to z, which learns nothing from it; null: none
+  std::optional<EnergyParts> energy = {};  ///< learns from z, and from chains that start from N(0, I)
+  const Layer* first = nullptr;  ///< null, or a frozen encoder whose z are the observations of this phase
 };
 
 class ByEncoder final : public Phase {

@@ -16,7 +16,7 @@ struct AmortizerOptions {
   std::int64_t nz, nemb;
   double width = 1.0;
   Unconditional unconditional = Unconditional::noise;
-  AncestralOptions sampling;
+  AncestralOptions sampling = {};
 };
 
 class Amortizer final : public Module {

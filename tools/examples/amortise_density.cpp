@@ -28,8 +28,7 @@ class Ring final : public Potential {
 Amortizer make_sampler() {
   Generator random(1);
   Init init(random);
-  return Amortizer(std::make_unique<Linear>(1, 32, init), {.nz = 2, .nemb = 32, .width = 0.5, .sampling = {}},
-                   init);
+  return Amortizer(std::make_unique<Linear>(1, 32, init), {.nz = 2, .nemb = 32, .width = 0.5}, init);
 }
 
 }  // namespace
@@ -43,8 +42,7 @@ int main(int argc, char** argv) {
   Amortizer Q = make_sampler(), slow = make_sampler();
   FiniteWatch watch{Device{}};
   AmortizedSampler sampler(Q, slow, {.p_uncond = 0.0, .ema_rho = 0.5},
-                           {.rate = {.initial = 1e-3, .factor = 1.0, .every = 1, .least = 1e-3}, .adam = {}},
-                           watch);
+                           {.rate = {.initial = 1e-3, .factor = 1.0, .every = 1, .least = 1e-3}}, watch);
   Generator random(2);
   const Tensor x = Tensor::zeros({n, 1}), many = Tensor::zeros({2000, 1});  // nothing is observed
   const Tensor truth = langevin(ring, random.normal({2000, 2}), long_chain, &random);
