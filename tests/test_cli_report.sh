@@ -33,7 +33,7 @@ succeeds "report.html: 1 run, [0-9.]+ MiB" report "$run"
 page=$run/report.html
 shows "$page" '<title>damc: 00000-mnist-quick</title>' '>done at 20' '<td>4 of 4</td>' '<td>16</td>' '<td>cpu, fp32</td>' \
   '<td>mnist-quick</td>' '12 test images of 28x28x1' '<td>model-000004.safetensors</td>' 'over 10 images, iteration 4' \
-  'data-moments="0 2 4"' 'chain-3</figcaption>' '<th scope="row">ngf</th><td>2 <small>(preset: 8)' 'Permission is hereby granted'
+  'data-moments="0 2 4"' 'chain-3</figcaption>' '  stability  ' '<th scope="row">ngf</th><td>2 <small>(preset: 8)' 'Permission is hereby granted'
 for name in loss_g energy_gap memory_mib $(head -1 "$run/stats.jsonl" | grep -oE '"[a-z_]+":[-0-9]' | cut -d'"' -f2); do
   case $name in iteration | images_seen) continue ;; esac
   shows "$page" "\"name\":\"$name\""
@@ -44,6 +44,10 @@ shows "$page" '"name":"loss_g"' "$(printf '"y":[%.6g,' "$loss")"
 img=$(grep -m1 -o 'data-iteration="4".*base64,[^"]*' "$page" | sed 's/.*base64,//' | base64 -d | cksum)
 for file in "$run"/grids/*-000004.png; do cksum <"$file"; done | grep -qx "$img" || fail "a picture in the page is not that of the run"
 
+echo '{"steps": "many"}' >"$run/chains/diagnosis-3.json"
+refuses 2 "diagnosis-3.json' is no diagnosis of chains" report "$run"
+rm "$run/chains/diagnosis-3.json"
+succeeds 'report.html' report "$run"
 own "$page" >own.html
 hides "$page" '<link' '<iframe' '@import' 'url(' 'src="http' 'href=' 'sourceMappingURL'
 grep -E 'https?://' own.html && fail "the page refers to elsewhere"

@@ -99,6 +99,15 @@ while ! ls ignoring/*/state-* && kill -0 $pid; do sleep 0.01; done >kill.txt 2>&
 kill -s INT $pid
 kill -s HUP $pid
 wait $pid || fail "ignored signals end a run: $(cat screen.txt)"
+"$damc" train "${start[@]/#small/$root/data/mnist}" --set eval_every=1 --set eval_metrics=pca-fd --out evaluating \
+  --iterations 9 >screen.txt 2>&1 &
+pid=$!
+while ! [ -s evaluating/*/stats.jsonl ] && kill -0 $pid; do sleep 0.01; done 2>kill.txt # then it evaluates
+kill -s TERM $pid
+wait $pid
+[ $? = 143 ] || fail "SIGTERM during an evaluation: $(cat screen.txt)"
+grep -q 'iteration 1: the evaluation is left out' screen.txt || fail "an evaluation goes on after SIGTERM: $(cat screen.txt)"
+exists evaluating/*/state-000001.safetensors
 press() { # press TIMES: that many Ctrl-C within an iteration of seconds
   rm -rf pressed
   env --default-signal=INT "$damc" train "${start[@]}" --set posterior_steps=500 --out pressed --iterations 9 >screen.txt 2>&1 &

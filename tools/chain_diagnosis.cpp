@@ -2,11 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <fstream>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <span>
 
 #include "damc/chains/stability.h"
+#include "tensor/error.h"
 #include "tensor/io/file.h"
+#include "tensor/text.h"
 
 namespace damc {
 namespace {
@@ -19,6 +23,12 @@ std::string mixing_rows(const ChainDiagnosis& found) {
                   time.resolved ? "" : "at least ", time.steps, draws, time.resolved ? "" : " at most");
   rows += fmt::format("  R-hat                 {:.4g}\n", found.mixing->rhat);
   return rows + fmt::format("  drift                 {:.3g} standard errors\n", found.mixing->drift);
+}
+
+/// The number under a name; null is NaN, which JSON has no other word for. Throws nlohmann's exceptions.
+double number(const nlohmann::json& json, const char* name) {
+  const nlohmann::json& value = json.at(name);
+  return value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>();
 }
 
 }  // namespace
@@ -48,6 +58,28 @@ void write_json(const std::filesystem::path& file, const ChainDiagnosis& found) 
   }
   const std::string text = json.dump(2) + "\n";
   atomic_write_file(file, std::as_bytes(std::span(text)));
+}
+
+std::optional<ChainDiagnosis> read_diagnosis(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  if (!in) return {};
+  try {
+    const nlohmann::json json = nlohmann::json::parse(in);
+    ChainDiagnosis found{json.at("steps").get<std::int64_t>(),
+                         json.at("chains").get<std::int64_t>(),
+                         number(json, "step_size"),
+                         number(json, "stability"),
+                         {}};
+    if (json.contains("rhat")) {
+      found.mixing = {{number(json, "autocorrelation_time"), json.at("resolved").get<bool>()},
+                      number(json, "rhat"),
+                      number(json, "drift")};
+    }
+    return found;
+  } catch (const nlohmann::json::exception&) {
+    user_error(fmt::format("'{}' is no diagnosis of chains", escaped(file.native())),
+               "damc chain RUN writes it anew");
+  }
 }
 
 }  // namespace damc

@@ -21,4 +21,7 @@ std::string table(const ChainDiagnosis& found);
 /// Writes it as JSON; numbers that are none are null. Throws Error when that fails.
 void write_json(const std::filesystem::path& file, const ChainDiagnosis& found);
 
+/// Reads what write_json() wrote; none where there is no such file. Throws UserError for a file that holds anything else.
+std::optional<ChainDiagnosis> read_diagnosis(const std::filesystem::path& file);
+
 }  // namespace damc

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "tools/status_line.h"
+#include "tools/stop_signal.h"
 
 namespace damc {
 
@@ -37,12 +38,14 @@ inline constexpr std::int64_t kMostReferenceImages = 50'000;
 inline constexpr std::int64_t kFewSamples = 10'000;
 
 /// A status line over images, where one is wanted.
+/// Throws Stopped when a signal has asked a training run to stop: evaluations take hours, and can be made again.
 class ShownProgress {
  public:
   ShownProgress(std::int64_t total, bool shown) {
     if (shown) status_.emplace(0, total, "image");
   }
   void update(std::int64_t done) {
+    if (stop_signal()) throw Stopped{};
     if (status_) status_->update(done, "", false);
   }
 

@@ -9,6 +9,7 @@
 #include "tensor/error.h"
 #include "tensor/io/file.h"
 #include "tensor/text.h"
+#include "tools/chain_diagnosis.h"
 #include "tools/report_curves.h"
 #include "tools/version.h"
 
@@ -228,13 +229,20 @@ std::string pictures_html(const Runs& runs) {
   return fmt::format("{}<div{}>\n{}</div>\n", controls, runs.size() == 1 ? " class=\"columns\"" : "", html);
 }
 
+/// How the chains of a picture mix, as 'damc chain' has found: numbers, and words of this program.
+std::string diagnosis_html(const std::filesystem::path& picture, std::int64_t steps) {
+  const auto found = read_diagnosis(picture.parent_path() / fmt::format("diagnosis-{}.json", steps));
+  return found ? fmt::format("<pre>{}</pre>\n", table(*found)) : "";
+}
+
 std::string chains_html(const Runs& runs) {
   std::string html;
   for (std::size_t run = 0; run < runs.size(); ++run) {
     for (const auto& [kind, files] : runs[run].chains) {
       for (const auto& [steps, file] : files) {
-        html += fmt::format("<figure><figcaption>{}: {}-{}</figcaption>\n{}</figure>\n", run_name(runs, run),
-                            shown(kind), steps, image_html(file, 0, fmt::format("{} {}", kind, steps)));
+        html += fmt::format(
+            "<figure><figcaption>{}: {}-{}</figcaption>\n{}{}</figure>\n", run_name(runs, run), shown(kind),
+            steps, image_html(file, 0, fmt::format("{} {}", kind, steps)), diagnosis_html(file, steps));
       }
     }
   }

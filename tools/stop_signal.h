@@ -13,6 +13,9 @@ void catch_stop_signals();
 /// The first signal that came; 0: none so far.
 int stop_signal();
 
+/// Thrown inside work that a stop leaves out, as an evaluation.
+struct Stopped {};
+
 /// "SIGINT"
 std::string signal_name(int signal);
 

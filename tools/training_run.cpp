@@ -156,6 +156,9 @@ void TrainingRun::finish_iteration(const Tensor& x, Stats& stats, Pictures& pict
     if (logged) log(stats, journal_.status().seconds_per_iteration());
     if (journal_.due(c.grid_every)) pictures.write(journal_.folder() / "grids", progress_.iterations);
     if (c.eval_every > 0 && journal_.due(c.eval_every)) evaluate();
+  } catch (const Stopped&) {
+    journal_.say(
+        fmt::format("iteration {}: the evaluation is left out; damc eval makes it", progress_.iterations));
   } catch (const Error& error) {  // of a disk or of memory: the iterations stand
     save_in_spite_of(error);
     throw;
