@@ -195,6 +195,8 @@ const std::vector<ConfigKey>& config_keys() {
       {"model", "ndf", &C::ndf, "hidden width of the energy network (Table S1)", 1, 65536},
       {"model", "width", &C::width, "factor on the denoiser's widths (Table S6's f)", 0.01, 64},
       {"run", "batch", &C::batch, "images per iteration", 1, 65536},
+      {"run", "batch_gpu", &C::batch_gpu,
+       "images at a time, which bounds the memory: a batch in pieces learns the same; 0: all", 0, 65536},
       {"run", "iterations", &C::iterations, "training iterations", 1, kHuge},
       {"run", "seed", &C::seed, "of initialisation, noise and order of the images", 0, 9e15},
       {"chains", "sigma", &C::sigma, "standard deviation of p(x given z)", 1e-6, kHuge},
@@ -365,6 +367,14 @@ Config ConfigBuilder::finish() const {
   }
   // The authors' anomaly runs: sigma 0.1 with digit 1 held out, 1.0 with any other.
   if (c.preset == "mnist-anomaly" && !set_.contains("sigma")) c.sigma = c.holdout == 1 ? 0.1 : 1.0;
+  if (c.batch_gpu > 0 && c.preset == kClassifierPreset) {
+    user_error(fmt::format("batch_gpu = {} with preset {}", c.batch_gpu, c.preset),
+               "its network needs next to no memory: leave batch_gpu out");
+  }
+  if (c.batch_gpu > 0 && c.batch_gpu < c.batch && (c.batch % c.batch_gpu != 0 || c.batch_gpu % 4 != 0)) {
+    user_error(fmt::format("batch_gpu = {} of a batch of {}", c.batch_gpu, c.batch),
+               "it has to divide the batch, and be a multiple of 4");
+  }
   if (c.logsnr_min >= c.logsnr_max) {
     user_error(fmt::format("logsnr_min {} is not below logsnr_max {}", c.logsnr_min, c.logsnr_max));
   }

@@ -30,7 +30,7 @@ struct Config {
   double width = 1.0;
 
   // Learning run
-  std::int64_t batch = 128, iterations = 200000, seed = 1;
+  std::int64_t batch = 128, batch_gpu = 0, iterations = 200000, seed = 1;
 
   // Langevin chains
   Start start = Start::sampler;

@@ -141,7 +141,9 @@ void Method::add_encoder_phases() {
       .nz = c.nz,
       .loss = {},
       .learners = {add_learner("generator", "g", m.G, c.lr_g), add_learner("encoder", "v", *m.V, c.lr_g)},
-      .sampler = sampler_.get()};
+      .sampler = sampler_.get(),
+      .energy = {},
+      .pieces = Pieces(c.batch_gpu)};
   const auto add = [&] {
     phases_.push_back(std::make_unique<ByEncoder>(parts, m.device, random_, prior_random_));
   };

@@ -1,8 +1,35 @@
 #include "optim/learner.h"
 
 #include "autograd/grad.h"
+#include "autograd/ops.h"
 
 namespace damc {
+namespace {
+
+struct LossAndGradients {
+  Tensor loss;
+  std::vector<Tensor> gradients;
+};
+
+/// Of the mean of all pieces' losses.
+LossAndGradients mean_gradients(const PieceLosses& losses, const std::vector<Variable>& parameters) {
+  LossAndGradients all;
+  losses.random.in_pieces(losses.pieces, [&](std::int64_t piece) {
+    const Variable loss = losses.pieces == 1
+                              ? losses.loss(piece)
+                              : losses.loss(piece) * (1.0 / static_cast<double>(losses.pieces));
+    std::vector<Tensor> gradients = grad(loss, parameters);
+    if (piece == 0) {
+      all = {loss.value(), std::move(gradients)};
+      return;
+    }
+    all.loss = add(all.loss, loss.value());
+    for (std::size_t i = 0; i < gradients.size(); ++i) all.gradients[i] = add(all.gradients[i], gradients[i]);
+  });
+  return all;
+}
+
+}  // namespace
 
 Learner::Learner(std::string name, std::string key, Module& network, const LearnerOptions& options,
                  FiniteWatch& watch)
@@ -24,6 +51,12 @@ std::array<Tensor, 2> Learner::step(const Variable& loss) {
   return update(loss.value(), grad(loss, network_.parameters()));
 }
 
+std::array<Tensor, 2> Learner::step(const PieceLosses& losses) {
+  const auto [loss, gradients] = mean_gradients(losses, network_.parameters());
+  watch_.see(loss, loss_code_);
+  return update(loss, gradients);
+}
+
 std::array<Tensor, 2> Learner::update(const Tensor& loss, const std::vector<Tensor>& gradients) {
   const Tensor norm = global_norm(gradients);
   watch_.see(norm, norm_code_);
@@ -31,22 +64,22 @@ std::array<Tensor, 2> Learner::update(const Tensor& loss, const std::vector<Tens
   return {loss, norm};
 }
 
-std::vector<Tensor> step_together(const Variable& loss, const std::vector<Learner*>& learners) {
+std::vector<Tensor> step_together(const PieceLosses& losses, const std::vector<Learner*>& learners) {
   std::vector<Variable> parameters;
   for (const Learner* learner : learners) {
     const std::vector<Variable> its = learner->network_.parameters();
     parameters.insert(parameters.end(), its.begin(), its.end());
   }
-  learners.at(0)->watch_.see(loss.value(), learners[0]->loss_code_);
-  const std::vector<Tensor> gradients = grad(loss, parameters);
-  std::vector<Tensor> norms;
+  const auto [loss, gradients] = mean_gradients(losses, parameters);
+  learners.at(0)->watch_.see(loss, learners[0]->loss_code_);
+  std::vector<Tensor> numbers{loss};
   auto first = gradients.begin();
   for (Learner* learner : learners) {
     const auto last = first + static_cast<std::ptrdiff_t>(learner->network_.parameters().size());
-    norms.push_back(learner->update(loss.value(), {first, last})[1]);
+    numbers.push_back(learner->update(loss, {first, last})[1]);
     first = last;
   }
-  return norms;
+  return numbers;
 }
 
 }  // namespace damc

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <string>
 
 #include "optim/adam.h"
 #include "optim/schedule.h"
+#include "tensor/random.h"
 
 namespace damc {
 
@@ -14,6 +16,15 @@ struct LearnerOptions {
   AdamOptions adam = {};
   double grad_clip = 0.0;  ///< largest global norm of the gradients; 0: no clipping
   std::int64_t first = 0;  ///< iteration at which it begins to learn, and its rate to decay
+};
+
+/// A loss over a batch that is worked on in equal pieces, one after the other: what one was computed from is freed before
+/// the next begins.
+struct PieceLosses {
+  std::int64_t pieces;
+  Generator& random;  ///< what the pieces draw from
+  std::function<Variable(std::int64_t piece)>
+      loss;  ///< of a piece, a mean over its rows; that of all is their mean
 };
 
 class Learner {
@@ -33,10 +44,12 @@ class Learner {
   /// and the norm of its gradient before clipping. Everything that changes weights while training passes here: where
   /// several devices learn together, this is where their gradients are averaged.
   std::array<Tensor, 2> step(const Variable& loss);
+  /// The same on a loss in pieces.
+  std::array<Tensor, 2> step(const PieceLosses& losses);
 
-  /// One update of each on a loss that they share, which the first is named with when it is not finite. Returns the norms
-  /// of their gradients before clipping, in their order.
-  friend std::vector<Tensor> step_together(const Variable& loss, const std::vector<Learner*>& learners);
+  /// One update of each on a loss that they share, which the first is named with when it is not finite. Returns the loss
+  /// and the norms of their gradients before clipping, in their order.
+  friend std::vector<Tensor> step_together(const PieceLosses& losses, const std::vector<Learner*>& learners);
 
   /// The optimiser's state under "adam_<key>.".
   StateDict state_dict() const { return adam_.state_dict(prefix()); }
@@ -56,6 +69,6 @@ class Learner {
   double rate_ = 0.0;
 };
 
-std::vector<Tensor> step_together(const Variable& loss, const std::vector<Learner*>& learners);
+std::vector<Tensor> step_together(const PieceLosses& losses, const std::vector<Learner*>& learners);
 
 }  // namespace damc

@@ -12,9 +12,17 @@ Generator::Generator(std::uint64_t seed, std::uint64_t stream, Device device)
 
 RandomSlice Generator::take(std::int64_t count) {
   note_in_step(*this);
-  const RandomSlice slice{state_, stream_, delta_};
-  delta_ += static_cast<std::uint64_t>(noise_blocks(count));
+  ENSURE(piece_.count == 1 || count % 4 == 0, "a piece of a draw is {} numbers, no multiple of 4", count);
+  const auto blocks = static_cast<std::uint64_t>(noise_blocks(count));
+  const RandomSlice slice{state_, stream_, delta_ + static_cast<std::uint64_t>(piece_.index) * blocks};
+  delta_ += static_cast<std::uint64_t>(piece_.count) * blocks;
   return slice;
+}
+
+Generator::PieceScope::PieceScope(Generator& generator, std::int64_t pieces)
+    : of(generator), begin(generator.delta_) {
+  ENSURE(of.piece_.count == 1 && pieces > 0, "{} pieces of one of {} pieces", pieces, of.piece_.count);
+  of.piece_ = {0, pieces};
 }
 
 Tensor Generator::normal(const Shape& shape, Dtype dtype) {

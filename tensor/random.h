@@ -20,6 +20,19 @@ class Generator final : public StepState {
   /// Takes the next `count` numbers for a kernel that draws them itself.
   RandomSlice take(std::int64_t count);
 
+  /// Calls f(0) .. f(pieces - 1), each of which draws part p of `pieces` equal parts of every draw: together they draw the
+  /// numbers that a single call would, of sizes `pieces` times theirs, and leave the stream where that would. All draw
+  /// the same sizes. Throws Error for pieces in a piece and, where there are several, for a size that is no multiple of
+  /// 4.
+  template <class F>
+  void in_pieces(std::int64_t pieces, const F& f) {
+    const PieceScope whole(*this, pieces);
+    for (; piece_.index < pieces; ++piece_.index) {
+      delta_ = whole.begin;
+      f(piece_.index);
+    }
+  }
+
   /// Moves what was taken into the position on the device, where a captured step finds it.
   void settle() override;
 
@@ -30,9 +43,20 @@ class Generator final : public StepState {
   void set_position(std::uint64_t blocks);
 
  private:
+  struct Piece {
+    std::int64_t index = 0, count = 1;
+  };
+  struct PieceScope {
+    PieceScope(Generator& generator, std::int64_t pieces);
+    ~PieceScope() { of.piece_ = {}; }
+    Generator& of;
+    std::uint64_t begin;  // delta_ of every piece
+  };
+
   std::uint64_t seed_, stream_;
   std::uint64_t delta_ = 0;  // blocks used since state_ was written
-  Tensor state_;             // i64 {seed, position}, on the device
+  Piece piece_;
+  Tensor state_;  // i64 {seed, position}, on the device
 };
 
 /// z <- scales.z z + scales.g g + scales.w w in one pass, w ~ N(0, I) drawn from `noise`, 0 where that is null. z is

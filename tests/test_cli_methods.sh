@@ -23,6 +23,13 @@ for method in $methods; do
   exists drawn/samples-*.png drawn/samples-*.npy drawn/reconstructions.png "$run/metrics.jsonl"
   rm -r runs drawn whole
 done
+echo "-- a batch in pieces"
+succeeds 'done' train "${start[@]}" --batch-gpu 4 --iterations 2 --out runs
+succeeds 'done' train --resume runs/* --batch-gpu 0 --iterations 3
+refuses 2 'batch_gpu = 3 of a batch of 8' train "${start[@]}" --batch-gpu 3
+refuses 2 'batch_gpu = 2 of a batch of 8' train "${start[@]}" --batch-gpu 2
+refuses 2 'batch_gpu' train --preset mnist-classifier --data small --batch-gpu 4
+rm -r runs
 echo "-- a generator of five layers"
 succeeds 'done' train "${start[@]}" --method sri --set layers=5 --set nz=416 --iterations 1 --out runs
 succeeds 'samples-gaussian' sample runs/* --count 2 --out drawn

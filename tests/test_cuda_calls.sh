@@ -85,6 +85,11 @@ for mebibytes in 64 128; do
   said=$(short_of_memory $mebibytes 4000)
   batch=$(sed -n 's/^a batch of \([1-9][0-9]*\) instead of 4000 fits$/\1/p' <<<"$said")
   [ -n "$batch" ] || { echo "the batch that would fit into $mebibytes MiB is not told: $said" >&2; exit 1; }
+  pieces=$(sed -n 's/^hint: --batch-gpu \([1-9][0-9]*\) learns the same from all 4000.*/\1/p' "$work/log")
+  [ $((4000 % ${pieces:-1})) = 0 ] && [ "${pieces:-0}" -gt 0 ] && [ "$pieces" -le "$batch" ] ||
+    { echo "pieces of a batch of 4000 in $mebibytes MiB: '$pieces'" >&2; exit 1; }
+  STAND_IN_MIB=$mebibytes run train --preset mnist-quick --data "$data" --device cuda --iterations 5 --batch 4000 \
+    --batch-gpu "$pieces" "${small[@]}" --out "$work/fits"
   STAND_IN_MIB=$mebibytes run train --preset mnist-quick --data "$data" --device cuda --iterations 5 --batch "$batch" \
     "${small[@]}" --out "$work/fits"
   said=$(short_of_memory $mebibytes $((batch * 4 / 3)))

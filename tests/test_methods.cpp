@@ -100,6 +100,30 @@ TEST_CASE("a method has the parts that it consists of, and runs what belongs to 
   }
 }
 
+TEST_CASE("every method learns the same from a batch in pieces") {
+  for (const std::string& method : method_names()) {
+    CAPTURE(method);
+    for (const std::int64_t k : {0, 2}) {  // of the first phase and, where there is one, of the second
+      CAPTURE(k);
+      Config config = of_method(method);
+      Session whole(config);
+      config.batch_gpu = 4;
+      Session pieces(config);
+      const Stats all = whole.iterate(k), parts = pieces.iterate(k);
+      for (const auto& [name, value] : all.read()) {
+        CHECK_MESSAGE(parts[name] == doctest::Approx(value).epsilon(1e-5), std::string(name));
+        // Every row has the noise that it has in the whole batch: chains end where they did.
+        if (name == "z_norm" || name == "chain_displacement")
+          CHECK(parts[name] == doctest::Approx(value).epsilon(3e-7));
+      }
+      CHECK(same(pieces.state().at("noise.position"), whole.state().at("noise.position")));
+    }
+  }
+  Config odd = of_method("damc");
+  odd.batch_gpu = 3;
+  CHECK_THROWS_AS(Session(odd).iterate(0), Error);
+}
+
 TEST_CASE("every method goes on to the last bit from a state") {
   for (const std::string& method : method_names()) {
     CAPTURE(method);

@@ -8,6 +8,7 @@
 #include <numeric>
 #include <vector>
 
+#include "tensor/error.h"
 #include "tensor/kernels/philox.h"
 #include "tensor/kernels/tensor_list.h"
 #include "tensor/ops.h"
@@ -46,6 +47,29 @@ double kolmogorov(Values sample, Cdf cdf) {
 }
 
 }  // namespace
+
+TEST_CASE("a draw in pieces: the numbers of the whole, and the stream goes on behind them") {
+  for (const Dtype dtype : float_types) {
+    Generator whole(3, 7), cut(3, 7);
+    const Tensor normal = whole.normal({12, 6}, dtype), uniform = whole.uniform({24}, dtype);
+    std::vector<Tensor> normals, uniforms;
+    cut.in_pieces(3, [&](std::int64_t p) {
+      CHECK(p == static_cast<std::int64_t>(normals.size()));
+      normals.push_back(cut.normal({4, 6}, dtype));
+      uniforms.push_back(cut.uniform({8}, dtype));
+    });
+    CHECK(cat(normals, 0).to_vector<double>() == normal.to_vector<double>());
+    CHECK(cat(uniforms, 0).to_vector<double>() == uniform.to_vector<double>());
+    CHECK(cut.position() == whole.position());
+    const auto nested = [&] {
+      cut.in_pieces(2, [&](std::int64_t) { cut.in_pieces(2, [](std::int64_t) {}); });
+    };
+    CHECK_THROWS_AS(nested(), Error);
+    const auto uneven = [&] { cut.in_pieces(2, [&](std::int64_t) { cut.normal({3}, dtype); }); };
+    CHECK_THROWS_AS(uneven(), Error);
+    CHECK(cut.normal({5}, dtype).to_vector<double>() == whole.normal({5}, dtype).to_vector<double>());
+  }
+}
 
 TEST_CASE("Philox4x32-10 gives the known answers of Random123") {
   const struct {

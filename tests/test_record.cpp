@@ -383,6 +383,10 @@ TEST_CASE("the variants of training are recorded as well") {
   check([](Config& c) { c.split_losses = !c.split_losses; });
   check([](Config& c) { c.prior_noise_starts = !c.prior_noise_starts; });
   check([](Config& c) { c.posterior_steps = c.prior_steps = c.q_updates = 0; });
+  check([](Config& c) {
+    c.batch = 8;
+    c.batch_gpu = 4;
+  });
   check([](Config& c) {  // rates that change at every iteration
     c.lr_decay = 0.5;
     c.lr_decay_every = 1;

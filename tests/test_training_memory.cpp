@@ -50,6 +50,19 @@ TEST_CASE("bf16 halves the share of an image, where activations are what there i
   CHECK(ratio < 0.65);
 }
 
+TEST_CASE("a batch in pieces takes little more than one of their size") {
+  Config config = preset_config("svhn");
+  const std::size_t whole = training_memory(with_batch(config, 128)),
+                    piece = training_memory(with_batch(config, 32));
+  config.batch_gpu = 32;
+  const std::size_t pieces = training_memory(with_batch(config, 128));
+  // Besides: all images twice, as one minibatch is loaded beside the other, and a second set of gradients.
+  const std::size_t besides = 2 * sizeof(float) * 96 * 32 * 32 * 3 + sizeof(float) * 18'000'000;
+  CHECK(pieces > piece);
+  CHECK(pieces < piece + 2 * besides);
+  CHECK(pieces < whole - (whole - piece) / 2);
+}
+
 TEST_CASE("the largest batch is the one that just fits") {
   for (const std::string& preset : preset_names()) {
     CAPTURE(preset);

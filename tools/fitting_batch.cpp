@@ -54,4 +54,14 @@ std::int64_t fitting_batch(Model& model, const Split& split, const OutOfMemory& 
   return batch;
 }
 
+std::int64_t fitting_pieces(Model& model, const Split& split, std::int64_t most) {
+  const std::int64_t batch = model.config.batch;
+  for (std::int64_t rows = most / 4 * 4; rows > 0; rows -= 4) {
+    if (stop_signal()) throw Exit{128 + stop_signal()};
+    model.config.batch_gpu = rows;
+    if (batch % rows == 0 && fits(model, split, batch)) return rows;
+  }
+  return 0;
+}
+
 }  // namespace damc

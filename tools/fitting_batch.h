@@ -11,4 +11,8 @@ namespace damc {
 /// training has given back; 0: none fits. Throws Exit after a signal that asks to stop.
 std::int64_t fitting_batch(Model& model, const Split& split, const OutOfMemory& error);
 
+/// The largest pieces, of at most so many images, in which the whole batch fits (the key batch_gpu), tried as above; 0:
+/// none.
+std::int64_t fitting_pieces(Model& model, const Split& split, std::int64_t most);
+
 }  // namespace damc

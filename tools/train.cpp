@@ -104,7 +104,7 @@ void add_train_command(CLI::App& program) {
       *program.add_subcommand("train", "learn generator, energy prior and sampler from images");
   const auto options = std::make_shared<TrainOptions>(command);
   for (const char* key :
-       {"method", "data", "iterations", "batch", "seed", "device", "precision", "holdout"}) {
+       {"method", "data", "iterations", "batch", "batch_gpu", "seed", "device", "precision", "holdout"}) {
     options->config.add_flag(key);
   }
   command.add_option("--out", options->out, "folder in which the run's own folder is made (default: runs)")

@@ -249,10 +249,15 @@ std::string TrainingRun::explain(const OutOfMemory& error) {
   const std::int64_t asked = model_->config.batch;
   journal_.say(fmt::format("batch {}: {}; trying smaller ones", asked, error.what()));
   method_.reset();  // trains no further: the memory goes to batches that are tried
+  model_->config.batch_gpu = 0;
   const std::int64_t batch = fitting_batch(*model_, *split_, error);
-  return fmt::format("{}; {}", error.what(),
-                     batch > 0 ? fmt::format("a batch of {} instead of {} fits", batch, asked)
-                               : std::string("it has no room for a batch of any size"));
+  if (batch == 0) return fmt::format("{}; it has no room for a batch of any size", error.what());
+  const std::int64_t pieces = fitting_pieces(*model_, *split_, batch);
+  return fmt::format("{}; a batch of {} instead of {} fits{}", error.what(), batch, asked,
+                     pieces == 0
+                         ? std::string()
+                         : fmt::format("\nhint: --batch-gpu {} learns the same from all {}, in pieces of {}",
+                                       pieces, asked, pieces));
 }
 
 void TrainingRun::log(const Stats& stats, double seconds) {

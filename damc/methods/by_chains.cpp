@@ -13,18 +13,21 @@ std::unique_ptr<Starts> make_starts(const Config& c, const AmortizedSampler* sam
 ByChains::ByChains(const Config& config, const ChainParts& parts, Device device, Generator& random)
     : chains_{config.posterior_steps, config.posterior_step_size},
       parts_(parts),
+      pieces_(config.batch_gpu),
       random_(random),
       starts_(make_starts(config, parts.sampler)),
-      draw_starts_(
-          "ancestral sampling", {"x"}, device,
-          [this](const auto& in) -> std::array<Tensor, 1> { return {starts_->posterior(in[0], random_)}; }),
+      draw_starts_("ancestral sampling", {"x"}, device,
+                   [this](const auto& in) -> std::array<Tensor, 1> {
+                     return {pieces_.map(in[0], random_, [&](std::int64_t p) {
+                       return starts_->posterior(pieces_.of(in[0], p), random_);
+                     })};
+                   }),
       posterior_chain_("posterior chain", {"z0", "x"}, device,
                        [this](const auto& in) { return walk_posterior(in[0], in[1]); }),
       update_sampler_("sampler updates", {"x", "z+"}, device,
-                      [this](const auto& in) { return parts_.sampler->fit(in[0], in[1], random_); }),
-      update_generator_(
-          "generator update", {"x", "z+"}, device,
-          [this](const auto& in) { return parts_.generator->step(parts_.likelihood->loss(in[1], in[0])); }),
+                      [this](const auto& in) { return parts_.sampler->fit(in[0], in[1], pieces_, random_); }),
+      update_generator_("generator update", {"x", "z+"}, device,
+                        [this](const auto& in) { return update_generator(in[0], in[1]); }),
       update_target_("target sampler's update", {}, device, [this](const auto&) {
         parts_.sampler->follow();
         return std::array<Tensor, 0>{};
@@ -52,8 +55,17 @@ Stats ByChains::iterate(std::int64_t k, const Minibatch& batch, const Lap& after
 
 /// z+ [B, nz], root mean square of |z+| and of |z+ - z0|.
 std::array<Tensor, 3> ByChains::walk_posterior(const Tensor& z0, const Tensor& x) {
-  const Tensor z_plus = langevin(Posterior(*parts_.likelihood, *parts_.prior, x), z0, chains_, &random_);
+  const Tensor z_plus = pieces_.map(x, random_, [&](std::int64_t p) {
+    const Posterior posterior(*parts_.likelihood, *parts_.prior, pieces_.of(x, p));
+    return langevin(posterior, pieces_.of(z0, p), chains_, &random_);
+  });
   return {z_plus, rms_norm(z_plus), rms_norm(sub(z_plus, z0))};
+}
+
+std::array<Tensor, 2> ByChains::update_generator(const Tensor& x, const Tensor& z_plus) {
+  return parts_.generator->step({pieces_.count(x), random_, [&](std::int64_t p) {
+                                   return parts_.likelihood->loss(pieces_.of(z_plus, p), pieces_.of(x, p));
+                                 }});
 }
 
 std::vector<Learner*> ByChains::learners() const {

@@ -9,6 +9,7 @@
 #include "damc/config.h"
 #include "damc/methods/energy_learning.h"
 #include "damc/methods/phase.h"
+#include "optim/pieces.h"
 
 namespace damc {
 
@@ -34,8 +35,11 @@ class ByChains final : public Phase {
  private:
   std::array<Tensor, 3> walk_posterior(const Tensor& z0, const Tensor& x);
 
+  std::array<Tensor, 2> update_generator(const Tensor& x, const Tensor& z_plus);
+
   ChainOptions chains_;
   ChainParts parts_;
+  Pieces pieces_;
   Generator& random_;
   std::unique_ptr<Starts> starts_;
   std::optional<EnergyLearning> energy_;

@@ -11,16 +11,14 @@ ByEncoder::ByEncoder(EncoderParts parts, Device device, Generator& random, Gener
     : parts_(std::move(parts)),
       random_(random),
       starts_(parts_.nz),
-      observe_(
-          "first encoder", {"x"}, device,
-          [this](const auto& in) { return One{encode(*parts_.first, in[0], parts_.nz, random_).z.value()}; }),
+      observe_("first encoder", {"x"}, device,
+               [this](const auto& in) { return One{encode_all(*parts_.first, in[0])}; }),
       encode_("encoder", {"x"}, device,
-              [this](const auto& in) {
-                return One{encode(*parts_.encoder, in[0], parts_.nz, random_).z.value()};
-              }),
+              [this](const auto& in) { return One{encode_all(*parts_.encoder, in[0])}; }),
       learn_("encoder and generator update", {"x"}, device, [this](const auto& in) { return learn(in[0]); }),
-      update_sampler_("sampler updates", {"x", "z"}, device,
-                      [this](const auto& in) { return parts_.sampler->fit(in[0], in[1], random_); }),
+      update_sampler_(
+          "sampler updates", {"x", "z"}, device,
+          [this](const auto& in) { return parts_.sampler->fit(in[0], in[1], parts_.pieces, random_); }),
       update_target_("target sampler's update", {}, device, [this](const auto&) {
         parts_.sampler->follow();
         return std::array<Tensor, 0>{};
@@ -47,11 +45,25 @@ Stats ByEncoder::iterate(std::int64_t k, const Minibatch& batch, const Lap& afte
   return stats;
 }
 
+/// z of all observations.
+Tensor ByEncoder::encode_all(const Layer& encoder, const Tensor& x) {
+  return parts_.pieces.map(x, random_, [&](std::int64_t p) {
+    return encode(encoder, parts_.pieces.of(x, p), parts_.nz, random_).z.value();
+  });
+}
+
 std::array<Tensor, 5> ByEncoder::learn(const Tensor& x) {
-  const Encoded q = encode(*parts_.encoder, x, parts_.nz, random_);
-  const Variable loss = parts_.loss(q, x);
-  const std::vector<Tensor> norms = step_together(loss, parts_.learners);
-  return {q.z.value(), loss.value(), norms.front(), norms[norms.size() > 1 ? 1 : 0], rms_norm(q.z.value())};
+  const Pieces& pieces = parts_.pieces;
+  std::vector<Tensor> drawn;
+  const PieceLosses losses{pieces.count(x), random_, [&](std::int64_t p) {
+                             const Tensor observed = pieces.of(x, p);
+                             const Encoded q = encode(*parts_.encoder, observed, parts_.nz, random_);
+                             drawn.push_back(q.z.value());
+                             return parts_.loss(q, observed);
+                           }};
+  const std::vector<Tensor> numbers = step_together(losses, parts_.learners);  // loss, norms
+  const Tensor z = drawn.size() == 1 ? drawn[0] : cat(drawn, 0);
+  return {z, numbers[0], numbers[1], numbers[numbers.size() > 2 ? 2 : 1], rms_norm(z)};
 }
 
 std::vector<Learner*> ByEncoder::learners() const {

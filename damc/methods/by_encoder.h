@@ -9,6 +9,7 @@
 #include "damc/methods/encoding.h"
 #include "damc/methods/energy_learning.h"
 #include "damc/methods/phase.h"
+#include "optim/pieces.h"
 
 namespace damc {
 
@@ -21,6 +22,7 @@ struct EncoderParts {
       learners;  ///< by that loss, together: generator, encoder and others; none: they are frozen
   AmortizedSampler* sampler = nullptr;     ///< fitted to z, which learns nothing from it; null: none
   std::optional<EnergyParts> energy = {};  ///< learns from z, and from chains that start from N(0, I)
+  Pieces pieces = Pieces();                ///< of the observations
   const Layer* first = nullptr;  ///< null, or a frozen encoder whose z are the observations of this phase
 };
 
@@ -33,6 +35,7 @@ class ByEncoder final : public Phase {
   std::vector<Learner*> learners() const override;
 
  private:
+  Tensor encode_all(const Layer& encoder, const Tensor& x);
   std::array<Tensor, 5> learn(const Tensor& x);
 
   EncoderParts parts_;

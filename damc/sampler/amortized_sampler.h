@@ -4,6 +4,7 @@
 
 #include "damc/sampler/amortizer.h"
 #include "optim/learner.h"
+#include "optim/pieces.h"
 
 namespace damc {
 
@@ -27,7 +28,10 @@ class AmortizedSampler {
   Tensor sample(const Tensor& x, Generator& random) const { return target_.sample(x, random); }
   /// Line 7: M steps on Eq. (8), the diffusion loss with z_plus [N, nz] as data and x [N, ...] as observations. Returns
   /// loss and gradient norm of the last step. Which observations count as unconditional is drawn once.
-  std::array<Tensor, 2> fit(const Tensor& x, const Tensor& z_plus, Generator& random);
+  std::array<Tensor, 2> fit(const Tensor& x, const Tensor& z_plus, const Pieces& pieces, Generator& random);
+  std::array<Tensor, 2> fit(const Tensor& x, const Tensor& z_plus, Generator& random) {
+    return fit(x, z_plus, Pieces(), random);
+  }
   /// Whether the target sampler moves after iteration k (from 0).
   bool follows_after(std::int64_t k) const { return (k + 1) % options_.ema_every == 0; }
   /// phi_bar <- rho phi + (1 - rho) phi_bar
@@ -36,6 +40,8 @@ class AmortizedSampler {
  private:
   Amortizer& Q_;
   Amortizer& target_;
+  Variable loss(const Tensor& x, const Tensor& z_plus, const Tensor& mask, Generator& random) const;
+
   AmortizedSamplerOptions options_;
   FiniteWatch& watch_;
   Learner learner_;
