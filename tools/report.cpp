@@ -1,7 +1,5 @@
 /// `damc report`: one page to look at a run, or at runs beside each other.
 
-#include <map>
-#include <set>
 #include <span>
 
 #include "tensor/error.h"
@@ -20,24 +18,6 @@ struct ReportOptions {
   std::vector<std::string> runs;
   std::string out;
 };
-
-/// The runs, each by a name of its own: that of its folder, or where several have it the path. Throws UserError for a run
-/// that is given twice.
-std::vector<RunView> view_runs(const std::vector<std::string>& folders) {
-  std::vector<RunView> runs;
-  std::map<std::string, int> names;
-  std::set<fs::path> seen;
-  for (const std::string& folder : folders) {
-    runs.push_back(view_run(folder));
-    ++names[runs.back().name];
-    if (!seen.insert(fs::canonical(folder)).second)
-      user_error(fmt::format("report: '{}' is given twice", escaped(folder)));
-  }
-  for (std::size_t i = 0; i < runs.size(); ++i) {
-    if (names[runs[i].name] > 1) runs[i].name = folders[i];
-  }
-  return runs;
-}
 
 void report(const ReportOptions& options) {
   const std::optional<PageFiles> files = page_files();

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "tensor/text.h"
+#include "tools/results.h"
 
 namespace damc {
 namespace {
@@ -123,12 +124,6 @@ Points thinned(const std::vector<double>& values, std::size_t lines) {
     points.high.push_back(count > 0.0 ? high : std::nan(""));
   }
   return points;
-}
-
-std::string label_of(const Metric& metric) {
-  const auto of = metric.details.find("of");
-  if (of == metric.details.end() || !of->is_string()) return metric.name;
-  return fmt::format("{} of {}", metric.name, of->get<std::string>());
 }
 
 RunCurves run_curves(const std::vector<RunView>& runs) {

@@ -17,9 +17,6 @@ struct RunCurves {
 /// and loss_q do. Long records are thinned to 2000 points a curve.
 RunCurves run_curves(const std::vector<RunView>& runs);
 
-/// "pca-fd of samples": a metric that is of several things is several curves.
-std::string label_of(const Metric& metric);
-
 /// A column in fewer points: the mean of every `lines` lines, and what they lie between. NaN where they have no number.
 struct Points {
   std::vector<double> mean, low, high;

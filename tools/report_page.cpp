@@ -8,9 +8,10 @@
 #include "data/codec.h"
 #include "tensor/error.h"
 #include "tensor/io/file.h"
-#include "tensor/text.h"
 #include "tools/chain_diagnosis.h"
+#include "tools/html.h"
 #include "tools/report_curves.h"
+#include "tools/results.h"
 #include "tools/version.h"
 
 namespace damc {
@@ -20,44 +21,6 @@ namespace fs = std::filesystem;
 using Runs = std::vector<RunView>;
 
 constexpr std::int64_t kMostPictureBytes = 32 << 20;  // of all pictures together
-
-/// Text from outside as HTML: nothing in it is markup, and it stays on its line.
-std::string shown(std::string_view text) {
-  std::string safe;
-  for (const char c : escaped(text)) {
-    switch (c) {
-      case '&':
-        safe += "&amp;";
-        break;
-      case '<':
-        safe += "&lt;";
-        break;
-      case '>':
-        safe += "&gt;";
-        break;
-      case '"':
-        safe += "&quot;";
-        break;
-      case '\'':
-        safe += "&#39;";
-        break;
-      default:
-        safe += c;
-    }
-  }
-  return safe;
-}
-
-/// The same for a text of several lines.
-std::string shown_lines(std::string_view text) {
-  std::string safe;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    safe += shown(text.substr(0, end)) + "\n";
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return safe;
-}
 
 std::string base64(std::span<const std::byte> bytes) {
   constexpr const char* digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

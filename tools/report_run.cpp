@@ -1,14 +1,14 @@
 #include "tools/report_run.h"
 
 #include <algorithm>
-#include <cmath>
 #include <ctime>
+#include <map>
+#include <set>
 
 #include "damc/alarms.h"
-#include "damc/authors_layout.h"
-#include "damc/checkpoint.h"
 #include "tensor/error.h"
 #include "tensor/io/file.h"
+#include "tensor/text.h"
 #include "tools/evaluation.h"
 #include "tools/status_line.h"
 
@@ -25,40 +25,12 @@ std::string grouped(std::int64_t number) {
   return fmt::format("{},{:03}", grouped(number / 1000), number % 1000);
 }
 
-/// The last number of a column that is one; 0: there is none.
-double last_of(const StatsTable& stats, const std::string& name) {
-  const std::vector<double>* values = stats.find(name);
-  if (!values) return 0.0;
-  const auto found =
-      std::find_if(values->rbegin(), values->rend(), [](double v) { return std::isfinite(v); });
-  return found == values->rend() ? 0.0 : *found;
-}
-
-/// Seconds that the iterations took, pauses left out.
-double training_seconds(const StatsTable& stats) {
-  const std::vector<double>* each = stats.find("seconds_per_iteration");
-  double seconds = 0.0;
-  for (std::size_t i = 0; each && i < each->size(); ++i) {
-    const std::int64_t count = stats.iterations[i] - (i > 0 ? stats.iterations[i - 1] : 0);
-    if (std::isfinite((*each)[i])) seconds += (*each)[i] * static_cast<double>(count);
-  }
-  return seconds;
-}
-
-/// "811,402 (E 43,801, G 91,393, Q 676,208)", from the header of a file of weights.
-std::string parameters_text(const fs::path& weights) {
-  std::map<std::string, std::int64_t> networks;
-  std::int64_t total = 0;
-  for (const auto& [name, tensor] : open_checkpoint(weights).tensors) {
-    const std::string network = name.substr(0, name.find('.'));
-    if (network == "Q_dummy") continue;  // the target sampler follows Q, and learns nothing itself
-    networks[network] += tensor.numel();
-    total += tensor.numel();
-  }
+/// "811,402 (E 43,801, G 91,393, Q 676,208)"
+std::string parameters_text(const RunNumbers& numbers) {
   std::string text;
-  for (const auto& [network, count] : networks)
+  for (const auto& [network, count] : numbers.parameters)
     text += fmt::format("{}{} {}", text.empty() ? "" : ", ", network, grouped(count));
-  return fmt::format("{} ({})", grouped(total), text);
+  return fmt::format("{} ({})", grouped(numbers.parameter_count()), text);
 }
 
 /// How a run stands that is at work or else ended with the last line of its log.
@@ -121,34 +93,29 @@ std::vector<std::string> alarms_of(const RunView& run, const std::vector<LogLine
   return found;
 }
 
-std::vector<std::pair<std::string, std::string>> facts_of(const RunView& run, const fs::path& folder,
+std::vector<std::pair<std::string, std::string>> facts_of(const RunView& run,
                                                           const std::vector<LogLine>& log) {
   const Config& c = run.config;
-  const StatsTable& stats = run.stats;
-  const auto models = checkpoints(folder, "model");
-  const bool recorded = !stats.iterations.empty();
-  const std::int64_t iteration =
-      std::max(recorded ? stats.iterations.back() : 0, models.empty() ? 0 : models.rbegin()->first);
-  const double seconds = last_of(stats, "seconds_per_iteration");
-  const auto left = static_cast<double>(c.iterations - iteration) * seconds;
-  std::string data;
-  if (!models.empty()) data = open_checkpoint(models.rbegin()->second).metadata["data"];
+  const RunNumbers& n = run.numbers;
+  const bool recorded = !run.stats.iterations.empty(), saved = !n.weights.empty();
+  const double seconds = n.seconds_per_iteration;
+  const auto left = static_cast<double>(c.iterations - n.iteration) * seconds;
   return {{"state", state_text(run.state, log)},
           {"preset", c.preset},
           {"method", c.method},
-          {"iteration", fmt::format("{} of {}", grouped(iteration), grouped(c.iterations))},
-          {"images seen", grouped(recorded ? stats.images_seen.back() : iteration * c.batch)},
-          {"time in training", recorded ? duration_text(training_seconds(stats)) : ""},
+          {"iteration", fmt::format("{} of {}", grouped(n.iteration), grouped(c.iterations))},
+          {"images seen", grouped(n.images_seen)},
+          {"time in training", recorded ? duration_text(n.seconds) : ""},
           {"time left", run.state == RunState::working && seconds > 0.0 ? duration_text(left) : ""},
           {"speed", seconds > 0.0 ? fmt::format("{:.3g} s/iteration, {:.3g} images/s", seconds,
                                                 static_cast<double>(c.batch) / seconds)
                                   : ""},
-          {"last record", recorded ? stats.times.back() : ""},
+          {"last record", recorded ? run.stats.times.back() : ""},
           {"device, precision", c.device + ", " + name(c.precision)},
-          {"memory", recorded ? fmt::format("{:.0f} MiB", last_of(stats, "memory_mib")) : ""},
-          {"parameters", models.empty() ? "" : parameters_text(models.rbegin()->second)},
-          {"weights", models.empty() ? "none are saved yet" : models.rbegin()->second.filename().string()},
-          {"data", data}};
+          {"memory", recorded ? fmt::format("{:.0f} MiB", n.memory_mib) : ""},
+          {"parameters", saved ? parameters_text(n) : ""},
+          {"weights", saved ? n.weights.filename().string() : "none are saved yet"},
+          {"data", n.data}};
 }
 
 }  // namespace
@@ -164,14 +131,31 @@ RunView view_run(const fs::path& folder) {
   run.state = state_of(at_work, log);
   run.stats = read_stats(folder);
   run.metrics = read_metrics(folder);
+  run.numbers = run_numbers(folder, run.stats, run.config.batch);
   for (const std::string& metric : metric_names()) {
     if (const auto line = history_line(folder, metric)) run.histories.push_back(*line);
   }
   run.pictures = numbered_pictures(folder / "grids");
   run.chains = numbered_pictures(folder / "chains");
   run.alarms = alarms_of(run, log);
-  run.facts = facts_of(run, folder, log);
+  run.facts = facts_of(run, log);
   return run;
+}
+
+std::vector<RunView> view_runs(const std::vector<std::string>& folders) {
+  std::vector<RunView> runs;
+  std::map<std::string, int> names;
+  std::set<fs::path> seen;
+  for (const std::string& folder : folders) {
+    runs.push_back(view_run(folder));
+    ++names[runs.back().name];
+    if (!seen.insert(fs::canonical(folder)).second)
+      user_error(fmt::format("'{}' is given twice", escaped(folder)), "leave one of them out");
+  }
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    if (names[runs[i].name] > 1) runs[i].name = folders[i];
+  }
+  return runs;
 }
 
 }  // namespace damc

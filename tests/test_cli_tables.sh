@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Results beside each other: compare.   test_cli_tables.sh DAMC
+# shellcheck source=cli_functions.sh
+. "$(dirname "$0")/cli_functions.sh"
+export OMP_NUM_THREADS=1 COLUMNS=300
+small_set small 0 60 12
+start=(--preset mnist-anomaly "${tiny[@]}" --holdout 9 --set posterior_steps=2 --set prior_steps=2 --data small
+  --batch 4 --set eval_every=2 --set log_every=1 --set grid_every=0)
+shows() { # shows FILE PATTERN..
+  local file=$1 pattern
+  shift
+  for pattern in "$@"; do grep -qE -- "$pattern" "$file" || fail "$file does not show $pattern: $(cat "$file")"; done
+}
+
+for method in damc vae sri; do succeeds 'done' train "${start[@]}" --method $method --iterations 4 --out runs; done
+succeeds 'done' train "${start[@]}" --method damc --set sigma=0.5 --iterations 2 --set eval_every=0 --out runs
+run=runs/00000-mnist-anomaly
+succeeds 'samples 20' eval $run --metric pca-fd --samples 20
+succeeds 'samples 20' eval $run --metric pca-fd --samples 20 --from lebm
+succeeds 'samples 20' eval runs/00001-mnist-anomaly --metric pca-fd --samples 20
+
+echo "-- compare"
+"$damc" compare runs/* >screen || fail "compare: exit code $?"
+mse=$(grep '"mse"' $run/metrics.jsonl | tail -1 | grep -oE '"value":[0-9.]+' | cut -d: -f2)
+images=$(grep '"mse"' $run/metrics.jsonl | tail -1 | grep -oE '"images":[0-9]+' | cut -d: -f2)
+shows screen '^run +method +preset +settings +iterations +time +s/iteration +parameters +memory MiB +mse +auprc +auprc in training' \
+  "^00000-mnist-anomaly +damc +mnist-anomaly +- +4 .* $(printf '%.5g' "$mse") \($images\) .* \+- [0-9.e-]+ \(2\)" \
+  '^00003-mnist-anomaly +damc +mnist-anomaly +sigma=0.5 +2 .* - +-$' 'pca-fd of samples from lebm'
+COLUMNS=60 "$damc" compare runs/* >narrow || fail "compare on a narrow screen: exit code $?"
+[ "$(awk 'length > 60' narrow | wc -l)" = 0 ] || fail "compare is wider than its screen: $(cat narrow)"
+[ "$(grep -c '^00001-mnist-anomaly ' narrow)" -ge 4 ] || fail "a part of the table lacks a run"
+for suffix in md csv html; do succeeds "c.$suffix: 4 runs" compare runs/* --out c.$suffix; done
+shows c.md '^\| run \| method \|' '^\| --- \| --- \| --- \|' '^\| 00001-mnist-anomaly \| vae \|'
+shows c.csv '^run,method,preset,settings,iterations,seconds,' "^00000-mnist-anomaly,damc,.*,$mse,$images,4,"
+[ "$(awk -F, '{ print NF }' c.csv | sort -u | wc -l)" = 1 ] || fail "lines of c.csv have different numbers of fields"
+shows c.html '<th>00002-mnist-anomaly</th><td>sri</td>' '</html>'
+hostile=$'runs/<b>|\n'
+cp -r runs/00001-mnist-anomaly "$hostile"
+succeeds '1 run' compare "$hostile" --out hostile.md
+shows hostile.md '^\| \\<b\\>\\\|\\\\n \| vae \|'
+succeeds '1 run' compare "$hostile" --out hostile.html
+shows hostile.html '<th>&lt;b&gt;\|\\n</th>'
+rm -r "$hostile"
+mkdir empty
+cp $run/config.toml empty
+succeeds 'None of the runs has been evaluated' compare empty
+
+echo "-- mistakes"
+refuses 2 'runs is required' compare
+refuses 2 'nowhere is not a run folder' compare nowhere
+refuses 2 'small is not a run folder' compare $run small
+refuses 2 'is given twice' compare $run $run/.
+refuses 2 "'.txt' is no suffix of a table" compare $run --out c.txt
+refuses 2 'folder of --out nowhere/c.md does not exist' compare $run --out nowhere/c.md
+cp -r $run damaged
+echo '{"metric":"mse"}' >>damaged/metrics.jsonl
+rm c.md
+refuses 2 "line [0-9]+ of 'damaged/metrics.jsonl' is no metric" compare $run damaged --out c.md
+[ -e c.md ] && fail "a refused table leaves a file"
+finish
