@@ -10,6 +10,8 @@ namespace {
 
 Variable pool2d(const char* op, const Pooling& p, const Variable& x) {
   const Tensor y = pool2d(p, x.value());
+  if (p.op == PoolOp::mean)  // then x and y need not be kept
+    return record(op, y, {{x, [p](const Tensor& g) { return pool2d_grad_x(p, g, {}, {}); }}});
   return record(op, y, {{x, [p, x = x.value(), y](const Tensor& g) { return pool2d_grad_x(p, g, x, y); }}});
 }
 
@@ -81,6 +83,30 @@ Variable instance_norm(const Variable& x, const Variable& w, const Variable& b, 
         })},
        {w, gs.then([norm, shape, x = Saved(x)](const auto& g) { return norm_grad_w(norm, g, x(g), shape); })},
        {b, gs.then([norm, shape](const auto& g) { return norm_grad_b(norm, g, shape); })}});
+}
+
+// y = u w + b, u = (x - mean) rstd: gw = sum g u and gb = sum g over the pixels, gx = that of u from g w
+Variable adaptive_instance_norm(const Variable& x, const Variable& w, const Variable& b, double eps) {
+  ENSURE(x.ndim() == 4 && w.shape() == Shape({x.size(0), x.size(3)}) && b.shape() == w.shape(),
+         "adaptive_instance_norm: image {} (N,H,W,C), w {} and b {}, expected [N, C]", x.shape().str(),
+         w.shape().str(), b.shape().str());
+  const InstanceStats stats = instance_norm_stats(x.value(), eps);
+  const Shape of_image{x.size(0), 1, 1, x.size(3)};
+  const Tensor slope = mul(stats.rstd, w.value());
+  const Tensor level = sub(b.value(), mul(stats.mean, slope));
+  const Tensor y = add(mul(x.value(), slope.reshape(of_image)), level.reshape(of_image));
+  const Memo sums([stats, xv = x.value()](const Tensor& g) { return instance_norm_sums(g, xv, stats); });
+  const auto part = [sums, shape = w.shape()](const Tensor& g, std::int64_t i) {
+    return sums(g).narrow(0, i, 1).reshape(shape);
+  };
+  const auto grad_x = [sums, stats, of_image, xv = x.value(), wv = w.value()](const Tensor& g) {
+    const Tensor one = Tensor::full({of_image[3]}, 1.0, wv.dtype(), wv.device());
+    return instance_norm_grad_x(mul(g, wv.reshape(of_image)), xv, stats, one, mul(sums(g), wv));
+  };
+  return record("adaptive_instance_norm", y,
+                {{x, grad_x},
+                 {w, [part](const Tensor& g) { return part(g, 1); }},
+                 {b, [part](const Tensor& g) { return part(g, 0); }}});
 }
 
 Variable batch_norm(const Variable& x, const Variable& w, const Variable& b, double eps,

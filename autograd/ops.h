@@ -109,7 +109,10 @@ Variable upsample(const Variable& x, Pair factor);
 /// each image and channel.
 Variable instance_norm(const Variable& x, const Variable& w, const Variable& b, double eps = 1e-5,
                        const Unary& activation = {});
-/// The same over all rows of x [.., C], or all pixels of a batch; w, b [C].
+/// The same without activation, w and b [N, C] of each image (AdaIN: Huang and Belongie, 2017); what a gradient needs
+/// of images is x alone.
+Variable adaptive_instance_norm(const Variable& x, const Variable& w, const Variable& b, double eps = 1e-5);
+/// instance_norm over all rows of x [.., C], or all pixels of a batch; w, b [C].
 Variable batch_norm(const Variable& x, const Variable& w, const Variable& b, double eps = 1e-5,
                     const Unary& activation = {});
 /// (x - mean) / sqrt(var + eps) w + b over the last dimension; w, b of its size.

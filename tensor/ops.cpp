@@ -387,13 +387,14 @@ Tensor pool2d(const Pooling& p, const Tensor& x) {
 }
 
 Tensor pool2d_grad_x(const Pooling& p, const Tensor& g, const Tensor& x, const Tensor& y) {
-  check_wide_pair("pool2d_grad_x", g, x);
-  check_wide_pair("pool2d_grad_x", g, y);
-  ENSURE(g.shape() == p.windows.out_shape() && y.shape() == g.shape() && x.shape() == p.windows.in_shape(),
+  const bool max = p.op == PoolOp::max;
+  check_wide_pair("pool2d_grad_x", g, max ? x : g);
+  check_wide_pair("pool2d_grad_x", g, max ? y : g);
+  ENSURE(g.shape() == p.windows.out_shape() && (!max || y.shape() == g.shape()) &&
+             (!max || x.shape() == p.windows.in_shape()),
          "pool2d_grad_x: gradient {}, image {}, result {}, expected {}, {}", g.shape().str(), x.shape().str(),
          y.shape().str(), p.windows.out_shape().str(), p.windows.in_shape().str());
   const Tensor out = like(g, p.windows.in_shape());
-  const bool max = p.op == PoolOp::max;
   backend(g.device())
       .pool2d_grad_x(p, g.contiguous(), max ? x.contiguous() : Tensor(), max ? y.contiguous() : Tensor(),
                      out);

@@ -171,7 +171,7 @@ Tensor instance_norm_grad_x(const Tensor& g, const Tensor& x, const InstanceStat
 
 // Pooling of N,H,W,C images.
 Tensor pool2d(const Pooling& pooling, const Tensor& x);
-/// dL/dx from g = dL/dy; x and y are those of the pooling.
+/// dL/dx from g = dL/dy; x and y are those of the pooling; a mean needs neither.
 Tensor pool2d_grad_x(const Pooling& pooling, const Tensor& g, const Tensor& x, const Tensor& y);
 /// The largest element of each window; NaN where there is one.
 inline Tensor max_pool2d(const Tensor& x, const PoolOptions& options) {
