@@ -27,7 +27,9 @@ void DenoiserBlock::visit(const std::string& prefix, const Visitor& visitor) con
   skip.visit(prefix + "_skip.", visitor);
 }
 
-Denoiser::Denoiser(std::int64_t nz, std::int64_t nemb, double width, Init& init)
+DenoiserWidths DenoiserWidths::scaled(double f) { return {std::llround(128.0 * f), std::llround(256.0 * f)}; }
+
+Denoiser::Denoiser(std::int64_t nz, std::int64_t nemb, const DenoiserWidths& widths, Init& init)
     : projection_(init.normal({nz, nz / 2})),
       precision_(init.precision()),
       frequencies_(sinusoidal_frequencies(kTimeEmbedding, projection_.device())) {
@@ -35,8 +37,7 @@ Denoiser::Denoiser(std::int64_t nz, std::int64_t nemb, double width, Init& init)
   time_mlp_.emplace<Linear>(kTimeEmbedding, kTimeEmbedding, init);
   time_mlp_.push_back(silu_layer());
   time_mlp_.emplace<Linear>(kTimeEmbedding, kTimeEmbedding, init);
-  const auto narrow = static_cast<std::int64_t>(std::lround(128.0 * width));
-  const auto wide = static_cast<std::int64_t>(std::lround(256.0 * width));
+  const auto [narrow, wide] = widths;
   const std::int64_t sizes[kDenoiserBlocks][2] = {{2 * nz, narrow}, {narrow, wide},   {wide, wide},
                                                   {wide, wide},     {2 * wide, wide}, {2 * wide, narrow},
                                                   {2 * narrow, nz}};

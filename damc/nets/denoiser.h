@@ -38,10 +38,19 @@ class DenoiserBlock final : public Module {
   Linear layer, layer_ctx, hyper_bias, hyper_gate, skip;  ///< W, W_c, W_b, W_g, W_s
 };
 
+/// Outputs of the first and the last but one block, and of those between.
+struct DenoiserWidths {
+  std::int64_t narrow, wide;
+  /// 128 and 256 times Table S6's f.
+  static DenoiserWidths scaled(double f);
+};
+inline constexpr DenoiserWidths kInversionWidths{1024, 1024};  ///< of GAN inversion
+
 class Denoiser final : public Module {
  public:
-  /// `width` multiplies the block widths 128 and 256 (Table S6's f).
-  Denoiser(std::int64_t nz, std::int64_t nemb, double width, Init& init);
+  Denoiser(std::int64_t nz, std::int64_t nemb, const DenoiserWidths& widths, Init& init);
+  Denoiser(std::int64_t nz, std::int64_t nemb, double f, Init& init)
+      : Denoiser(nz, nemb, DenoiserWidths::scaled(f), init) {}
 
   /// eps_hat [N, nz]
   Variable forward(const Variable& z, const Tensor& logsnr, const Variable& xemb) const;

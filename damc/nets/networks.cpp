@@ -50,11 +50,12 @@ const Architecture& architecture(const std::string& name) {
   throw Error(fmt::format("no architecture '{}'", name));
 }
 
-EnergyNet::EnergyNet(std::int64_t nz, std::int64_t ndf, Init& init) : precision_(init.precision()) {
-  ebm_.emplace<Linear>(nz, ndf, init);
-  ebm_.push_back(leaky_relu_layer(kSlope));
-  ebm_.emplace<Linear>(ndf, ndf, init);
-  ebm_.push_back(leaky_relu_layer(kSlope));
+EnergyNet::EnergyNet(std::int64_t nz, std::int64_t ndf, Init& init, std::int64_t hidden_layers)
+    : precision_(init.precision()) {
+  for (std::int64_t layer = 0; layer < hidden_layers; ++layer) {
+    ebm_.emplace<Linear>(layer == 0 ? nz : ndf, ndf, init);
+    ebm_.push_back(leaky_relu_layer(kSlope));
+  }
   ebm_.emplace<Linear>(ndf, 1, init);
 }
 

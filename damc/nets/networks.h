@@ -35,7 +35,8 @@ const Architecture& architecture(const std::string& name);
 /// E(z) = -f(z), Table S1: Linear - LReLU(0.2) - Linear - LReLU(0.2) - Linear. z [N, nz] -> [N, 1].
 class EnergyNet final : public Module {
  public:
-  EnergyNet(std::int64_t nz, std::int64_t ndf, Init& init);
+  /// GAN inversion has three hidden layers.
+  EnergyNet(std::int64_t nz, std::int64_t ndf, Init& init, std::int64_t hidden_layers = 2);
   Variable forward(const Variable& z) const { return ebm_.forward(z); }
   /// Makes it 0 everywhere, until it learns.
   void begin_at_zero();

@@ -1,0 +1,204 @@
+#include "damc/nets/stylegan.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "damc/nets/pretrained.h"
+#include "tensor/error.h"
+#include "tensor/ops.h"
+
+namespace damc {
+namespace {
+
+constexpr double kSlope = 0.2;  // of every leaky ReLU
+constexpr double kNormEps = 1e-8;
+constexpr double kMappingRate = 0.01;  // multiplies weights and biases of the mapping network
+constexpr std::int64_t kTruncatedLayers = 8;
+const double kTruncation = static_cast<double>(0.7f);  // a float in the release
+
+std::string layer_key(std::int64_t layer) { return fmt::format("synthesis.layer{}.", layer); }
+std::string epilogue_key(std::int64_t layer) { return layer_key(layer) + "epilogue."; }
+std::string output_key(const StyleGanSizes& sizes) {
+  return fmt::format("synthesis.output{}.", sizes.layers() / 2 - 1);
+}
+
+/// Where a layer's filter, or constant, is.
+std::string filter_key(const StyleGanSizes& sizes, std::int64_t layer) {
+  if (layer == 0) return layer_key(0) + "const";
+  return layer_key(layer) + (sizes.fused[static_cast<std::size_t>(layer)] ? "weight" : "conv.weight");
+}
+
+std::int64_t in_channels(const StyleGanSizes& sizes, std::int64_t layer) {
+  return sizes.channels[static_cast<std::size_t>(layer - 1)];
+}
+
+Pretrained expectation(std::map<std::string, Shape> shapes = {}) {
+  return {
+      "StyleGAN's generator",
+      "styleganinv_ffhq256_generator.pth of idinvert_pytorch is one; other releases name tensors otherwise",
+      std::move(shapes), [](const std::string& key) {
+        return key.ends_with("blur.kernel") || key == "truncation.truncation" || key == "synthesis.lod" ||
+               key.starts_with("synthesis.output");
+      }};
+}
+
+/// Throws UserError where what is built in here is something else there.
+void check_constants(const StateDict& weights) {
+  for (const auto& [key, value] : weights) {
+    if (!value.defined()) continue;
+    if (key == "synthesis.lod" && (value.to_vector<double>() != std::vector<double>{0.0}))
+      user_error("synthesis.lod of the generator is not 0: it was saved while its images still grew");
+    if (!key.ends_with("blur.kernel")) continue;
+    const std::vector<double> kernel = value.to_vector<double>();
+    constexpr double taps[] = {1.0, 2.0, 1.0};
+    for (std::size_t i = 0; i < kernel.size(); ++i) {
+      if (std::abs(kernel[i] - taps[i / 3 % 3] * taps[i % 3] / 16.0) < 1e-6) continue;
+      user_error(fmt::format("'{}' of the generator is not [1 2 1] x [1 2 1] / 16", key));
+    }
+  }
+}
+
+/// [1 2 1] x [1 2 1] / 16 with zeros outside: the means of two pixels, twice in each direction.
+Variable blur(const Variable& x) {
+  return avg_pool2d(avg_pool2d(x, {.kernel = 2, .stride = 1, .padding = 1}), {.kernel = 2, .stride = 1});
+}
+
+/// PyTorch's convolution filter [Cout, Cin, 3, 3] that, after upsampling by nearest neighbours, is the fused upsampling
+/// convolution of a filter [3, 3, Cin, Cout]: the same turned by 180 degrees.
+Tensor unfused(const Tensor& stored) {
+  const std::vector<double> from = stored.to_vector<double>();
+  const std::size_t taps = 9, pairs = from.size() / taps;
+  std::vector<double> turned(from.size());
+  for (std::size_t tap = 0; tap < taps; ++tap) {
+    std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(tap * pairs), pairs,
+                turned.begin() + static_cast<std::ptrdiff_t>((taps - 1 - tap) * pairs));
+  }
+  return Tensor::from(turned, stored.shape()).permute({3, 2, 0, 1});
+}
+
+}  // namespace
+
+StyleGanSizes StyleGan::sizes_of(const StateDict& weights) {
+  const Pretrained expected = expectation();
+  StyleGanSizes sizes{};
+  const std::int64_t layers = count_keys(weights, "synthesis.layer", ".epilogue.bias");
+  if (layers < 2 || layers % 2 != 0 || layers > 20) {
+    user_error(fmt::format("the weights of {} have {} layers, 'synthesis.layer0.epilogue.bias' and so on",
+                           expected.network, layers),
+               expected.hint);
+  }
+  sizes.latent = telling(expected, weights, "synthesis.layer0.epilogue.style_mod.dense.fc.weight", 2).size(1);
+  sizes.mapping = count_keys(weights, "mapping.dense", ".fc.weight");
+  for (std::int64_t layer = 0; layer < layers; ++layer) {
+    sizes.channels.push_back(telling(expected, weights, epilogue_key(layer) + "bias", 1).size(0));
+    sizes.fused.push_back(layer > 0 && layer % 2 == 0 && weights.contains(layer_key(layer) + "weight"));
+  }
+  return sizes;
+}
+
+std::map<std::string, Shape> StyleGan::shapes(const StyleGanSizes& sizes) {
+  std::map<std::string, Shape> all{{"truncation.w_avg", {sizes.latent}}};
+  for (std::int64_t i = 0; i < std::max<std::int64_t>(sizes.mapping, 1); ++i) {
+    const std::int64_t out = i + 1 < sizes.mapping ? sizes.latent : sizes.latents();
+    all[fmt::format("mapping.dense{}.fc.weight", i)] = {out, sizes.latent};
+    all[fmt::format("mapping.dense{}.wscale.bias", i)] = {out};
+  }
+  for (std::int64_t i = 0; i < sizes.layers(); ++i) {
+    const std::int64_t c = sizes.channels[static_cast<std::size_t>(i)], size = StyleGanSizes::size(i);
+    const std::int64_t in = i > 0 ? in_channels(sizes, i) : 0;
+    const bool fused = sizes.fused[static_cast<std::size_t>(i)];
+    all[filter_key(sizes, i)] = i == 0 ? Shape{1, c, 4, 4} : fused ? Shape{3, 3, in, c} : Shape{c, in, 3, 3};
+    const std::string epilogue = epilogue_key(i);
+    all[epilogue + "apply_noise.noise"] = {1, 1, size, size};
+    all[epilogue + "apply_noise.weight"] = {c};
+    all[epilogue + "bias"] = {c};
+    all[epilogue + "style_mod.dense.fc.weight"] = {2 * c, sizes.latent};
+    all[epilogue + "style_mod.dense.wscale.bias"] = {2 * c};
+  }
+  all[output_key(sizes) + "conv.weight"] = {3, sizes.channels.back(), 1, 1};
+  all[output_key(sizes) + "bias"] = {3};
+  return all;
+}
+
+StyleGan::StyleGan(const StateDict& weights, Device device, Dtype dtype) : sizes_(sizes_of(weights)) {
+  check_pretrained(expectation(shapes(sizes_)), weights);
+  check_constants(weights);
+  const auto of = [&](const std::string& key) { return weights.at(key).to(Device{}).to(Dtype::f64); };
+  const auto ready = [&](const Tensor& t) { return t.contiguous().to(dtype).to(device); };
+  const double latent_gain = 1.0 / std::sqrt(static_cast<double>(sizes_.latent));
+  for (std::int64_t i = 0; i < sizes_.mapping; ++i) {
+    const std::string key = fmt::format("mapping.dense{}.", i);
+    mapping_.push_back(ready(mul(of(key + "fc.weight"), std::numbers::sqrt2 * latent_gain * kMappingRate)));
+    mapping_bias_.push_back(ready(mul(of(key + "wscale.bias"), kMappingRate)));
+  }
+  w_avg_ = ready(of("truncation.w_avg"));
+  for (std::int64_t i = 0; i < sizes_.layers(); ++i) {
+    const std::int64_t c = sizes_.channels[static_cast<std::size_t>(i)];
+    const std::string epilogue = epilogue_key(i);
+    Tensor filter = of(filter_key(sizes_, i));
+    if (sizes_.fused[static_cast<std::size_t>(i)]) filter = unfused(filter);
+    if (i > 0) filter = mul(filter, std::sqrt(2.0 / (9.0 * static_cast<double>(in_channels(sizes_, i)))));
+    const Tensor one = Tensor::full({c}, 1.0, Dtype::f64), none = Tensor::zeros({c}, Dtype::f64);
+    layers_.push_back(
+        {ready(from_torch_layout(filter)),
+         ready(add(
+             mul(from_torch_layout(of(epilogue + "apply_noise.noise")), of(epilogue + "apply_noise.weight")),
+             of(epilogue + "bias"))),
+         ready(mul(of(epilogue + "style_mod.dense.fc.weight"), latent_gain)),
+         ready(add(of(epilogue + "style_mod.dense.wscale.bias"), cat(std::vector<Tensor>{one, none}, 0)))});
+  }
+  const double rgb_gain = 1.0 / std::sqrt(static_cast<double>(sizes_.channels.back()));
+  to_rgb_ = ready(mul(from_torch_layout(of(output_key(sizes_) + "conv.weight")), rgb_gain));
+  rgb_bias_ = ready(of(output_key(sizes_) + "bias"));
+}
+
+Variable StyleGan::apply(std::int64_t i, const Variable& before, const Variable& w) const {
+  const StyleLayer& layer = layers_[static_cast<std::size_t>(i)];
+  const std::int64_t n = w.size(0), c = sizes_.channels[static_cast<std::size_t>(i)];
+  Variable x = before;
+  if (i == 0) {
+    x = layer.filter.expand({n, 4, 4, c});
+  } else if (i % 2 == 0) {
+    x = blur(conv2d(upsample(x, 2), layer.filter, {}, {1, 1}));
+  } else {
+    x = conv2d(x, layer.filter, {}, {1, 1});
+  }
+  x = leaky_relu(x + layer.level, kSlope);
+  const Variable style = linear(w, layer.style, layer.style_bias);
+  return adaptive_instance_norm(x, narrow(style, 1, 0, c), narrow(style, 1, c, c), kNormEps);
+}
+
+Variable StyleGan::synthesize(const Variable& w_plus, const Observer& observer) const {
+  ENSURE(w_plus.ndim() == 2 && w_plus.size(1) == sizes_.latents(), "StyleGAN: W+ is {}, expected [N, {}]",
+         w_plus.shape().str(), sizes_.latents());
+  Variable x;
+  for (std::int64_t i = 0; i < sizes_.layers(); ++i) {
+    x = apply(i, x, narrow(w_plus, 1, i * sizes_.latent, sizes_.latent));
+    if (observer) observer(fmt::format("layer{}", i), x.value());
+  }
+  return conv2d(x, to_rgb_, rgb_bias_, {}, {.activation = {UnaryOp::tanh}});
+}
+
+Tensor StyleGan::map(const Tensor& z, const Observer& observer) const {
+  Tensor x = z / sqrt(mean(square(z), 1, true) + kNormEps);
+  for (std::size_t i = 0; i < mapping_.size(); ++i) {
+    x = linear(x, mapping_[i], mapping_bias_[i], {.activation = {UnaryOp::leaky_relu, kSlope}});
+    if (observer) observer(fmt::format("dense{}", i), x);
+  }
+  return x;
+}
+
+Tensor StyleGan::truncated(const Tensor& w_plus) const {
+  std::vector<double> shares(static_cast<std::size_t>(sizes_.layers()), 1.0);
+  std::fill_n(shares.begin(), std::min(kTruncatedLayers, sizes_.layers()), kTruncation);
+  const Tensor share = Tensor::from(shares, {sizes_.layers(), 1}).to(w_plus.dtype()).to(w_plus.device());
+  const Tensor w = w_plus.reshape({w_plus.size(0), sizes_.layers(), sizes_.latent});
+  return (w_avg_ + (w - w_avg_) * share).reshape(w_plus.shape());
+}
+
+Tensor StyleGan::random_latents(std::int64_t n, Generator& random) const {
+  return truncated(map(random.normal({n, sizes_.latent}, w_avg_.dtype())));
+}
+
+}  // namespace damc
