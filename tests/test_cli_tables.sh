@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Results beside each other: compare.   test_cli_tables.sh DAMC
+# Results beside each other: compare, and table with the published ones.   test_cli_tables.sh DAMC
 # shellcheck source=cli_functions.sh
 . "$(dirname "$0")/cli_functions.sh"
 export OMP_NUM_THREADS=1 COLUMNS=300
@@ -45,7 +45,33 @@ mkdir empty
 cp $run/config.toml empty
 succeeds 'None of the runs has been evaluated' compare empty
 
+echo "-- table"
+"$damc" table 3 --runs runs >screen || fail "table 3: exit code $?"
+shows screen '^model +1 +4 +5 +7 +9$' '^Ours +0.684 \+- 0.02 ' '^  here .* 0\.[0-9]{3} (\+- [0-9.e-]+ )?\[[0-9]\]$' \
+  '^least possible +0.226 +0.200 +0.188 +0.212 +0.204$' 'auprc of the last 2 evaluations, after 4 iterations of 200000; not as .* ngf 2 for 128' \
+  '^damc train --preset mnist-anomaly --method vae --data data/mnist --out runs  # VAE, 1$'
+grep -q 'holdout=9.*# VAE' screen && fail "table 3 has a command for what is there"
+"$damc" table 1 >screen || fail "table 1: exit code $?"
+shows screen '^Ours-DAMC +0.002 +18.76 ' '^damc eval RUN --metric fid --from lebm --inception FILE  # Ours-LEBM, SVHN$' \
+  '^damc train --preset celebahq --method damc .*  # Ours-LEBM, CelebA-HQ; Ours-DAMC, CelebA-HQ$'
+grep -q '^  here' screen && fail "table 1 shows values of no run"
+for name in 1 3 4 s5 s6; do
+  "$damc" table $name | sed -n 's/  # .*//; s/^damc train/train --dry-run/p' |
+    sed 's/ --data [a-zA-Z/]*//; s/inception=FILE/inception=x/' | sort -u >commands
+  [ -s commands ] || fail "table $name has no commands"
+  head -2 commands >some # a dry run makes networks of full width
+  while read -ra command; do succeeds 'parameters' "${command[@]}"; done <some
+done
+succeeds 'Table S6' table s6 runs/00000-mnist-anomaly --out c.html
+shows c.html '<h1>Table S6' '<pre>' 'damc train --preset cifar10 --method damc --set posterior_steps=10 '
+
 echo "-- mistakes"
+refuses 2 "'2' is not one of 1, 3, 4, s5, s6" table 2
+refuses 2 'table is required' table
+refuses 2 'nowhere is not a run folder' table 1 nowhere
+refuses 2 'runs nowhere: there is no such folder' table 1 --runs nowhere
+refuses 2 'there is no run in it' table 1 --runs small
+refuses 2 'is given twice' table 1 runs/00000-mnist-anomaly --runs runs
 refuses 2 'runs is required' compare
 refuses 2 'nowhere is not a run folder' compare nowhere
 refuses 2 'small is not a run folder' compare $run small

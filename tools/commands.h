@@ -18,6 +18,7 @@ void add_eval_command(CLI::App& program);
 void add_chain_command(CLI::App& program);
 void add_report_command(CLI::App& program);
 void add_compare_command(CLI::App& program);
+void add_table_command(CLI::App& program);
 void add_movie_command(CLI::App& program);
 void add_toy_command(CLI::App& program);
 void add_apply_command(CLI::App& program);

@@ -75,6 +75,7 @@ int main(int argc, char** argv) {
   damc::add_chain_command(program);
   damc::add_report_command(program);
   damc::add_compare_command(program);
+  damc::add_table_command(program);
   damc::add_movie_command(program);
   damc::add_toy_command(program);
   damc::add_apply_command(program);

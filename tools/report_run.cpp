@@ -123,6 +123,7 @@ std::vector<std::pair<std::string, std::string>> facts_of(const RunView& run,
 RunView view_run(const fs::path& folder) {
   check_run_folder(folder);
   RunView run;
+  run.folder = folder;
   run.name = fs::canonical(folder).filename().string();
   run.config = read_config(folder / "config.toml");
   const bool at_work =

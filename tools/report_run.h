@@ -18,6 +18,7 @@ enum class RunState { done, working, stopped, failed, silent };
 
 struct RunView {
   std::string name;  ///< its folder's
+  std::filesystem::path folder;
   Config config;
   RunState state = RunState::silent;
   std::vector<std::pair<std::string, std::string>> facts;  ///< names and texts; the same names for every run

@@ -24,23 +24,25 @@ std::string label_of(const Metric& metric) {
 std::string origin_of(const Metric& metric) {
   const std::string of = text_of(metric, "of"), from = text_of(metric, "from"),
                     solver = text_of(metric, "solver");
-  if ((!of.empty() && of != "samples") || from.empty()) return "";
-  if (solver.empty() || from != "damc") return from;
   const auto number = [&](const char* key) {
     const auto found = metric.details.find(key);
     return found != metric.details.end() && found->is_number() ? found->get<double>() : 0.0;
   };
+  const std::string start = text_of(metric, "start");
+  if (!start.empty()) return fmt::format("{} in {} steps", start, number("steps"));
+  if ((!of.empty() && of != "samples") || from.empty()) return "";
+  if (solver.empty() || from != "damc") return from;
   const double eta = number("eta");
   return fmt::format("{}, {} in {} steps{}", from, solver, number("solver_steps"),
                      eta > 0.0 ? fmt::format(", eta {}", eta) : "");
 }
 
 bool ResultKey::holds(const Metric& metric) const {
-  return label_of(metric) == label && (origin.empty() || origin_of(metric) == origin);
+  return label_of(metric) == label && (!origin || origin_of(metric) == *origin);
 }
 
 std::string ResultKey::text() const {
-  return origin.empty() ? label : fmt::format("{} from {}", label, origin);
+  return origin.value_or("").empty() ? label : fmt::format("{} from {}", label, *origin);
 }
 
 std::vector<ResultKey> result_keys(const std::vector<const std::vector<Metric>*>& runs) {
@@ -50,8 +52,8 @@ std::vector<ResultKey> result_keys(const std::vector<const std::vector<Metric>*>
     std::map<std::string, std::string> origins;
     for (const Metric& metric : *run) {
       const ResultKey key{label_of(metric), origin_of(metric)};
-      const auto [first, is_new] = origins.emplace(key.label, key.origin);
-      if (!is_new && first->second != key.origin) several.insert(key.label);
+      const auto [first, is_new] = origins.emplace(key.label, *key.origin);
+      if (!is_new && first->second != *key.origin) several.insert(key.label);
       const auto same = [&](const ResultKey& k) { return k.label == key.label && k.origin == key.origin; };
       if (std::ranges::none_of(all, same)) all.push_back(key);
     }
@@ -60,7 +62,7 @@ std::vector<ResultKey> result_keys(const std::vector<const std::vector<Metric>*>
   std::set<std::string> done;
   for (const ResultKey& first : all) {
     if (!done.insert(first.label).second) continue;
-    if (!several.contains(first.label)) keys.push_back({first.label, ""});
+    if (!several.contains(first.label)) keys.push_back({first.label});
     for (const ResultKey& key : all) {
       if (several.contains(first.label) && key.label == first.label) keys.push_back(key);
     }

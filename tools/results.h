@@ -2,6 +2,7 @@
 /// compared with.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,7 @@ std::string origin_of(const Metric& metric);
 /// What a column of results is of.
 struct ResultKey {
   std::string label;
-  std::string origin;  ///< "": of any; a run has one
+  std::optional<std::string> origin = {};  ///< as origin_of has it; none: of any, a run has one
 
   bool holds(const Metric& metric) const;
   /// "fid from lebm"
