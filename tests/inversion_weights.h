@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 
+#include "damc/nets/denoiser.h"
 #include "damc/nets/in_domain_encoder.h"
 #include "damc/nets/stylegan.h"
 #include "damc/nets/vgg.h"
@@ -49,5 +50,14 @@ inline StateDict small_encoder() {
                            InDomainEncoder::shapes({.channels = {4, 6, 6}, .last = 4, .latents = 48}));
 }
 inline StateDict small_vgg() { return inversion_weights("vgg", Vgg::shapes({4, 6, 8, 8})); }
+
+/// A sampler as a checkpoint has it, its denoiser drawn anew.
+inline StateDict small_sampler() {
+  Generator random(7);
+  Init init(random);
+  StateDict checkpoint = Denoiser(48, 48, DenoiserWidths{8, 12}, init).state_dict("Q.p.");
+  for (const auto& [name, tensor] : small_encoder()) checkpoint["Q.encoder.net." + name] = tensor;
+  return checkpoint;
+}
 
 }  // namespace damc

@@ -8,6 +8,7 @@
 #include "autograd/checks/op_cases.h"
 #include "autograd/grad.h"
 #include "damc/inversion/descent.h"
+#include "damc/inversion/sampler.h"
 #include "damc/nets/denoiser.h"
 #include "damc/nets/networks.h"
 #include "tensor/error.h"
@@ -165,6 +166,31 @@ TEST_CASE("denoiser of 1024 throughout and energy of three hidden layers have th
   const Variable z(random.normal({3, 16}), true);
   CHECK(relative_error(energy.grad_z(z.value()), grad(sum(energy.forward(z)), {z})[0]) < 1e-6);
   CHECK(kInversionWidths.narrow == 1024);
+}
+
+TEST_CASE("the sampler of a checkpoint draws from its denoiser under its encoder's W+") {
+  const InversionSampler sampler(small_sampler(), {}, Dtype::f64);
+  const Tensor x = target(Dtype::f64);
+  AncestralOptions options;
+  options.steps = 12;
+  Generator random(3), same(3);
+  const Tensor got = sampler.sample(x, options, random);
+  const Tensor condition = sampler.encoder().forward(x).value();
+  const AncestralPlan plan(options, Dtype::f64, {});
+  const auto plain = [&](std::int64_t step, const Tensor& z) {
+    const Tensor logsnr = Tensor::full({2}, plan.logsnrs()[static_cast<std::size_t>(step)], Dtype::f64);
+    return sub(sampler.denoiser().forward(z, logsnr, condition).value(), z);
+  };
+  const Tensor start = same.normal({2, 48}, Dtype::f64);
+  CHECK(relative_error(got, reverse_process(start, plan, plain, &same)) < 1e-10);
+
+  StateDict state = small_sampler();
+  state.erase("Q.p.mid_layers.0._skip.bias");
+  refused<InversionSampler>(state, "'Q.p.mid_layers.0._skip.bias'");
+  state = small_sampler();
+  state["Q.p.B"] = Tensor::zeros({46, 23});
+  refused<InversionSampler>(state, "of 46 numbers, its encoder's of 48");
+  refused<InversionSampler>(small_encoder(), "no tensor 'block0.conv.weight'");
 }
 
 TEST_CASE("weights of something else are refused by name") {

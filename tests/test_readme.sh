@@ -25,6 +25,7 @@ small() { # small LINE: the line as it is run here
     'damc eval'*) echo "$1 --samples 100" ;;
     'damc chain'*) echo "${1/2500/25}" ;;
     'damc toy'*) echo "$1 --help" ;; # its long chains alone take minutes
+    'damc invert'*) echo 'damc invert --help' ;; # of weights that are not here
     'damc apply'*) echo "$1 $narrow" ;;
     'damc bench') echo "$1 --suite iteration --preset mnist-quick --batch 2 --repeat 1" ;;
     build/bin/damc\ bench*) sed 's/svhn/mnist-quick/; s/--batch [0-9]*/--batch 2 --repeat 1/' <<<"$1" ;;

@@ -14,6 +14,7 @@ struct Exit {
 void add_train_command(CLI::App& program);
 void add_sample_command(CLI::App& program);
 void add_reconstruct_command(CLI::App& program);
+void add_invert_command(CLI::App& program);
 void add_eval_command(CLI::App& program);
 void add_chain_command(CLI::App& program);
 void add_report_command(CLI::App& program);

@@ -71,6 +71,7 @@ int main(int argc, char** argv) {
   damc::add_train_command(program);
   damc::add_sample_command(program);
   damc::add_reconstruct_command(program);
+  damc::add_invert_command(program);
   damc::add_eval_command(program);
   damc::add_chain_command(program);
   damc::add_report_command(program);

@@ -1,0 +1,28 @@
+/// The DAMC sampler of GAN inversion (Section 5.4): q(W+ given x), as a checkpoint of the authors holds it. Its condition
+/// is the W+ of the in-domain encoder; its denoiser is of any width, that of its file (1024 throughout).
+#pragma once
+
+#include <memory>
+
+#include "damc/nets/denoiser.h"
+#include "damc/nets/in_domain_encoder.h"
+#include "damc/sampler/ancestral.h"
+
+namespace damc {
+
+class InversionSampler {
+ public:
+  /// From "Q.p.*" and "Q.encoder.net.*". Throws UserError naming a tensor that is missing or has another shape.
+  explicit InversionSampler(const StateDict& checkpoint, Device device = {}, Dtype dtype = Dtype::f32);
+
+  const InDomainEncoder& encoder() const { return encoder_; }
+  const Denoiser& denoiser() const { return *denoiser_; }
+  /// W+ [N, latents], one for each image x [N, H, W, 3] in [-1, 1].
+  Tensor sample(const Tensor& x, const AncestralOptions& options, Generator& random) const;
+
+ private:
+  InDomainEncoder encoder_;
+  std::unique_ptr<Denoiser> denoiser_;
+};
+
+}  // namespace damc
