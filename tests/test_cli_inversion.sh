@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# damc invert from outside, with small networks that follow a formula.   test_cli_inversion.sh DAMC INVERSION_FILES
+# damc invert from outside, with small networks that follow a formula.
+#   test_cli_inversion.sh DAMC INVERSION_FILES INCEPTION_FILE
 # shellcheck source=tests/cli_functions.sh
 . "$(dirname "$0")/cli_functions.sh" "$1"
 export OMP_NUM_THREADS=2
 "$2" G.safetensors E.safetensors V.safetensors Q.safetensors
+"$3" inception.safetensors
 nets=(--generator G.safetensors --encoder E.safetensors --vgg V.safetensors)
 mkdir images
 for name in a b c; do cp "$root/tools/bench/results/mnist-quick-samples.png" "images/$name.png"; done
@@ -27,6 +29,10 @@ succeeds 'from damc' invert "${nets[@]}" --sampler Q.safetensors --images images
 succeeds 'Q_state_dict|PyTorch' convert Q.safetensors Q.pth
 succeeds 'from damc' invert "${nets[@]}" --sampler Q.pth --from damc --images images --out eight --steps 1
 cmp -s seven/w.npy eight/w.npy || fail "a sampler in a .pth gives another W+"
+
+succeeds 'fid +[0-9.]+ +3/3 fid-float' invert --generator G.safetensors --inception inception.safetensors --images images \
+  --out nine --steps 0 --batch 1
+refuses 2 "fid needs two images" invert --generator G.safetensors --inception inception.safetensors --images images --out none --count 1
 
 echo "-- the images of a batch do not know of each other; PyTorch's files"
 succeeds 'mse ' invert "${nets[@]}" --images images --out five --steps 5 --batch 3

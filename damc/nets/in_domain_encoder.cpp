@@ -11,6 +11,7 @@ namespace {
 
 constexpr Unary kActivation{UnaryOp::leaky_relu, 0.2};
 constexpr double kNormEps = 1e-5;
+constexpr std::size_t kMostBlocks = 10;    // whose images' sizes are halves of the one before
 constexpr double kLastGain = 1.0 / 128.0;  // of the last block's weights
 
 std::string block_key(std::size_t number) { return fmt::format("block{}.", number); }
@@ -30,7 +31,7 @@ void add_norm(std::map<std::string, Shape>& all, const std::string& name, std::i
 EncoderSizes InDomainEncoder::sizes_of(const StateDict& weights) {
   const Pretrained expected = expectation();
   EncoderSizes sizes{{telling(expected, weights, "block0.conv.weight", 4).size(0)}, 1, 0};
-  for (std::size_t i = 1; weights.contains(block_key(i) + "conv2.weight"); ++i)
+  for (std::size_t i = 1; i <= kMostBlocks && weights.contains(block_key(i) + "conv2.weight"); ++i)
     sizes.channels.push_back(telling(expected, weights, block_key(i) + "conv2.weight", 4).size(0));
   const Tensor& last = telling(expected, weights, block_key(sizes.channels.size()) + "fc.weight", 2);
   sizes.latents = last.size(0);
