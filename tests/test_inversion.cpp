@@ -11,6 +11,7 @@
 #include "damc/inversion/sampler.h"
 #include "damc/nets/denoiser.h"
 #include "damc/nets/networks.h"
+#include "tensor/backend.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
 #include "tests/golden.h"
@@ -80,6 +81,23 @@ TEST_CASE("generator and mapping are PyTorch's") {
     worst.compare("mapping.truncated", G.truncated(w));
     worst.check(9, tolerance(dtype));
   }
+}
+
+TEST_CASE("of each layer of the generator one image is kept for the gradient") {
+  const StyleGan G(small_generator(), {}, Dtype::f64);
+  const std::int64_t n = 16;
+  const Variable w(input("many", {n, 48}, Dtype::f64), true);
+  const Backend& cpu = backend(Device{});
+  const auto before = static_cast<double>(cpu.bytes_in_use());
+  const Variable image = G.forward(w);
+  double one_each = 0.0;
+  for (std::int64_t i = 0; i < G.sizes().layers(); ++i) {
+    const std::int64_t size = StyleGanSizes::size(i), c = G.sizes().channels[static_cast<std::size_t>(i)];
+    one_each += static_cast<double>(n * size * size * c) * 8.0;
+  }
+  const double kept = static_cast<double>(cpu.bytes_in_use()) - before;
+  CHECK(kept > one_each);
+  CHECK(kept < 1.5 * one_each);  // styles and statistics beside them
 }
 
 TEST_CASE("encoder and VGG-16 are PyTorch's") {
