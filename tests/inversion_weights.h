@@ -7,6 +7,7 @@
 
 #include "damc/nets/denoiser.h"
 #include "damc/nets/in_domain_encoder.h"
+#include "damc/nets/networks.h"
 #include "damc/nets/stylegan.h"
 #include "damc/nets/vgg.h"
 #include "tests/golden.h"
@@ -51,11 +52,12 @@ inline StateDict small_encoder() {
 }
 inline StateDict small_vgg() { return inversion_weights("vgg", Vgg::shapes({4, 6, 8, 8})); }
 
-/// A sampler as a checkpoint has it, its denoiser drawn anew.
+/// A sampler and an energy as a checkpoint has them, drawn anew.
 inline StateDict small_sampler() {
   Generator random(7);
   Init init(random);
   StateDict checkpoint = Denoiser(48, 48, DenoiserWidths{8, 12}, init).state_dict("Q.p.");
+  checkpoint.merge(EnergyNet(48, 8, init, 3).state_dict("E."));
   for (const auto& [name, tensor] : small_encoder()) checkpoint["Q.encoder.net." + name] = tensor;
   return checkpoint;
 }

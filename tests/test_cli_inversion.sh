@@ -26,6 +26,10 @@ succeeds 'mse ' invert --generator G.safetensors --images images/a.png --out fou
 grep -q feature four/losses.jsonl && fail "features without a network"
 
 succeeds 'from damc' invert "${nets[@]}" --sampler Q.safetensors --images images --out seven --steps 1
+succeeds 'from noise' invert "${nets[@]}" --energy Q.safetensors --from noise --images images --out lebm --steps 1 --count 1
+grep -q '"energy":' lebm/losses.jsonl || fail "no energy: $(cat lebm/losses.jsonl)"
+refuses 2 "--energy 'V.safetensors': the weights of the energy have no tensor 'E.ebm.0.weight'" \
+  invert --generator G.safetensors --energy V.safetensors --images images --out none
 succeeds 'Q_state_dict|PyTorch' convert Q.safetensors Q.pth
 succeeds 'from damc' invert "${nets[@]}" --sampler Q.pth --from damc --images images --out eight --steps 1
 cmp -s seven/w.npy eight/w.npy || fail "a sampler in a .pth gives another W+"

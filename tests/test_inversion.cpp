@@ -8,6 +8,7 @@
 #include "autograd/checks/op_cases.h"
 #include "autograd/grad.h"
 #include "damc/inversion/descent.h"
+#include "damc/inversion/energy.h"
 #include "damc/inversion/sampler.h"
 #include "damc/nets/denoiser.h"
 #include "damc/nets/networks.h"
@@ -128,6 +129,23 @@ TEST_CASE("the in-domain objective and its gradient with respect to W+") {
     worst.compare("objective.grad", grad(sum(objective.total(terms)), {w})[0]);
     worst.check(4, dtype == Dtype::f64 ? 1e-12 : 1e-3);  // in f32 another side of a kink may be taken
   }
+}
+
+TEST_CASE("the energy in the objective") {
+  const StyleGan G(small_generator(), {}, Dtype::f64);
+  const std::unique_ptr<EnergyNet> energy = read_energy(small_sampler(), 48, {}, Dtype::f64);
+  const double factor = energy_factor(256);
+  CHECK(factor == doctest::Approx(3.0 / 196608.0).epsilon(1e-12));
+  const InversionObjective objective(G, nullptr, nullptr, {0.0, 0.0, 0.0, factor}, energy.get());
+  const Variable w(wp(Dtype::f64), true);
+  const ObjectiveTerms terms = objective.terms(w, objective.observe(target(Dtype::f64)));
+  const Tensor wanted = add(energy->grad_z(w.value()), w.value());
+  CHECK(relative_error(grad(sum(objective.total(terms)), {w})[0], mul(wanted, factor)) < 1e-12);
+  StateDict state = small_sampler();
+  state.erase("E.ebm.4.bias");
+  CHECK_THROWS_AS(read_energy(state, 48), UserError);
+  CHECK_THROWS_AS(read_energy(small_sampler(), 46), UserError);
+  CHECK_THROWS_AS(read_energy(small_vgg(), 48), UserError);
 }
 
 TEST_CASE("five steps of Adam are PyTorch's, and every image is on its own") {

@@ -9,6 +9,7 @@
 #include "damc/batched.h"
 #include "damc/checkpoint.h"
 #include "damc/inversion/descent.h"
+#include "damc/inversion/energy.h"
 #include "damc/inversion/sampler.h"
 #include "damc/metrics/frechet.h"
 #include "damc/metrics/kid.h"
@@ -33,7 +34,7 @@ constexpr std::int64_t kColumns = 8;  // images beside each other in the picture
 constexpr std::int64_t kShown = 32;   // images in the picture
 
 struct InvertOptions {
-  std::string generator, encoder, sampler, vgg, inception, images, out, from, device = "cpu";
+  std::string generator, encoder, sampler, energy, vgg, inception, images, out, from, device = "cpu";
   std::optional<std::int64_t> count;
   std::int64_t batch = 8, seed = 1;
   DescentOptions descent;
@@ -41,14 +42,20 @@ struct InvertOptions {
 };
 
 /// A network from a file of the release, or of the same names; none where no file is given.
-template <class Net>
-std::unique_ptr<Net> read_network(const std::string& option, const std::string& file, Device device) {
+template <class Make>
+auto made_from(const char* option, const std::string& file, const Make& make) -> decltype(make(StateDict{})) {
   if (file.empty()) return nullptr;
   try {
-    return std::make_unique<Net>(read_checkpoint(file).tensors, device);
+    return make(read_checkpoint(file).tensors);
   } catch (const UserError& error) {
     throw UserError(fmt::format("{} '{}': {}", option, file, error.what()));
   }
+}
+
+template <class Net>
+std::unique_ptr<Net> read_network(const char* option, const std::string& file, Device device) {
+  return made_from(option, file,
+                   [&](const StateDict& weights) { return std::make_unique<Net>(weights, device); });
 }
 
 /// The networks that an inversion works with; all but the generator may be null.
@@ -58,7 +65,10 @@ struct Networks {
         vgg(read_network<Vgg>("--vgg", o.vgg, device)),
         encoder(read_network<InDomainEncoder>("--encoder", o.encoder, device)),
         sampler(read_network<InversionSampler>("--sampler", o.sampler, device)),
-        G(*generator) {
+        G(*generator),
+        energy(made_from("--energy", o.energy, [&](const StateDict& weights) {
+          return read_energy(weights, G.sizes().latents(), device);
+        })) {
     if (vgg && G.size() % 8 != 0)
       user_error(fmt::format("--vgg needs images of 8x8 at least, --generator '{}' makes {}x{}", o.generator,
                              G.size(), G.size()),
@@ -72,6 +82,7 @@ struct Networks {
   const std::unique_ptr<InDomainEncoder> encoder;
   const std::unique_ptr<InversionSampler> sampler;
   const StyleGan& G;
+  const std::unique_ptr<EnergyNet> energy;
 
  private:
   void check_fit(const char* option, const std::string& file, const EncoderSizes& sizes,
@@ -118,12 +129,13 @@ struct Inversions {
 };
 
 void add_terms(std::vector<ObjectiveWeights>& loss, std::int64_t step, const ObjectiveTerms& terms) {
-  if (loss.size() <= static_cast<std::size_t>(step)) loss.push_back({0.0, 0.0, 0.0});
+  if (loss.size() <= static_cast<std::size_t>(step)) loss.push_back({0.0, 0.0, 0.0, 0.0});
   ObjectiveWeights& sums = loss[static_cast<std::size_t>(step)];
   const auto total = [](const Variable& term) { return term.defined() ? sum(term).value().item() : 0.0; };
   sums.pixel += total(terms.pixel);
   sums.feature += total(terms.feature);
   sums.domain += total(terms.domain);
+  sums.energy += total(terms.energy);
 }
 
 /// Sum over images of each one's mean squared error.
@@ -139,9 +151,10 @@ Tensor start(const std::string& from, const Networks& nets, const Tensor& x, Gen
 }
 
 Inversions invert_all(const InvertOptions& o, const Networks& nets, const Images& images, Device device) {
-  const ObjectiveWeights plain{1.5, nets.vgg ? 5e-5 : 0.0, 0.0};
-  const InversionObjective objective(nets.G, nets.vgg.get(), o.in_domain ? nets.encoder.get() : nullptr,
-                                     o.in_domain ? ObjectiveWeights{1.0, plain.feature, 2.0} : plain);
+  ObjectiveWeights weights = o.in_domain ? kInDomainWeights : ObjectiveWeights{};
+  if (!nets.vgg) weights.feature = 0.0;
+  if (nets.energy) weights.energy = energy_factor(nets.G.size());
+  const InversionObjective objective(nets.G, nets.vgg.get(), nets.encoder.get(), weights, nets.energy.get());
   Generator random(static_cast<std::uint64_t>(o.seed), 0, device);
   Inversions found;
   std::vector<Tensor> latents, made;
@@ -196,6 +209,7 @@ void write_losses(const fs::path& file, const std::vector<ObjectiveWeights>& los
     nlohmann::ordered_json line{{"step", step}, {"pixel", loss[step].pixel / n}};
     if (loss[step].feature != 0.0) line["feature"] = loss[step].feature / n;
     if (loss[step].domain != 0.0) line["domain"] = loss[step].domain / n;
+    if (loss[step].energy != 0.0) line["energy"] = loss[step].energy / n;
     lines += line.dump() + "\n";
   }
   atomic_write_file(file, std::as_bytes(std::span(lines)));
@@ -263,6 +277,8 @@ void add_invert_command(CLI::App& program) {
   file("--encoder", o->encoder, "weights of its in-domain encoder, styleganinv_ffhq256_encoder.pth");
   file("--sampler", o->sampler,
        "checkpoint of DAMC for GAN inversion: Q.p.* and Q.encoder.net.*, or Q_state_dict");
+  file("--energy", o->energy,
+       "checkpoint with E.ebm.*: E(w) + |w|^2/2 is in the objective (the LEBM baseline)");
   file("--vgg", o->vgg, "weights of VGG-16, vgg16.pth; without them pixels alone are compared");
   file("--inception", o->inception, "weights of Inception-v3: fid and kid against the very images");
   command
