@@ -72,6 +72,8 @@ done
 cmp <("$damc" help) <("$damc" --help) || fail "help differs from --help"
 succeeds '^damc [0-9.]+ \(commit [0-9a-f]+|unknown' --version
 succeeds '^compiler (GCC|Clang) [0-9]' --version
+succeeds '^kernels +(native|baseline|x86-64-v[34])$' --version
+DAMC_CPU_KERNELS=abacus refuses 2 'DAMC_CPU_KERNELS=abacus: .*no such kernels' info
 succeeds '^libs +.*fmt [0-9]' --version
 
 echo "-- progress on a terminal"

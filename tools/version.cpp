@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "commit.h"  // made by every build, see commit.cmake
+#include "tensor/cpu/variants.h"
 
 namespace damc {
 
@@ -12,8 +13,8 @@ std::string version_text() {
 #else
   constexpr const char* compiler = "GCC " __VERSION__;
 #endif
-  return fmt::format("damc {} (commit {})\ncompiler {}\nbuild    {}\nlibs     {}", DAMC_VERSION, DAMC_COMMIT,
-                     compiler, DAMC_BUILD, DAMC_LIBRARIES);
+  return fmt::format("damc {} (commit {})\ncompiler {}\nbuild    {}\nkernels  {}\nlibs     {}", DAMC_VERSION,
+                     DAMC_COMMIT, compiler, DAMC_BUILD, chosen_cpu_variant().name, DAMC_LIBRARIES);
 }
 
 }  // namespace damc

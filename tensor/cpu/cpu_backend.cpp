@@ -1,4 +1,5 @@
-#include "tensor/cpu/cpu_backend.h"
+/// The CPU: shared kernels over OpenMP and SIMD loops, OpenBLAS products, convolutions by im2col / col2im or Winograd.
+/// Compiled once for each variant of processor (variants.h), of which DAMC_CPU_VARIANT is the name.
 
 #include <cstring>
 
@@ -9,7 +10,6 @@
 #include "tensor/cpu/packed.h"
 #include "tensor/cpu/parallel.h"
 #include "tensor/cpu/pool.h"
-#include "tensor/cpu/threads.h"
 #include "tensor/cpu/winograd.h"
 #include "tensor/error.h"
 #include "tensor/kernels/shared_kernels.h"
@@ -273,14 +273,10 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
 
 }  // namespace
 
-std::unique_ptr<Backend> make_cpu_backend() {
-  start_threads();
-  return std::make_unique<EmulatedProducts<CpuBackend>>();
-}
+namespace DAMC_CPU_VARIANT {
 
-std::string cpu_summary() {
-  return fmt::format("{} threads; {}, kernels for {}", omp_get_max_threads(), openblas_get_config(),
-                     openblas_get_corename());
-}
+std::unique_ptr<Backend> make_cpu_kernels() { return std::make_unique<EmulatedProducts<CpuBackend>>(); }
+
+}  // namespace DAMC_CPU_VARIANT
 
 }  // namespace damc

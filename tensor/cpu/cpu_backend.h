@@ -1,4 +1,4 @@
-/// The CPU: shared kernels over OpenMP and SIMD loops, OpenBLAS products, convolutions by im2col / col2im.
+/// The CPU as a device.
 #pragma once
 
 #include <memory>
@@ -8,9 +8,10 @@
 
 namespace damc {
 
+/// The variant of kernels (variants.h) that is chosen, with its threads started.
 std::unique_ptr<Backend> make_cpu_backend();
 
-/// One line on the CPU's threads and on the library that multiplies matrices, for `damc info`.
+/// One line on the CPU's threads, kernels and the library that multiplies matrices, for `damc info`.
 std::string cpu_summary();
 
 }  // namespace damc

@@ -1,0 +1,29 @@
+/// The CPU's kernels for several processors. A build for one processor (DAMC_NATIVE) has one variant; a portable one of
+/// x86-64 has cpu_backend.cpp compiled three times, and the program takes what its processor runs.
+///
+/// Compilers fuse multiply-adds, which then round once, as each processor allows: variants agree within rounding, how
+/// nearly is in tests/test_cpu_variants.cpp.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "tensor/backend.h"
+
+namespace damc {
+
+struct CpuVariant {
+  std::string_view name;  ///< "native", "baseline" or the microarchitecture level, as compilers name it
+  bool runs;              ///< on this processor
+  std::unique_ptr<Backend> (*make)();
+};
+
+/// From the plainest to the fastest.
+std::span<const CpuVariant> cpu_variants();
+
+/// The last that runs here, or the one that DAMC_CPU_KERNELS names. Throws UserError when there is none of that name or
+/// it does not run here.
+const CpuVariant& chosen_cpu_variant();
+
+}  // namespace damc

@@ -1,0 +1,93 @@
+/// The CPU's kernels for several processors (tensor/cpu/variants.h) compute the same: uniform draws to the bit, all else
+/// within rounding, values and gradients of every operation to 1e-5 in f32 and 1e-13 in f64 of the largest element. A build
+/// for one processor has one variant, which is compared with itself.
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+
+#include "autograd/checks/op_cases.h"
+#include "autograd/grad.h"
+#include "tensor/backend.h"
+#include "tensor/cpu/variants.h"
+#include "tensor/error.h"
+#include "tensor/random.h"
+#include "tests/messages.h"
+
+using namespace damc;
+
+namespace {
+
+/// The value of every row of the table of operations, and gradients for uniform draws, as numbers.
+std::vector<std::vector<double>> results(const CpuVariant& variant, Dtype dtype) {
+  BackendOverride here(Device{}, variant.make());
+  std::vector<std::vector<double>> all;
+  const auto add = [&](const Tensor& t) { all.push_back(t.to(Dtype::f64).contiguous().to_vector<double>()); };
+  for (const OpCase& row : op_cases()) {
+    Variables leaves;
+    for (const Tensor& input : make_inputs(row, dtype)) leaves.emplace_back(input, true);
+    const Variable y = row.f(leaves);
+    add(y.value());
+    if (!y.requires_grad()) continue;
+    for (const Tensor& gradient : grad(y, leaves, Generator(5).uniform(y.shape(), dtype))) add(gradient);
+  }
+  return all;
+}
+
+/// Uniform and normal draws; both are computed in f32.
+std::vector<std::vector<double>> draws(const CpuVariant& variant, Dtype dtype) {
+  BackendOverride here(Device{}, variant.make());
+  Generator random(3);
+  return {random.uniform({1000}, dtype).to(Dtype::f64).to_vector<double>(),
+          random.normal({1000}, dtype).to(Dtype::f64).to_vector<double>()};
+}
+
+/// The largest difference, relative to the largest number of its tensor.
+double difference(const std::vector<std::vector<double>>& a, const std::vector<std::vector<double>>& b) {
+  double worst = 0.0;
+  REQUIRE(a.size() == b.size());
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    double largest = 1e-3, most = 0.0;
+    REQUIRE(a[i].size() == b[i].size());
+    for (std::size_t j = 0; j < a[i].size(); ++j) {
+      largest = std::max(largest, std::fabs(b[i][j]));
+      most = std::max(most, std::fabs(a[i][j] - b[i][j]));
+    }
+    worst = std::max(worst, most / largest);
+  }
+  return worst;
+}
+
+}  // namespace
+
+TEST_CASE("all variants compute the same") {
+  op_cases();  // its constants belong to the usual backend
+  for (const Dtype dtype : {Dtype::f32, Dtype::f64}) {
+    const CpuVariant& best = chosen_cpu_variant();
+    const auto wanted = results(best, dtype), drawn = draws(best, dtype);
+    for (const CpuVariant& variant : cpu_variants()) {
+      if (!variant.runs) continue;
+      const double found = difference(results(variant, dtype), wanted);
+      INFO(variant.name << " and " << best.name << " differ by " << found);
+      CHECK(found <= (dtype == Dtype::f32 ? 1e-5 : 1e-13));
+      const auto others = draws(variant, dtype);
+      CHECK(others[0] == drawn[0]);
+      CHECK(difference(others, drawn) <= 1e-6);
+    }
+  }
+}
+
+TEST_CASE("the best that runs is chosen, or the one asked for") {
+  const auto all = cpu_variants();
+  std::string_view best;
+  for (const CpuVariant& variant : all) {
+    if (!variant.runs) continue;
+    best = variant.name;
+    setenv("DAMC_CPU_KERNELS", std::string(variant.name).c_str(), 1);
+    CHECK(chosen_cpu_variant().name == variant.name);
+  }
+  unsetenv("DAMC_CPU_KERNELS");
+  CHECK(chosen_cpu_variant().name == best);
+  setenv("DAMC_CPU_KERNELS", "abacus", 1);
+  CHECK(error_of<UserError>([] { chosen_cpu_variant(); }).starts_with("DAMC_CPU_KERNELS=abacus: "));
+  unsetenv("DAMC_CPU_KERNELS");
+}
