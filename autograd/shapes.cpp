@@ -122,6 +122,8 @@ Variable cat(const std::vector<Variable>& parts, int dim) {
 
 Variable index_select(const Variable& x, int dim, const Tensor& index) {
   ENSURE(index.ndim() == 1, "index_select: index is {}, expected [n]", index.shape().str());
+  if (x.ndim() == 1 && wrap_dim("index_select", dim, x.shape()) == 0)  // as the one row of a matrix
+    return reshape(index_select(reshape(x, {1, x.size(0)}), 1, index), index.shape());
   const Variable last = transpose(x, dim, -1);
   return transpose(matmul(last, transpose(one_hot(index, x.size(dim)), 0, 1)), dim, -1);
 }

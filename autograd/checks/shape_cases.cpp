@@ -89,6 +89,12 @@ std::vector<OpCase> index_cases() {
        [=](const Variables& v) {
          return index_select(v[0], 1, whole({2, 0, 2, 1, 2}, {5}, v[0]));
        }},
+      {"index_select",
+       "one dimension",
+       {{{4}}},
+       [=](const Variables& v) {
+         return index_select(v[0], -1, whole({2, 0, 2}, {3}, v[0]));
+       }},
       {"gather",
        "last",
        {{{2, 4}}},
