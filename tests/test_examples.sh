@@ -2,6 +2,8 @@
 # The programs of tools/examples, small.   test_examples.sh FOLDER
 set -u
 examples=$(realpath "$1") root=$(realpath "$(dirname "$0")/..") failed=0
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
 
 shows() { # shows PATTERN PROGRAM ARGUMENTS: it ends well, and each line of PATTERN is found
   local output pattern program=$2
@@ -20,5 +22,7 @@ shows 'energy distance to the data: of samples 0\.' energy_2d 2
 shows 'two sets of long chains are 0\.0' amortise_density 2
 # A fifteenth of an epoch is enough for three digits of four.
 shows '^([89][0-9]|7[5-9])\.[0-9]+ % of 10000 test digits' mnist_mlp "$root/data/mnist" 0.0667
+shows 'mean squared error of 500 test digits: 0\.[0-3][0-9]+ of 0\.[3-6]' autoencoder "$root/data/mnist" 60 "$scratch/digits.png"
+[ -s "$scratch/digits.png" ] || { echo "FAILED: autoencoder wrote no picture"; failed=1; }
 [ "$failed" = 0 ] && echo "all as expected"
 exit "$failed"
