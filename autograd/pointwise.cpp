@@ -25,7 +25,8 @@ Vjp to_selected(const Tensor& part, const Shape& shape) {
 Variable unary(const Unary& f, const Variable& x) {
   const Tensor y = unary(f, x.value());
   if (f.op == UnaryOp::greater) return y;  // a step has no gradient
-  if (f.op == UnaryOp::leaky_relu && f.p0 >= 0.0) {  // the value's sign is the input's, which need not be kept
+  if (f.op == UnaryOp::leaky_relu &&
+      f.p0 >= 0.0) {  // the value's sign is the input's, which need not be kept
     return record(name(f), y, {{x, Vjp::of_result(y, [f](const auto& g, const auto& result) {
                                   return unary_vjp(f, g, result, result);
                                 })}});

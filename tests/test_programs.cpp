@@ -133,6 +133,9 @@ void add_networks(std::map<std::string, Operation>& all) {
   all["instance_norm"] = [](const Step& s) {
     return instance_norm(s.v[0], s.v[1], s.v[2], s.n.at(1), s.activation());
   };
+  all["adaptive_instance_norm"] = [](const Step& s) {
+    return adaptive_instance_norm(s.v[0], s.v[1], s.v[2], s.n.at(0));
+  };
   all["batch_norm"] = [](const Step& s) {
     return batch_norm(s.v[0], s.v[1], s.v[2], s.n.at(1), s.activation());
   };

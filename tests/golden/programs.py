@@ -470,6 +470,18 @@ normalisation("layer_norm", (2, 3, 4), lambda x: [-1])
 
 
 @operation
+def adaptive_instance_norm(p):
+    i = p.any(4)
+    x = p.values[i]
+    variance, mean = torch.var_mean(x, [1, 2], unbiased=False, keepdim=True)
+    require(x.numel() > 0 and bool((variance > 0.02).all()))
+    w, b = p.like([x.shape[0], x.shape[-1]]), p.like([x.shape[0], x.shape[-1]])
+    eps = p.rng.choice([1e-5, 0.1])
+    y = (x - mean) / (variance + eps).sqrt() * p.values[w][:, None, None] + p.values[b][:, None, None]
+    return [i, w, b], [eps], y
+
+
+@operation
 def embedding(p):
     i = p.any(2)
     index = [p.rng.randrange(p.values[i].shape[0]) for _ in range(p.rng.randint(1, 5))]
