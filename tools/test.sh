@@ -15,4 +15,4 @@ else
   choose_device
   built_device
 fi
-ctest --test-dir "$build" --output-on-failure
+ctest --test-dir "$build" -j 2 --output-on-failure
