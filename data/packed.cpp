@@ -64,8 +64,9 @@ Pack read_packed(const fs::path& dir) {
   if (sizes[3] != 1 && sizes[3] != 3) {
     user_error(fmt::format("'{}' holds images of {} channels; there are 1 or 3", path.string(), sizes[3]));
   }
-  return {{sizes[0], sizes[1], sizes[2], sizes[3], std::move(file.bytes), {}},
-          fs::exists(origin) ? read_origin(origin, sizes[0]) : PackOrigin{}};
+  // Not within the result: where this throws, GCC 12 destroys an aggregate in an aggregate twice.
+  PackOrigin found = fs::exists(origin) ? read_origin(origin, sizes[0]) : PackOrigin{};
+  return {{sizes[0], sizes[1], sizes[2], sizes[3], std::move(file.bytes), {}}, std::move(found)};
 }
 
 void pack_images(const fs::path& dir, const ImageSource& source, ImageRange train, ImageRange test,
