@@ -41,6 +41,7 @@ struct Config {
   double prior_step_size = 0.4;
   bool prior_noise_starts = true;
   std::int64_t test_posterior_steps = 10, sample_prior_steps = 100;
+  std::string test_start = "own";
   double sample_prior_step_size = 0.4;
   double energy_l2 = 0.0;
 
@@ -48,6 +49,11 @@ struct Config {
   double sigma_vae = 0.7071067811865476;
   double latent_l2 = 0.096, filter_l2 = 0.0123;
   std::int64_t components = 10, mlp_width = 1024;
+
+  // Critics
+  double gradient_penalty = 100.0 / 784.0;
+  std::int64_t g_every = 1;
+  std::string scored = "reconstruction";
 
   // Sampler
   std::int64_t diffusion_steps = 100;

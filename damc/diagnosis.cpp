@@ -69,6 +69,7 @@ Stats diagnose(const Model& model, const Tensor& x) {
   const Config& c = model.config;
   Generator random = make_generator(c, Stream::diagnosis, model.device);
   Stats stats;
+  if (model.critic) return stats;  // methods without chains
   const Tensor z0 = start(model, x.narrow(0, 0, std::min(kChains, x.size(0))), random);
   if (!model.V) diagnose_posterior(model, x, z0, random, stats);  // an encoder has no such chains
   if (!model.E && model.ratios.empty()) return stats;

@@ -6,6 +6,8 @@
 #include "damc/batched.h"
 #include "damc/methods/by_chains.h"
 #include "damc/methods/by_encoder.h"
+#include "damc/methods/image_energy_game.h"
+#include "damc/methods/pair_game.h"
 
 namespace damc {
 namespace {
@@ -52,7 +54,9 @@ Method::Method(Model& model, std::int64_t rollbacks, std::int64_t images)
       watch_(model.device),
       sampler_(make_sampler()),
       pool_(make_pool(model, images)) {
-  if (model.V) {
+  if (model.critic) {
+    add_critic_phase();
+  } else if (model.V) {
     add_encoder_phases();
   } else {
     add_chain_phases();
@@ -184,6 +188,33 @@ void Method::add_encoder_phases() {
     };
     add();
   }
+}
+
+void Method::add_critic_phase() {
+  const Config& c = model_.config;
+  Model& m = model_;
+  Learner* g = add_learner("generator", "g", m.G, c.lr_g);
+  if (m.image_energy) {
+    const ImageEnergyGameParts parts{.generator = &m.G,
+                                     .energy = m.image_energy.get(),
+                                     .statistics = m.critic.get(),
+                                     .nz = c.nz,
+                                     .gradient_penalty = c.gradient_penalty,
+                                     .g_every = c.g_every,
+                                     .learn_generator = g,
+                                     .learn_energy = add_learner("energy", "d", *m.image_energy, c.lr_e),
+                                     .learn_statistics = add_learner("statistics", "h", *m.critic, c.lr_g)};
+    phases_.push_back(std::make_unique<ImageEnergyGame>(parts, m.device, random_));
+    return;
+  }
+  const PairGameParts parts{.generator = &m.G,
+                            .encoder = m.V.get(),
+                            .critic = m.critic.get(),
+                            .nz = c.nz,
+                            .learn_generator = g,
+                            .learn_encoder = add_learner("encoder", "v", *m.V, c.lr_g),
+                            .learn_critic = add_learner("critic", "d", *m.critic, c.lr_e)};
+  phases_.push_back(std::make_unique<PairGame>(parts, m.device, random_));
 }
 
 Phase& Method::phase(std::int64_t k) const {

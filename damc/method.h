@@ -2,7 +2,7 @@
 ///
 /// A method is a row of methods() (presets.h), and a composition of parts: a prior (chains/prior.h), learned or not; z by
 /// chains (methods/by_chains.h), with starts, or by an encoder (methods/by_encoder.h); a sampler that is fitted to the z,
-/// or none. It learns in phases, most in one; an iteration's number says which, so that nothing of it needs to be saved.
+/// or none. Two methods are games (methods/image_energy_game.h, methods/pair_game.h). It learns in phases, most in one; an iteration's number says which, so that nothing of it needs to be saved.
 #pragma once
 
 #include <memory>
@@ -33,7 +33,9 @@ class Method {
   /// part when it is done. The numbers, as far as the method has them:
   ///   loss_q, loss_g         of the last sampler update and of the generator update, with an encoder of both
   ///   energy_plus, _minus    mean E(z+) and mean E(z-)
-  ///   grad_norm_q, _g, _e, _v  before clipping, the last of an encoder
+  ///   loss_d, loss_h, loss_v of critics and of an encoder in a game
+  ///   gradient_penalty       mean |dE/dx|^2 of an energy of images
+  ///   grad_norm_q, _g, _e, _v, _d, _h  before clipping, _v of an encoder, _d and _h of critics
   ///   z_norm                 root mean square of |z+|, or of an encoder's z, over the batch
   ///   chain_displacement     root mean square of |z+ - z0|: how far the posterior chain moved
   ///   lr_q, lr_g, lr_e, ...  learning rates of those that learn
@@ -59,6 +61,7 @@ class Method {
   Phase& phase(std::int64_t k) const;
   void add_chain_phases();
   void add_encoder_phases();
+  void add_critic_phase();
   EnergyParts contrastive(const Prior& prior);
   EnergyParts ratio(std::int64_t stage, std::int64_t first);
   std::vector<Learner*> learners() const;

@@ -34,6 +34,8 @@ auto networks_of(M& m) {
   if (m.Q) all.emplace_back("Q.", &*m.Q);
   if (m.Q_target) all.emplace_back(kTarget, &*m.Q_target);
   if (m.V) all.emplace_back("V.", m.V.get());
+  if (m.image_energy) all.emplace_back("EX.", m.image_energy.get());
+  if (m.critic) all.emplace_back("D.", m.critic.get());
   if (m.noise) all.emplace_back("noise.", &*m.noise);
   if (m.mixture) all.emplace_back("mixture.", m.mixture);
   if (m.second) {
@@ -76,6 +78,7 @@ Model::Model(const Config& c, Dtype dtype)
       likelihood(G, c.sigma) {
   const MethodParts& parts = method_parts(c.method);
   make_prior(parts.prior);
+  make_critic(parts.critic);
   if (parts.sampler) {
     Q.emplace(make_encoder(images, c, init_), amortizer_options(c), init_);
     Q_target.emplace(make_encoder(images, c, init_), amortizer_options(c), init_);
@@ -120,6 +123,19 @@ void Model::make_prior(PriorKind kind) {
   }
 }
 
+/// Same widths of hidden layers as in the releases, on the trunk that all methods have.
+void Model::make_critic(CriticKind kind) {
+  const Config& c = config;
+  if (kind == CriticKind::energy) {
+    image_energy = std::make_unique<ImageEnergy>(images, c.nif, c.nemb, init_);
+    const PairCriticOptions options{.features = 128, .z_features = 0, .hidden = 512, .slope = 0.2};
+    critic = std::make_unique<ImagePairCritic>(images, c.nif, c.nz, options, init_);
+  } else if (kind == CriticKind::pairs) {
+    const PairCriticOptions options{.features = 128, .z_features = 512, .hidden = 1024, .slope = 0.1};
+    critic = std::make_unique<ImagePairCritic>(images, c.nif, c.nz, options, init_);
+  }
+}
+
 std::vector<std::pair<std::string, const Module*>> Model::networks() const { return networks_of(*this); }
 
 std::int64_t Model::parameter_count() const {
@@ -148,6 +164,8 @@ void Model::load_state_dict(const StateDict& state) {
 }
 
 Tensor Model::start(const Tensor& x, Generator& random) const {
+  ENSURE(infers(), "method {} finds no z of an image", config.method);
+  if (config.test_start == "noise") return random.normal({x.size(0), config.nz}, x.dtype());
   if (Q) return Q->sample(x, random);
   return V ? encoded_mean(*V, x, config.nz) : random.normal({x.size(0), config.nz}, x.dtype());
 }

@@ -9,6 +9,7 @@
 #include "damc/chains/mixture.h"
 #include "damc/config.h"
 #include "damc/methods/encoding.h"
+#include "damc/nets/critics.h"
 #include "damc/sampler/amortizer.h"
 
 namespace damc {
@@ -40,6 +41,7 @@ struct Model {
   const std::unique_ptr<Layer> generator_;
 
   void make_prior(PriorKind kind);
+  void make_critic(CriticKind kind);
 
  public:
   Layer& G;                    ///< of one latent layer or, with config.layers, of five
@@ -51,9 +53,11 @@ struct Model {
   std::unique_ptr<Layer> V;           ///< encoder (methods/encoding.h); none: z is found by chains
   std::optional<NoiseScale> noise;    ///< of p(x given z), where it is learned
   std::optional<SecondStage> second;  ///< of the method that has one
-  std::unique_ptr<Prior> prior;       ///< p(z)
-  MixturePrior* mixture = nullptr;    ///< the prior, of the method whose prior is one
-  Likelihood likelihood;              ///< p(x given z)
+  std::unique_ptr<DataEnergy> image_energy;  ///< of the method that has one
+  std::unique_ptr<PairCritic> critic;        ///< of pairs of image and z, of the methods that have one
+  std::unique_ptr<Prior> prior;              ///< p(z)
+  MixturePrior* mixture = nullptr;           ///< the prior, of the method whose prior is one
+  Likelihood likelihood;                     ///< p(x given z)
 
   /// What there is of these, by the prefixes of parameters' names; the authors' are "G.", "E.", "Q.", "Q_dummy." (the target
   /// sampler).
@@ -66,10 +70,14 @@ struct Model {
   /// becomes Q.
   void load_state_dict(const StateDict& state);
 
+  /// Whether z of an image can be found.
+  bool infers() const { return !image_energy; }
+
   // Experiments draw z in the same few ways everywhere; chains as the configuration says.
   /// Observations to posterior samples as evaluated: a start(), then noise-free posterior steps.
   Tensor infer(const Tensor& x, Generator& random) const { return refine(start(x, random), x); }
-  /// The first half of that: q(z given x) of the sampler, without one the encoder's mean, or N(0, I) with neither.
+  /// The first half of that: q(z given x) of the sampler, without one the encoder's mean, or N(0, I) with neither, or where
+  /// config.test_start says noise. Throws Error for a method that finds no z.
   Tensor start(const Tensor& x, Generator& random) const;
   /// The second half: noise-free posterior steps from z0.
   Tensor refine(const Tensor& z0, const Tensor& x) const;

@@ -34,6 +34,10 @@ enum class PriorKind { normal, energy, ratios, mixture, second_stage };
 /// How z of an image is found while training: by chains, or by an encoder, as a Gaussian or a point.
 enum class EncoderKind { none, gaussian, point };
 
+/// What images are judged by, of the methods whose networks play against each other, and that have no likelihood: an
+/// energy of images, or a critic of pairs of an image and its code.
+enum class CriticKind { none, energy, pairs };
+
 /// What a method of learning consists of (method.h).
 struct MethodParts {
   std::string name;
@@ -45,6 +49,7 @@ struct MethodParts {
   /// The first phase's share of the iterations; 0: there is one phase. With `stages` above 1 each has its share.
   double first_phase = 0.0;
   bool sampler_afterwards = false;  ///< fitted in a second phase, in which nothing else learns
+  CriticKind critic = CriticKind::none;
 };
 
 const std::vector<MethodParts>& methods();

@@ -170,7 +170,9 @@ TEST_CASE("a cell's value is of its own source and start; commands train what is
         std::vector<std::string>{
             "damc train --preset cifar10 --method damc --data DIR --out runs --set eval_every=200000 --set "
             "eval_metrics=mse,fid --set inception=FILE",
-            "damc eval RUN --metric fid --from lebm --inception FILE"});
+            "damc eval RUN --metric mse,fid --test-start noise --test-posterior-steps 40 --from lebm "
+            "--inception "
+            "FILE"});
 
   const PaperTable& anomalies = table_of("3");
   const PaperRow& ours = row_of(anomalies, "Ours");

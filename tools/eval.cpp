@@ -99,6 +99,7 @@ void add_eval_command(CLI::App& program) {
                    "how the images of an .npz file became features, which it does not say")
       ->check(one_of(feature_modes()));
   options->run.add_sampler_options(*command);
+  options->run.add_inference_options(*command);
   command->callback([options] { evaluate(*options); });
 }
 

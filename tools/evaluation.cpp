@@ -19,6 +19,9 @@ bool detects_anomalies(const std::string& metric) {
   return metric == kAuprc || metric == kAuprcReconstruction;
 }
 
+/// Whether it cannot be measured where no z of an image is found.
+bool finds_z(const std::string& metric) { return metric == "mse" || metric == kAuprcReconstruction; }
+
 bool is_inception_metric(const std::string& metric) {
   return std::ranges::find(inception_metrics(), metric) != inception_metrics().end();
 }
@@ -73,6 +76,11 @@ void check_metrics(const std::vector<std::string>& metrics, const Config& config
                  did_you_mean(metric, metric_names()) +
                      fmt::format("choose from {}", fmt::join(metric_names(), ", ")));
     }
+    if (finds_z(metric) && method_parts(config.method).critic == CriticKind::energy) {
+      user_error(
+          fmt::format("{} needs the z of an image, which method {} does not find", metric, config.method),
+          "auprc and distances of samples, such as pca-fd, are for it");
+    }
     if (detects_anomalies(metric) && config.holdout < 0) {
       user_error(
           fmt::format("{} measures the detection of a held-out digit, but this run learned from all", metric),
@@ -104,6 +112,8 @@ std::vector<std::string> training_metrics(const Config& config) {
   if (metrics.empty()) {
     metrics = {"mse"};
     if (config.holdout >= 0) metrics.insert(metrics.end(), {kAuprc, kAuprcReconstruction});
+    if (method_parts(config.method).critic == CriticKind::energy) std::erase_if(metrics, finds_z);
+    if (metrics.empty()) metrics = {"pca-fd"};
   }
   check_metrics(metrics, config, training_options(config));
   return metrics;
@@ -155,14 +165,22 @@ const Inference& Evaluation::inference() {
   return *inference_;
 }
 
+std::vector<double> Evaluation::critic_scores() {
+  ShownProgress progress(split_.test.n, shows_progress_);
+  return damc::critic_scores(model_, split_.test, [&](std::int64_t done) { progress.update(done); });
+}
+
 Finding Evaluation::over_test_images(const std::string& metric, double value,
                                      const std::string& remark) const {
-  return {metric, value, split_.test.n, fmt::format("over {} test images", split_.test.n), remark};
+  return {metric,        value,
+          split_.test.n, fmt::format("over {} test images", split_.test.n),
+          remark,        start_details(model_.config)};
 }
 
 Finding Evaluation::anomaly_detection(const std::string& metric) {
-  const std::vector<double> scores =
-      metric == kAuprc ? anomaly_scores(inference()) : inference().squared_error;
+  const std::vector<double> scores = metric == kAuprcReconstruction ? inference().squared_error
+                                     : model_.critic                ? critic_scores()
+                                                                    : anomaly_scores(inference());
   const double share = anomaly_share(split_.test_is_anomaly),
                least = least_possible_auprc(split_.test_is_anomaly);
   const std::int64_t digit = model_.config.holdout;
@@ -171,7 +189,7 @@ Finding Evaluation::anomaly_detection(const std::string& metric) {
       fmt::format(
           "digit {} is the anomaly; a random score gives {:.4f}, their share; the least possible is {:.4f}",
           digit, share, least));
-  found.details = {{"holdout", digit}, {"anomaly_share", share}, {"least_possible", least}};
+  found.details.update({{"holdout", digit}, {"anomaly_share", share}, {"least_possible", least}});
   return found;
 }
 

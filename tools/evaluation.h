@@ -48,6 +48,7 @@ class Evaluation {
  private:
   const Inference& inference();
   Finding over_test_images(const std::string& metric, double value, const std::string& remark) const;
+  std::vector<double> critic_scores();
   Finding anomaly_detection(const std::string& metric);
 
   const Model& model_;

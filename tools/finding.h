@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "damc/config.h"
 #include "tools/status_line.h"
 #include "tools/stop_signal.h"
 
@@ -30,6 +31,14 @@ struct DistanceOptions {
   std::string reference;       ///< file of statistics, or folder of real images; "": the training images
   std::string reference_mode;  ///< of a file that does not say it
 };
+
+/// What belongs to a number that is of reconstructions: where their chains began, if not where the method has them.
+inline nlohmann::ordered_json start_details(const Config& config) {
+  nlohmann::ordered_json details = nlohmann::ordered_json::object();
+  if (config.test_start == "noise")
+    details.update({{"start", "noise"}, {"steps", config.test_posterior_steps}});
+  return details;
+}
 
 /// Real images that others are compared with: the paper's are the first of the training images.
 inline constexpr std::int64_t kMostReferenceImages = 50'000;

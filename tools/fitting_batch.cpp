@@ -32,10 +32,12 @@ bool fits(Model& model, const Split& split, std::int64_t batch) {
         Tensor::zeros({2 * batch, images.size, images.size, images.channels}, Dtype::f32, model.device);
     const Tensor x = both.narrow(0, 0, batch);  // beside the next minibatch
     const std::vector<std::int64_t> rows(static_cast<std::size_t>(batch), 0);
-    for (int k = 0; k < kCallsUntilRecorded; ++k) method.iterate(k, {x, rows});
+    for (int k = 0; k < kCallsUntilRecorded; ++k)
+      method.iterate((k + 1) * model.config.g_every - 1, {x, rows});  // those in which all learn
     diagnose(model, x);
     pictures.draw();
-    if (model.config.eval_every > 0) infer_all(model, first(split.test, evaluation_batch(images)));
+    if (model.config.eval_every > 0 && model.infers())
+      infer_all(model, first(split.test, evaluation_batch(images)));
     backend(model.device).synchronize();
     return true;
   } catch (const Error&) {  // a library's own error as well: it is no batch to name

@@ -68,7 +68,7 @@ ResultKey key_of(const PaperCell& cell) {
 }
 
 /// Measures all that the paper has of the row and column, or what the run has no value of, in one go.
-std::vector<std::string> evaluation(PaperCell cell) {
+std::string evaluation(PaperCell cell) {
   const PaperRow& row = *cell.row;
   std::vector<std::string> metrics;
   std::string options;
@@ -76,16 +76,17 @@ std::vector<std::string> evaluation(PaperCell cell) {
   const auto column = static_cast<std::size_t>(cell.column - cell.table->columns.data());
   for (cell.metric_number = 0; cell.metric_number < count; ++cell.metric_number) {
     if (std::isnan(row.cells[column * count + cell.metric_number].value) || result_of(cell)) continue;
-    const bool samples = is_of_samples(cell.metric());
-    if (is_apart(cell) && !samples) continue;  // chains of an evaluation begin where the method has them
     metrics.push_back(cell.metric());
-    if (is_apart(cell)) options += " --from " + row.from;
+    const bool samples = is_of_samples(cell.metric());
+    if (is_apart(cell)) {
+      options += samples ? " --from " + row.from
+                         : fmt::format(" --test-start noise --test-posterior-steps {}", row.noise_steps);
+    }
     if (samples) options += " --inception FILE";
   }
-  if (metrics.empty()) return {};
-  return {fmt::format("damc eval {} --metric {}{}",
-                      cell.run ? shell_word(cell.run->view->folder.string()) : "RUN", fmt::join(metrics, ","),
-                      options)};
+  return fmt::format("damc eval {} --metric {}{}",
+                     cell.run ? shell_word(cell.run->view->folder.string()) : "RUN", fmt::join(metrics, ","),
+                     options);
 }
 
 /// Trains, and measures at the end what the method's own samples and reconstructions have.
@@ -136,12 +137,9 @@ std::optional<CellResult> result_of(const PaperCell& cell) {
 
 std::vector<std::string> commands_for(const PaperCell& cell) {
   if (cell.row->method.empty()) return {};
-  std::vector<std::string> commands;
-  if (!cell.run) commands.push_back(training(cell));
-  if (cell.run || is_apart(cell)) {
-    for (std::string& command : evaluation(cell)) commands.push_back(std::move(command));
-  }
-  return commands;
+  if (cell.run) return {evaluation(cell)};
+  if (is_apart(cell)) return {training(cell), evaluation(cell)};
+  return {training(cell)};
 }
 
 std::string own_source(const MethodParts& method) {

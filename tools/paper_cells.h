@@ -42,7 +42,7 @@ struct CellResult {
 std::optional<CellResult> result_of(const PaperCell& cell);
 
 /// The commands that fill a cell, one that trains only where no run fits. None where no method of this program is the
-/// row's, and for reconstructions by chains that begin elsewhere than the method's, which 'damc eval' does not make.
+/// row's.
 std::vector<std::string> commands_for(const PaperCell& cell);
 
 /// What z of samples is drawn from where nothing else is said: of Model::sources() the first.

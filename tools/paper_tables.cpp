@@ -54,23 +54,24 @@ Bounds bounds(std::size_t anomalies) {
 
 /// Anomaly detection, section 4.2.
 PaperTable table_3() {
-  PaperTable table{"3",
-                   "Table 3: area under the precision-recall curve where a digit of MNIST is the anomaly",
-                   {"auprc"},
-                   {},
-                   {{"VAE", "vae", {{.063}, {.337}, {.325}, {.148}, {.104}}},
-                    {"ABP", "abp", {{.095, .03}, {.138, .04}, {.147, .03}, {.138, .02}, {.102, .03}}},
-                    {"MEG", "", {{.281, .04}, {.401, .06}, {.402, .06}, {.290, .04}, {.342, .03}}},
-                    {"BiGAN-sigma", "", {{.287, .02}, {.443, .03}, {.514, .03}, {.347, .02}, {.307, .03}}},
-                    {"LEBM", "lebm", {{.336, .01}, {.630, .02}, {.619, .01}, {.463, .01}, {.413, .01}}},
-                    {"Adaptive CE", "ace", {{.531, .02}, {.729, .02}, {.742, .01}, {.620, .02}, {.499, .01}}},
-                    {"Ours", "damc", {{.684, .02}, {.911, .01}, {.939, .02}, {.801, .01}, {.705, .01}}}},
-                   {"Published values are mean +- deviation of the last ten evaluations, and so are those "
-                    "from here where a "
-                    "training has made two or more.",
-                    "Published values below 'least possible' cannot be of this split, whose counts that row "
-                    "is computed from: "
-                    "compare the order of the methods."}};
+  PaperTable table{
+      "3",
+      "Table 3: area under the precision-recall curve where a digit of MNIST is the anomaly",
+      {"auprc"},
+      {},
+      {{"VAE", "vae", {{.063}, {.337}, {.325}, {.148}, {.104}}},
+       {"ABP", "abp", {{.095, .03}, {.138, .04}, {.147, .03}, {.138, .02}, {.102, .03}}},
+       {"MEG", "meg", {{.281, .04}, {.401, .06}, {.402, .06}, {.290, .04}, {.342, .03}}},
+       {"BiGAN-sigma", "bigan", {{.287, .02}, {.443, .03}, {.514, .03}, {.347, .02}, {.307, .03}}},
+       {"LEBM", "lebm", {{.336, .01}, {.630, .02}, {.619, .01}, {.463, .01}, {.413, .01}}},
+       {"Adaptive CE", "ace", {{.531, .02}, {.729, .02}, {.742, .01}, {.620, .02}, {.499, .01}}},
+       {"Ours", "damc", {{.684, .02}, {.911, .01}, {.939, .02}, {.801, .01}, {.705, .01}}}},
+      {"Published values are mean +- deviation of the last ten evaluations, and so are those "
+       "from here where a "
+       "training has made two or more.",
+       "Published values below 'least possible' cannot be of this split, whose counts that row "
+       "is computed from: "
+       "compare the order of the methods."}};
   PaperRow chance{"random score", "", {}}, least{"least possible", "", {}};
   struct Digit {
     const char* name;

@@ -24,8 +24,11 @@ Pictures::Pictures(const Model& model, const Images& test)
       sources_(model.sources()),
       noise_(make_generator(model.config, Stream::sampling, model.device)),
       draw_("pictures", {"x"}, model.device, [&model, this](const Tensors& in) {
-        const Tensor z0 = model.start(in[0], noise_);
-        Tensors drawn{model.decode(model.refine(z0, in[0])), model.decode(z0)};
+        Tensors drawn;
+        if (model.infers()) {
+          const Tensor z0 = model.start(in[0], noise_);
+          drawn = {model.decode(model.refine(z0, in[0])), model.decode(z0)};
+        }
         for (const std::string& source : sources_)
           drawn.push_back(model.decode(model.draw(source, kColumns * kColumns, noise_)));
         return drawn;
@@ -38,10 +41,15 @@ Tensors Pictures::draw() {
 
 void Pictures::write(const std::filesystem::path& folder, std::int64_t iterations) {
   const Tensors drawn = draw();
-  write_grid(numbered(folder, "reconstructions", iterations), cat(Tensors{x_, drawn[0], drawn[1]}, 0),
-             x_.size(0));
-  for (std::size_t i = 0; i < sources_.size(); ++i)
-    write_grid(numbered(folder, ("samples-" + sources_[i]).c_str(), iterations), drawn[2 + i], kColumns);
+  const std::size_t reconstructed = drawn.size() - sources_.size();
+  if (reconstructed > 0) {
+    write_grid(numbered(folder, "reconstructions", iterations), cat(Tensors{x_, drawn[0], drawn[1]}, 0),
+               x_.size(0));
+  }
+  for (std::size_t i = 0; i < sources_.size(); ++i) {
+    write_grid(numbered(folder, ("samples-" + sources_[i]).c_str(), iterations), drawn[reconstructed + i],
+               kColumns);
+  }
 }
 
 void Pictures::write_reals(const std::filesystem::path& folder, const Tensor& minibatch) {

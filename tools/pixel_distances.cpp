@@ -50,6 +50,8 @@ std::vector<Finding> PixelDistances::measure() {
        [&](const TakeImages& take) { for_images(split_.test, unseen, take); }}};
   std::vector<Finding> found;
   for (const Set& set : sets) {
+    const bool reconstructs = set.of == std::string("reconstructions");
+    if (reconstructs && !model_.infers()) continue;
     StatisticsStream stream(false);
     ShownProgress progress(set.count, shows_progress_);
     std::int64_t done = 0;
@@ -68,6 +70,7 @@ std::vector<Finding> PixelDistances::measure() {
                       {"reference_images", real.n},
                       {"components", components_->count()},
                       {"explained", components_->explained()}}});
+    if (reconstructs) found.back().details.update(start_details(model_.config));
   }
   return found;
 }

@@ -111,6 +111,10 @@ Tensor interleave(const Reconstructions& all, std::int64_t shown, std::int64_t c
 void reconstruct(const ReconstructOptions& options) {
   const LoadedRun loaded = options.run.load();
   const Model& model = *loaded.model;
+  if (!model.infers()) {
+    user_error(fmt::format("reconstruct: method {} finds no z of an image", model.config.method),
+               "'damc sample' draws from its generator");
+  }
   check_output_folder("--out", options.out);
   Images images = load_images(model.config, model.images, options.images);
   if (options.count < images.n) split_off(images, options.count);
@@ -162,6 +166,7 @@ void add_reconstruct_command(CLI::App& program) {
       "also the posterior's images as f32 [N,H,W,C] in [-1, 1] and their latent vectors [N, nz], "
       "in reconstructions.npy and z.npy");
   options->run.add_sampler_options(*command);
+  options->run.add_inference_options(*command);
   command->callback([options] { reconstruct(*options); });
 }
 

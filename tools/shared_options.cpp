@@ -116,6 +116,18 @@ void RunOptions::add_sampler_options(CLI::App& command) {
     add_key_option(command, key, sampler_, " (default: the run's own, 0 for another solver)");
 }
 
+void RunOptions::add_inference_options(CLI::App& command) {
+  for (const char* key : {"test_start", "test_posterior_steps"})
+    add_key_option(command, key, inference_, " (default: the run's own)");
+}
+
+void RunOptions::set_inference(Config& config) const {
+  if (inference_.empty()) return;
+  ConfigBuilder builder = ConfigBuilder::from_text(to_toml(config), folder_);
+  for (const auto& [key, value] : inference_) builder.set(key, value);
+  config = builder.finish();
+}
+
 void RunOptions::refuse_sampler_options(const std::string& reason) const {
   if (sampler_.empty()) return;
   const auto& [key, value] = sampler_[0];
@@ -145,6 +157,7 @@ std::string sampler_note(const Config& c) {
 LoadedRun RunOptions::load() const {
   Run run = open_run(folder_);
   set_sampler(run.config);
+  set_inference(run.config);
   if (seed_) run.config.seed = *seed_;
   if (!precision_.empty()) run.config.precision = parse_precision(precision_);
   auto model = load_model(run, device_);

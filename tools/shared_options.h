@@ -65,6 +65,9 @@ class RunOptions {
   /// --solver, --solver-steps and --eta as well: how the run's sampler draws.
   void add_sampler_options(CLI::App& command);
 
+  /// --test-start and --test-posterior-steps: how z of an image is found.
+  void add_inference_options(CLI::App& command);
+
   /// Opens the run and loads its model; the model's configuration has what was asked for. Throws UserError as
   /// open_run and load_model do, and for options of a sampler that the run does not have or that do not go together.
   LoadedRun load() const;
@@ -74,8 +77,9 @@ class RunOptions {
 
  private:
   void set_sampler(Config& config) const;
+  void set_inference(Config& config) const;
 
-  KeyValues sampler_;  // of the configuration
+  KeyValues sampler_, inference_;  // of the configuration
   std::string folder_, device_, precision_;
   std::optional<std::int64_t> seed_;
 };

@@ -98,7 +98,9 @@ std::size_t training_memory(Config config) {
   const Shape shape{config.batch, size, size, model.images.channels};
   // Two minibatches, as one is loaded beside the other.
   const Tensor x = Tensor::empty(shape, Dtype::f32, device), next = Tensor::empty(shape, Dtype::f32, device);
-  for (int k = 0; k < kCallsUntilRecorded; ++k) method.iterate(k, {x, std::vector<std::int64_t>(batch, 0)});
+  for (int k = 0; k < kCallsUntilRecorded; ++k) {  // iterations in which all learn
+    method.iterate((k + 1) * config.g_every - 1, {x, std::vector<std::int64_t>(batch, 0)});
+  }
   return backend(device).bytes_reserved();
 }
 

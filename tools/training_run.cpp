@@ -32,6 +32,7 @@ Shape batch_shape(const Model& model, std::int64_t batch) {
 std::string losses(const Stats& stats, int loss_digits, int energy_digits) {
   std::string text = "loss";
   if (stats.contains("loss_g")) text += fmt::format(" G {:.{}g}", stats["loss_g"], loss_digits);
+  if (stats.contains("loss_d")) text += fmt::format(" D {:.{}g}", stats["loss_d"], loss_digits);
   if (stats.contains("loss_q")) text += fmt::format(" Q {:.{}g}", stats["loss_q"], loss_digits);
   if (!stats.contains("energy_plus")) return text;
   return text + fmt::format("  E+ {:.{}g} E- {:.{}g}", stats["energy_plus"], energy_digits,

@@ -15,6 +15,15 @@ void append(const Tensor& x, std::vector<double>& out) {
   out.insert(out.end(), values.begin(), values.end());
 }
 
+Tensor critic_score(const Model& model, const Tensor& x) {
+  if (model.image_energy) return model.image_energy->forward(x).value().reshape({-1});
+  const Tensor z = encoded_mean(*model.V, x, model.config.nz), made = model.decode(z);
+  const Tensor error = sum(abs(sub(x, made)).reshape({x.size(0), -1}), 1);
+  const Tensor logit =
+      model.critic->forward(model.config.scored == "image" ? x : made, z).value().reshape({-1});
+  return add(mul(error, 0.9), mul(softplus(mul(logit, -1.0)), 0.1));
+}
+
 }  // namespace
 
 Tensor row_squares(const Tensor& x) { return sum(square(x.reshape({x.size(0), -1})), 1); }
@@ -45,6 +54,21 @@ Inference infer_all(const Model& model, const Images& images,
                 if (progress) progress(first + x.size(0));
               });
   return found;
+}
+
+std::vector<double> critic_scores(const Model& model, const Images& images,
+                                  const std::function<void(std::int64_t)>& progress) {
+  ENSURE(model.critic, "method {} has no critic", model.config.method);
+  std::vector<double> scores;
+  CapturedStep<1, 1> score("scores", {"x"}, model.device, [&](const auto& in) -> std::array<Tensor, 1> {
+    return {critic_score(model, in[0])};
+  });
+  for_batches(score, images, model.images, model.device,
+              [&](std::int64_t first, const Tensor& x, const auto& found) {
+                append(found[0], scores);
+                if (progress) progress(first + x.size(0));
+              });
+  return scores;
 }
 
 double mse(const Inference& inference) {

@@ -33,6 +33,12 @@ Inference infer_all(const Model& model, const Images& images,
 double mse(const Inference& inference);
 inline double mse(const Model& model, const Images& images) { return mse(infer_all(model, images)); }
 
+/// The score of anomalies of methods with a critic, by images alone: E(x), or with a code z of an encoder
+/// 0.9 |x - G(z)|_1 + 0.1 softplus(-D(x', z)), x' = G(z) or x as config.scored says (Zenati et al., 2018). Throws Error for
+/// other methods.
+std::vector<double> critic_scores(const Model& model, const Images& images,
+                                  const std::function<void(std::int64_t)>& progress = {});
+
 /// |x - G(z)|^2 + E(z) + |z|^2/2 of every image: the higher, the less the image is like the training images.
 std::vector<double> anomaly_scores(const Inference& inference);
 
