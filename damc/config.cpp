@@ -380,6 +380,11 @@ Config ConfigBuilder::finish() const {
     user_error(fmt::format("batch_gpu = {} with preset {}", c.batch_gpu, c.preset),
                "its network needs next to no memory: leave batch_gpu out");
   }
+  if (c.batch_gpu > 0 && method.critic != CriticKind::none) {
+    user_error(
+        fmt::format("batch_gpu = {} with method {}, which learns from whole batches", c.batch_gpu, c.method),
+        "take a smaller batch");
+  }
   if (c.batch_gpu > 0 && c.batch_gpu < c.batch && (c.batch % c.batch_gpu != 0 || c.batch_gpu % 4 != 0)) {
     user_error(fmt::format("batch_gpu = {} of a batch of {}", c.batch_gpu, c.batch),
                "it has to divide the batch, and be a multiple of 4");

@@ -36,6 +36,7 @@ succeeds 'done' train --resume runs/* --batch-gpu 0 --iterations 3
 refuses 2 'batch_gpu = 3 of a batch of 8' train "${start[@]}" --batch-gpu 3
 refuses 2 'batch_gpu = 2 of a batch of 8' train "${start[@]}" --batch-gpu 2
 refuses 2 'batch_gpu' train --preset mnist-classifier --data small --batch-gpu 4
+refuses 2 'batch_gpu = 4 with method bigan' train "${start[@]}" --method bigan --batch-gpu 4
 rm -r runs
 echo "-- scores of anomalies by critics"
 anomaly=(--preset mnist-anomaly "${tiny[@]}" --data small --batch 4 --holdout 9 --iterations 4 --set eval_every=2 --set g_every=2)

@@ -7,6 +7,7 @@
 #include "damc/diagnosis.h"
 #include "damc/method.h"
 #include "damc/metrics/inference.h"
+#include "damc/presets.h"
 #include "tools/commands.h"
 #include "tools/pictures.h"
 #include "tools/stop_signal.h"
@@ -58,6 +59,7 @@ std::int64_t fitting_batch(Model& model, const Split& split, const OutOfMemory& 
 
 std::int64_t fitting_pieces(Model& model, const Split& split, std::int64_t most) {
   const std::int64_t batch = model.config.batch;
+  if (method_parts(model.config.method).critic != CriticKind::none) return 0;  // learns from whole batches
   for (std::int64_t rows = most / 4 * 4; rows > 0; rows -= 4) {
     if (stop_signal()) throw Exit{128 + stop_signal()};
     model.config.batch_gpu = rows;
