@@ -29,6 +29,15 @@ LossAndGradients mean_gradients(const PieceLosses& losses, const std::vector<Var
   return all;
 }
 
+std::vector<Variable> parameters_of(const std::vector<Module*>& networks) {
+  std::vector<Variable> all;
+  for (const Module* network : networks) {
+    const std::vector<Variable> its = network->parameters();
+    all.insert(all.end(), its.begin(), its.end());
+  }
+  return all;
+}
+
 }  // namespace
 
 Learner::Learner(std::string name, std::string key, Module& network, const LearnerOptions& options,
@@ -64,22 +73,33 @@ std::array<Tensor, 2> Learner::update(const Tensor& loss, const std::vector<Tens
   return {loss, norm};
 }
 
-std::vector<Tensor> step_together(const PieceLosses& losses, const std::vector<Learner*>& learners) {
-  std::vector<Variable> parameters;
-  for (const Learner* learner : learners) {
-    const std::vector<Variable> its = learner->network_.parameters();
-    parameters.insert(parameters.end(), its.begin(), its.end());
-  }
-  const auto [loss, gradients] = mean_gradients(losses, parameters);
+JointUpdate Learner::update_all(const Tensor& loss, const std::vector<Tensor>& gradients,
+                                const std::vector<Learner*>& learners) {
   learners.at(0)->watch_.see(loss, learners[0]->loss_code_);
-  std::vector<Tensor> numbers{loss};
+  JointUpdate done{loss, {}};
   auto first = gradients.begin();
   for (Learner* learner : learners) {
     const auto last = first + static_cast<std::ptrdiff_t>(learner->network_.parameters().size());
-    numbers.push_back(learner->update(loss, {first, last})[1]);
+    done.norms.push_back(learner->update(loss, {first, last})[1]);
     first = last;
   }
-  return numbers;
+  return done;
+}
+
+std::vector<Module*> Learner::networks(const std::vector<Learner*>& learners) {
+  std::vector<Module*> all;
+  for (const Learner* learner : learners) all.push_back(&learner->network_);
+  return all;
+}
+
+JointUpdate step_together(const Variable& loss, const std::vector<Learner*>& learners) {
+  const std::vector<Tensor> gradients = grad(loss, parameters_of(Learner::networks(learners)));
+  return Learner::update_all(loss.value(), gradients, learners);
+}
+
+JointUpdate step_together(const PieceLosses& losses, const std::vector<Learner*>& learners) {
+  const auto [loss, gradients] = mean_gradients(losses, parameters_of(Learner::networks(learners)));
+  return Learner::update_all(loss, gradients, learners);
 }
 
 }  // namespace damc

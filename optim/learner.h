@@ -27,6 +27,12 @@ struct PieceLosses {
       loss;  ///< of a piece, a mean over its rows; that of all is their mean
 };
 
+/// What an update of several networks says.
+struct JointUpdate {
+  Tensor loss;
+  std::vector<Tensor> norms;  ///< of their gradients before clipping, in their order
+};
+
 class Learner {
  public:
   /// Keeps references to the network, which it updates, and to the watch. Messages call the network `name`, numbers and
@@ -47,16 +53,17 @@ class Learner {
   /// The same on a loss in pieces.
   std::array<Tensor, 2> step(const PieceLosses& losses);
 
-  /// One update of each on a loss that they share, which the first is named with when it is not finite. Returns the loss
-  /// and the norms of their gradients before clipping, in their order.
-  friend std::vector<Tensor> step_together(const PieceLosses& losses, const std::vector<Learner*>& learners);
-
   /// The optimiser's state under "adam_<key>.".
   StateDict state_dict() const { return adam_.state_dict(prefix()); }
   /// Throws UserError naming what is missing or has another shape.
   void load_state_dict(const StateDict& state) { adam_.load_state_dict(state, prefix()); }
 
  private:
+  friend JointUpdate step_together(const Variable& loss, const std::vector<Learner*>& learners);
+  friend JointUpdate step_together(const PieceLosses& losses, const std::vector<Learner*>& learners);
+  static JointUpdate update_all(const Tensor& loss, const std::vector<Tensor>& gradients,
+                                const std::vector<Learner*>& learners);
+  static std::vector<Module*> networks(const std::vector<Learner*>& learners);
   std::array<Tensor, 2> update(const Tensor& loss, const std::vector<Tensor>& gradients);
   std::string prefix() const { return "adam_" + key_ + "."; }
 
@@ -69,6 +76,9 @@ class Learner {
   double rate_ = 0.0;
 };
 
-std::vector<Tensor> step_together(const PieceLosses& losses, const std::vector<Learner*>& learners);
+/// One update of each on a loss that they share, which the first is named with when it is not finite.
+JointUpdate step_together(const Variable& loss, const std::vector<Learner*>& learners);
+/// The same on a loss in pieces.
+JointUpdate step_together(const PieceLosses& losses, const std::vector<Learner*>& learners);
 
 }  // namespace damc

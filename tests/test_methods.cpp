@@ -112,8 +112,10 @@ TEST_CASE("every method learns the same from a batch in pieces") {
       config.batch_gpu = 4;
       Session pieces(config);
       const Stats all = whole.iterate(k), parts = pieces.iterate(k);
-      for (const auto& [name, value] : all.read()) {
-        CHECK_MESSAGE(parts[name] == doctest::Approx(value).epsilon(1e-5), std::string(name));
+      for (const auto& number : all.read()) {
+        const std::string& name = number.first;
+        const double value = number.second;
+        CHECK_MESSAGE(parts[name] == doctest::Approx(value).epsilon(1e-5), name);
         // Every row has the noise that it has in the whole batch: chains end where they did.
         if (name == "z_norm" || name == "chain_displacement")
           CHECK(parts[name] == doctest::Approx(value).epsilon(3e-7));

@@ -61,9 +61,9 @@ std::array<Tensor, 5> ByEncoder::learn(const Tensor& x) {
                              drawn.push_back(q.z.value());
                              return parts_.loss(q, observed);
                            }};
-  const std::vector<Tensor> numbers = step_together(losses, parts_.learners);  // loss, norms
+  const auto [loss, norms] = step_together(losses, parts_.learners);
   const Tensor z = drawn.size() == 1 ? drawn[0] : cat(drawn, 0);
-  return {z, numbers[0], numbers[1], numbers[numbers.size() > 2 ? 2 : 1], rms_norm(z)};
+  return {z, loss, norms.front(), norms[norms.size() > 1 ? 1 : 0], rms_norm(z)};
 }
 
 std::vector<Learner*> ByEncoder::learners() const {

@@ -44,7 +44,8 @@ std::array<Tensor, 4> ImageEnergyGame::step_generator(const Tensor& x) {
   const Tensor z = draw(x);
   const Variable fake = parts_.generator->forward(z), of_pairs = pair_loss(*parts_.statistics, fake, z),
                  loss = mean(parts_.energy->forward(fake)) + of_pairs;
-  const std::vector<Tensor> norms = step_together(loss, {parts_.learn_generator, parts_.learn_statistics});
+  const std::vector<Tensor> norms =
+      step_together(loss, {parts_.learn_generator, parts_.learn_statistics}).norms;
   return {loss.value(), of_pairs.value(), norms[0], norms[1]};
 }
 

@@ -31,7 +31,7 @@ std::array<Tensor, 4> PairGame::step_others(const Tensor& x, const Tensor& z) {
                  of_encoder = mean(softplus(D.forward(x, parts_.encoder->forward(x))));
   // Neither network is in the other's loss, so that the sum has each one's gradient.
   const std::vector<Tensor> norms =
-      step_together(of_generator + of_encoder, {parts_.learn_generator, parts_.learn_encoder});
+      step_together(of_generator + of_encoder, {parts_.learn_generator, parts_.learn_encoder}).norms;
   return {of_generator.value(), of_encoder.value(), norms[0], norms[1]};
 }
 
