@@ -97,11 +97,12 @@ Reference read_reference(const fs::path& path) {
     return found;
   }
   Weights file = read_safetensors(path);
-  Reference found{{std::max<std::int64_t>(number_of(text_of(file.metadata, "n")), 0), file.tensors["mu"],
-                   file.tensors["sigma"], file.tensors["features"]},
-                  text_of(file.metadata, "mode"),
-                  text_of(file.metadata, "network_sha256"),
-                  text_of(file.metadata, "data")};
+  Reference found;
+  found.statistics = {std::max<std::int64_t>(number_of(text_of(file.metadata, "n")), 0), file.tensors["mu"],
+                      file.tensors["sigma"], file.tensors["features"]};
+  found.mode = text_of(file.metadata, "mode");
+  found.network = text_of(file.metadata, "network_sha256");
+  found.data = text_of(file.metadata, "data");
   check_statistics(found.statistics, path);
   return found;
 }
