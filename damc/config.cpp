@@ -310,7 +310,10 @@ ConfigBuilder::ConfigBuilder(const std::string& preset) {
   const Preset& row = find_preset(preset);
   config_.preset = row.name;
   config_.architecture = row.images;
-  for (const auto& [key, value] : row.keys) assign(config_, find_key(key), value);
+  for (const auto& [key, value] : row.keys) {
+    assign(config_, find_key(key), value);
+    if (row.like_for_like) set_.insert(key);
+  }
 }
 
 Config preset_config(const std::string& name) { return ConfigBuilder(name).finish(); }

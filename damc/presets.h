@@ -15,6 +15,7 @@ struct Preset {
   std::string name;
   std::string images;  ///< their kind: layers of the networks (nets/networks.h), and the reader
   KeyValues keys;
+  bool like_for_like = false;  ///< its values hold for all methods, also where a method has its own
 };
 
 /// The preset that trains a classifier (classifier.h) and no generative model.

@@ -8,6 +8,7 @@ echo "-- from training to numbers"
 succeeds 'done' train --preset mnist-quick "${tiny[@]}" --data small --out runs --holdout 9 --iterations 2 --batch 8
 run=$(echo runs/?????-mnist-quick)
 succeeds 'mse +[0-9.]+ +over 68 test images' eval "$run" --metric mse,auprc
+succeeds 'mse-normal +[0-9.]+ +over [1-6][0-9] test images of other digits than 9' eval "$run" --metric mse-normal
 succeeds 'pca-fd [0-9.]+ +reconstructions 68/' eval "$run" --metric pca-fd --samples 80
 refuses 2 "'gausian' is not one of damc" eval "$run" --metric pca-fd --from gausian
 [ "$(grep -cE '"metric":"(mse|auprc)","value":0?[0-9.]+' "$run/metrics.jsonl")" = 2 ] || fail "metrics.jsonl: $(cat "$run/metrics.jsonl")"

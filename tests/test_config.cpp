@@ -63,6 +63,26 @@ Config built(const std::string& preset, const std::vector<std::pair<std::string,
 
 }  // namespace
 
+TEST_CASE(
+    "a preset that compares like for like has its values for every method; others leave a method its own") {
+  for (const MethodParts& method : methods()) {
+    CAPTURE(method.name);
+    const Config c = built("mnist-compare", {{"method", method.name}});
+    CHECK(c.nz == 8);
+    CHECK(c.batch == 64);
+    CHECK(c.posterior_steps == 15);
+    CHECK(c.sigma == 0.3);
+    CHECK(c.lr_g == 1e-3);
+    CHECK(c.lr_e == 2e-4);
+    CHECK(c.grad_clip == 100.0);
+    CHECK(c.sigma_vae == 0.3);
+  }
+  CHECK(built("mnist-compare", {{"method", "abp"}}).start == Start::pool);
+  CHECK(built("mnist-compare", {{"method", "abp"}}).test_posterior_steps == 100);
+  CHECK(built("mnist-compare", {{"method", "sri"}, {"sigma", "0.5"}}).sigma == 0.5);
+  CHECK(built("mnist-quick", {{"method", "lebm"}}).lr_g == 1e-4);
+}
+
 TEST_CASE("presets carry the paper's values") {
   struct Row {
     const char* preset;

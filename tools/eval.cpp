@@ -13,7 +13,8 @@ namespace damc {
 namespace {
 
 constexpr const char* kMetrics =
-    "mse (reconstruction); auprc, auprc-reconstruction (detection of a held-out digit as an anomaly, by the "
+    "mse (reconstruction); mse-normal (of the digits that are not held out); auprc, auprc-reconstruction "
+    "(detection of a held-out digit as an anomaly, by the "
     "posterior and by the reconstruction error alone); pca-fd (Frechet distance of pixels' principal "
     "components, of samples and of reconstructions: needs no other network, and is not FID); fid, kid, "
     "precision, recall (in Inception-v3); classifier-fd (in a classifier of digits); several with commas";

@@ -13,14 +13,20 @@ namespace {
 
 constexpr const char* kAuprc = "auprc";
 constexpr const char* kClassifierFd = "classifier-fd";
+constexpr const char* kMseNormal = "mse-normal";
 constexpr const char* kAuprcReconstruction = "auprc-reconstruction";
 
 bool detects_anomalies(const std::string& metric) {
   return metric == kAuprc || metric == kAuprcReconstruction;
 }
 
+/// Whether it tells a held-out digit from the others.
+bool needs_holdout(const std::string& metric) { return detects_anomalies(metric) || metric == kMseNormal; }
+
 /// Whether it cannot be measured where no z of an image is found.
-bool finds_z(const std::string& metric) { return metric == "mse" || metric == kAuprcReconstruction; }
+bool finds_z(const std::string& metric) {
+  return metric == "mse" || metric == kMseNormal || metric == kAuprcReconstruction;
+}
 
 bool is_inception_metric(const std::string& metric) {
   return std::ranges::find(inception_metrics(), metric) != inception_metrics().end();
@@ -56,7 +62,7 @@ DistanceOptions with_source(const Model& model, DistanceOptions options) {
 
 const std::vector<std::string>& metric_names() {
   static const std::vector<std::string> names = [] {
-    std::vector<std::string> all{"mse", kAuprc, kAuprcReconstruction, "pca-fd"};
+    std::vector<std::string> all{"mse", kMseNormal, kAuprc, kAuprcReconstruction, "pca-fd"};
     all.insert(all.end(), inception_metrics().begin(), inception_metrics().end());
     all.push_back(kClassifierFd);
     return all;
@@ -81,9 +87,9 @@ void check_metrics(const std::vector<std::string>& metrics, const Config& config
           fmt::format("{} needs the z of an image, which method {} does not find", metric, config.method),
           "auprc and distances of samples, such as pca-fd, are for it");
     }
-    if (detects_anomalies(metric) && config.holdout < 0) {
+    if (needs_holdout(metric) && config.holdout < 0) {
       user_error(
-          fmt::format("{} measures the detection of a held-out digit, but this run learned from all", metric),
+          fmt::format("{} tells a held-out digit from the others, but this run learned from all", metric),
           "train with --preset mnist-anomaly, or --set holdout=DIGIT on another MNIST preset");
     }
     if (is_inception_metric(metric) && options.inception.empty()) {
@@ -148,6 +154,7 @@ std::vector<Finding> Evaluation::measure(const std::string& metric) {
   if (is_inception_metric(metric)) return {inception_->measure(metric)};
   if (metric == kClassifierFd) return {classifier_->measure(metric)};
   if (detects_anomalies(metric)) return {anomaly_detection(metric)};
+  if (metric == kMseNormal) return {mse_of_normal_images()};
   return {over_test_images(metric, mse(inference()), "per pixel value in [-1, 1]")};
 }
 
@@ -175,6 +182,25 @@ Finding Evaluation::over_test_images(const std::string& metric, double value,
   return {metric,        value,
           split_.test.n, fmt::format("over {} test images", split_.test.n),
           remark,        start_details(model_.config)};
+}
+
+Finding Evaluation::mse_of_normal_images() {
+  const Inference& found = inference();
+  double sum = 0.0;
+  std::int64_t count = 0;
+  for (std::size_t i = 0; i < found.squared_error.size(); ++i) {
+    if (split_.test_is_anomaly[i] != 0) continue;
+    sum += found.squared_error[i];
+    ++count;
+  }
+  ENSURE(count > 0, "{}: all of {} test images are of the held-out digit", kMseNormal,
+         split_.test_is_anomaly.size());
+  return {kMseNormal,
+          sum / static_cast<double>(count * found.image_size),
+          count,
+          fmt::format("over {} test images of other digits than {}", count, model_.config.holdout),
+          "per pixel value in [-1, 1]",
+          start_details(model_.config)};
 }
 
 Finding Evaluation::anomaly_detection(const std::string& metric) {

@@ -49,6 +49,7 @@ class Evaluation {
   const Inference& inference();
   Finding over_test_images(const std::string& metric, double value, const std::string& remark) const;
   std::vector<double> critic_scores();
+  Finding mse_of_normal_images();
   Finding anomaly_detection(const std::string& metric);
 
   const Model& model_;
