@@ -143,7 +143,7 @@ TEST_CASE("presets carry the paper's values") {
     CHECK(c.holdout == (mnist ? 1 : -1));
   }
   CHECK(preset_names() == std::vector<std::string>{"svhn", "celeba64", "cifar10", "celebahq", "mnist-anomaly",
-                                                   "mnist-quick", "mnist-classifier"});
+                                                   "mnist-quick", "mnist-compare", "mnist-classifier"});
   for (const std::string& preset : preset_names())
     CHECK_NOTHROW(architecture(preset_config(preset).architecture));
 }

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # All methods on the same digits, networks, budget and metrics: trains the runs of preset mnist-compare that are not there
 # yet (one that was interrupted goes on), measures each, and writes their tables.
-#   compare_methods.sh [--damc PROGRAM] [--out DIR] [--device D] [--jobs N] [--only REGEX] [--list]
+#   compare_methods.sh [--damc PROGRAM] [--out DIR] [--device D] [--jobs N] [--only NAMES, a regular expression] [--list]
 # Some four hours of two cores together. Several may work on one DIR: each run is made by one of them.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 
-damc=build/bin/damc out=runs/compare device=cpu jobs=1 only=. list=no
+damc=build/bin/damc out=runs/compare device=cpu jobs=1 only=".*" list=no
 while [ $# -gt 0 ]; do
   case $1 in
     --damc) damc=${2:?--damc needs a program} ;;
@@ -61,7 +61,7 @@ one() {
 export -f one
 export damc out device
 
-selected=$(runs | grep -E "^($only)" || true)
+selected=$(runs | grep -E "^($only) " || true)
 [ -n "$selected" ] || { echo "compare_methods: no run matches '$only'; --list shows all" >&2; exit 2; }
 if [ "$list" = yes ]; then echo "$selected"; exit 0; fi
 failed=0
