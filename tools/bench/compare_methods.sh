@@ -46,11 +46,14 @@ one() {
   flock -n 9 || return 0
   run=$(echo "$out/$name"/*-mnist-compare)
   [ ! -e "$out/$name/measured" ] || return 0
-  if [ -d "$run" ]; then
-    "$damc" train --resume "$run" --device "$device"
-  else
-    "$damc" train --preset mnist-compare --data data/mnist --device "$device" "${settings[@]}" --out "$out/$name"
-  fi >"$out/$name/train.txt" 2>&1 || { echo "$name: training failed: $(tail -n 1 "$out/$name/train.txt")"; return 1; }
+  if [ ! -e "$out/$name/trained" ]; then
+    if [ -d "$run" ]; then
+      "$damc" train --resume "$run" --device "$device"
+    else
+      "$damc" train --preset mnist-compare --data data/mnist --device "$device" "${settings[@]}" --out "$out/$name"
+    fi >"$out/$name/train.txt" 2>&1 || { echo "$name: training failed: $(tail -n 1 "$out/$name/train.txt")"; return 1; }
+    touch "$out/$name/trained"
+  fi
   run=$(echo "$out/$name"/*-mnist-compare)
   [ "$name" != digit9-meg ] || metrics=auprc,pca-fd
   "$damc" eval "$run" --device "$device" --metric $metrics --samples 5000 >"$out/$name/eval.txt" 2>&1 ||
