@@ -14,13 +14,19 @@ ln -s "$root/data" "$root/tools" .
 PATH=$scratch/bin:$PATH
 cp "$root/tests/golden/apply/weights.safetensors" F.safetensors
 cp "$root/tests/golden/apply/z.npy" z.npy
+# CIFAR-10 in its layout, of MNIST's bytes as small numbers, so that labels are labels.
+mkdir cifar-10-batches-bin
+for file in data_batch_{1..5} test_batch; do
+  gzip -dc data/mnist/train-images-idx3-ubyte.gz 2>/dev/null | tail -c +100000 | head -c $((3073 * 24)) |
+    tr '\012-\377' '\011' >"cifar-10-batches-bin/$file.bin"
+done
 narrow='--set nz=10 --set ngf=4 --set nif=4 --set nemb=16 --set ndf=16 --set width=0.0625'
 tiny='--iterations 2 --batch 8 --set nz=4 --set ngf=2 --set nif=2 --set nemb=8 --set ndf=8 --set width=0.0625 --set diffusion_steps=5'
 
 small() { # small LINE: the line as it is run here
   case $1 in
     tools/*.sh) echo "bash -n $1" ;; # they install, build and train
-    'damc train --preset'*) echo "$(sed 's/ --iterations [0-9]*//' <<<"$1") $tiny" ;;
+    'damc train --preset'*) echo "$(sed 's/ --iterations [0-9]*//; s/ --batch [0-9]*//' <<<"$1") $tiny" ;;
     'damc train --resume'*) echo "$1 --iterations 3" ;;
     'damc eval'*) echo "$1 --samples 100" ;;
     'damc chain'*) echo "${1/2500/25}" ;;
@@ -42,7 +48,7 @@ while IFS= read -r line; do
   [ -n "$line" ] || continue
   lines=$((lines + 1))
   PYTHONPYCACHEPREFIX=$scratch bash -c "$(small "$line")" >output 2>&1 </dev/null || fail "$line: $(tail -3 output)"
-done < <(awk '/^```sh$/ { on = 1; next } /^```/ { on = 0 } on' "$readme")
+done < <(awk '/^```sh$/ { on = 1; next } /^```/ { on = 0 } on' "$readme" | sed -e ':a' -e '/\\$/N; s/ *\\\n */ /; ta')
 [ $lines -ge 15 ] || fail "only $lines command lines were found in the README"
 
 echo "-- what bench --floors shows there"
