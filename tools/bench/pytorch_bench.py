@@ -2,11 +2,12 @@
 """Times PyTorch on the work of `damc bench` and writes the same JSON.
 
     pytorch_bench.py [--suite iteration sampling kernels] [--preset svhn ...] [--batch B]
-                     [--device cpu|cuda] [--precision fp32|tf32|bf16] [--compile] [--json F]
+                     [--device cpu|cuda] [--precision fp32|tf32|bf16] [--compile] [--channels-last] [--json F]
 
 The code is what a PyTorch user would write: modules in N,C,H,W, `autograd.grad` with respect to z
 in every step of a chain, one optimiser per network. --compile passes the networks through
-`torch.compile` in the mode that records CUDA graphs.
+`torch.compile` in the mode that records CUDA graphs; --channels-last keeps images and convolutions'
+weights in N,H,W,C.
 
 suite iteration: the parts of one training iteration. total is their sum on the CPU; on a GPU, where
 each part ends with a synchronisation, it is timed in iterations of its own without them.
@@ -154,6 +155,10 @@ class Trainer:
                 module.compile(mode="reduce-overhead", dynamic=False)
         size = (batch, cfg.channels, cfg.image, cfg.image)
         self.x = torch.rand(size, device=self.device) * 2 - 1
+        if args.channels_last:
+            for module in (self.G, self.Q.encoder, self.Q_bar.encoder):
+                module.to(memory_format=torch.channels_last)
+            self.x = self.x.contiguous(memory_format=torch.channels_last)
 
     def normal(self):
         return torch.randn(self.batch, self.cfg.nz, device=self.device)
@@ -354,7 +359,7 @@ class Bench:
             "program": f"PyTorch {torch.__version__}", "device": args.device,
             "name": (torch.cuda.get_device_name() if args.device == "cuda" else cpu_name()),
             "threads": torch.get_num_threads(), "precision": args.precision,
-            "compile": args.compile, "repeat": args.repeat}
+            "compile": args.compile, "channels_last": args.channels_last, "repeat": args.repeat}
         for row in self.results:
             row["of_gemm"] = row["gflops"] / self.gemm
         return {"machine": machine, "gemm_gflops": self.gemm, "results": self.results}
@@ -385,6 +390,7 @@ def main():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--channels-last", action="store_true")
     parser.add_argument("--precision", choices=("fp32", "tf32", "bf16"), default="fp32")
     parser.add_argument("--repeat", type=int, default=5, help="the median is reported")
     parser.add_argument("--warmup", type=int, default=1, help="runs before timing (compiled: 3)")
