@@ -150,9 +150,12 @@ TEST_CASE(
     "generated images: reconstructions are those of the error, samples those of one draw after the other") {
   const Model model(tiny_config());
   const Images images = noise_images(131);
-  const Inference inference = infer_all(model, images);
+  std::vector<Tensor> taken;
+  const Inference inference =
+      infer_all(model, images, {}, [&](const Tensor& some) { taken.push_back(some.clone()); });
   std::int64_t done = 0;
   for_reconstructions(model, images, images.n, [&](const Tensor& made) {
+    CHECK(made.to_vector<float>() == taken.at(done == 0 ? 0 : 1).to_vector<float>());
     const std::vector<double> errors =
         row_squares(sub(made, to_tensor(images, done, made.size(0), {}))).to_vector<double>();
     for (const double error : errors) {

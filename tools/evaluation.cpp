@@ -14,6 +14,7 @@ namespace {
 constexpr const char* kAuprc = "auprc";
 constexpr const char* kClassifierFd = "classifier-fd";
 constexpr const char* kMseNormal = "mse-normal";
+constexpr const char* kPcaFd = "pca-fd";
 constexpr const char* kAuprcReconstruction = "auprc-reconstruction";
 
 bool detects_anomalies(const std::string& metric) {
@@ -62,7 +63,7 @@ DistanceOptions with_source(const Model& model, DistanceOptions options) {
 
 const std::vector<std::string>& metric_names() {
   static const std::vector<std::string> names = [] {
-    std::vector<std::string> all{"mse", kMseNormal, kAuprc, kAuprcReconstruction, "pca-fd"};
+    std::vector<std::string> all{"mse", kMseNormal, kAuprc, kAuprcReconstruction, kPcaFd};
     all.insert(all.end(), inception_metrics().begin(), inception_metrics().end());
     all.push_back(kClassifierFd);
     return all;
@@ -119,7 +120,7 @@ std::vector<std::string> training_metrics(const Config& config) {
     metrics = {"mse"};
     if (config.holdout >= 0) metrics.insert(metrics.end(), {kAuprc, kAuprcReconstruction});
     if (method_parts(config.method).critic == CriticKind::energy) std::erase_if(metrics, finds_z);
-    if (metrics.empty()) metrics = {"pca-fd"};
+    if (metrics.empty()) metrics = {kPcaFd};
   }
   check_metrics(metrics, config, training_options(config));
   return metrics;
@@ -137,6 +138,12 @@ Evaluation::Evaluation(const Model& model, const Split& split, const std::vector
     : model_(model),
       split_(split),
       shows_progress_(shows_progress),
+      shares_reconstructions_(std::ranges::find(wanted, kPcaFd) != wanted.end() &&
+                              std::ranges::any_of(wanted,
+                                                  [&](const std::string& metric) {
+                                                    return finds_z(metric) ||
+                                                           (metric == kAuprc && !model.critic);
+                                                  })),
       pixels_(model, split, with_source(model, options), shows_progress) {
   const DistanceOptions complete = with_source(model, options);
   if (std::ranges::any_of(wanted, is_inception_metric)) {
@@ -150,7 +157,10 @@ Evaluation::Evaluation(const Model& model, const Split& split, const std::vector
 }
 
 std::vector<Finding> Evaluation::measure(const std::string& metric) {
-  if (metric == "pca-fd") return pixels_.measure();
+  if (metric == kPcaFd) {
+    if (shares_reconstructions_) inference();
+    return pixels_.measure();
+  }
   if (is_inception_metric(metric)) return {inception_->measure(metric)};
   if (metric == kClassifierFd) return {classifier_->measure(metric)};
   if (detects_anomalies(metric)) return {anomaly_detection(metric)};
@@ -160,14 +170,17 @@ std::vector<Finding> Evaluation::measure(const std::string& metric) {
 
 void Evaluation::forget() {
   inference_.reset();
+  pixels_.forget();
   if (inception_) inception_->forget();
   if (classifier_) classifier_->forget();
 }
 
 const Inference& Evaluation::inference() {
   if (!inference_) {
+    const TakeImages take = shares_reconstructions_ ? pixels_.reconstructions() : TakeImages{};
     ShownProgress progress(split_.test.n, shows_progress_);
-    inference_ = infer_all(model_, split_.test, [&](std::int64_t done) { progress.update(done); });
+    inference_ = infer_all(
+        model_, split_.test, [&](std::int64_t done) { progress.update(done); }, take);
   }
   return *inference_;
 }

@@ -55,6 +55,7 @@ class Evaluation {
   const Model& model_;
   const Split& split_;
   bool shows_progress_;
+  bool shares_reconstructions_;  ///< between pca-fd and metrics that infer z
   PixelDistances pixels_;
   std::optional<FeatureDistances> inception_, classifier_;
   std::optional<Inference> inference_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <utility>
 
 #include "damc/batched.h"
 #include "damc/metrics/frechet.h"
@@ -27,14 +28,29 @@ void for_images(const Images& images, std::int64_t count, const TakeImages& take
 
 }  // namespace
 
-std::vector<Finding> PixelDistances::measure() {
-  const Images real = reference_images(split_);
+const PixelComponents& PixelDistances::components() {
   if (!components_) {
+    const Images real = reference_images(split_);
     ShownProgress progress(real.n, shows_progress_);
     components_.emplace(real, 50, [&](std::int64_t done) { progress.update(done); });
   }
-  const std::int64_t made = options_.samples.value_or(kFewSamples);
-  const std::int64_t unseen = std::min(split_.test.n, made);
+  return *components_;
+}
+
+TakeImages PixelDistances::reconstructions() {
+  const PixelComponents& project = components();
+  taken_.emplace(false);
+  return [this, &project, left = unseen()](const Tensor& images) mutable {
+    const std::int64_t n = std::min(left, images.size(0));
+    if (n > 0) taken_->add(project(images.narrow(0, 0, n)));
+    left -= n;
+  };
+}
+
+std::vector<Finding> PixelDistances::measure() {
+  const PixelComponents& project = components();
+  const std::int64_t real = std::min(split_.train.n, kMostReferenceImages);
+  const std::int64_t made = samples(), unseen = this->unseen();
   struct Set {
     const char* of;
     std::int64_t count;
@@ -53,23 +69,27 @@ std::vector<Finding> PixelDistances::measure() {
     const bool reconstructs = set.of == std::string("reconstructions");
     if (reconstructs && !model_.infers()) continue;
     StatisticsStream stream(false);
-    ShownProgress progress(set.count, shows_progress_);
-    std::int64_t done = 0;
-    set.each([&](const Tensor& images) {
-      stream.add((*components_)(images));
-      progress.update(done += images.size(0));
-    });
+    if (reconstructs && taken_) {
+      stream = *std::exchange(taken_, {});
+    } else {
+      ShownProgress progress(set.count, shows_progress_);
+      std::int64_t done = 0;
+      set.each([&](const Tensor& images) {
+        stream.add(project(images));
+        progress.update(done += images.size(0));
+      });
+    }
     found.push_back({"pca-fd",
-                     frechet_distance(components_->reference(), stream.finish()).value,
+                     frechet_distance(project.reference(), stream.finish()).value,
                      set.count,
-                     fmt::format("{} {}/{}", set.of, set.count, real.n),
+                     fmt::format("{} {}/{}", set.of, set.count, real),
                      set.remark,
                      {{"of", set.of},
                       {"from", options_.from},
                       {"reference", "training images"},
-                      {"reference_images", real.n},
-                      {"components", components_->count()},
-                      {"explained", components_->explained()}}});
+                      {"reference_images", real},
+                      {"components", project.count()},
+                      {"explained", project.explained()}}});
     if (reconstructs) found.back().details.update(start_details(model_.config));
   }
   return found;

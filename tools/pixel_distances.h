@@ -1,10 +1,13 @@
 /// The metric pca-fd.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "damc/metrics/frechet.h"
+#include "damc/metrics/generated.h"
 #include "damc/metrics/pixel_components.h"
 #include "damc/model.h"
 #include "data/images.h"
@@ -23,12 +26,23 @@ class PixelDistances {
   /// the prior's, what those have more than test images the decoder's.
   std::vector<Finding> measure();
 
+  /// Takes reconstructions of test images in their order from a pass that makes them for another metric, so that measure()
+  /// need not make them again.
+  TakeImages reconstructions();
+  /// The model has other weights now.
+  void forget() { taken_.reset(); }
+
  private:
+  const PixelComponents& components();
+  std::int64_t samples() const { return options_.samples.value_or(kFewSamples); }
+  std::int64_t unseen() const { return std::min(split_.test.n, samples()); }
+
   const Model& model_;
   const Split& split_;
   DistanceOptions options_;
   bool shows_progress_;
   std::optional<PixelComponents> components_;
+  std::optional<StatisticsStream> taken_;
 };
 
 }  // namespace damc

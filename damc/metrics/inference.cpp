@@ -29,21 +29,22 @@ Tensor critic_score(const Model& model, const Tensor& x) {
 Tensor row_squares(const Tensor& x) { return sum(square(x.reshape({x.size(0), -1})), 1); }
 
 Inference infer_all(const Model& model, const Images& images,
-                    const std::function<void(std::int64_t)>& progress) {
-  const Architecture& made = model.images;
-  ENSURE(images.height == made.size && images.width == made.size && images.channels == made.channels,
+                    const std::function<void(std::int64_t)>& progress, const TakeImages& take) {
+  const Architecture& kind = model.images;
+  ENSURE(images.height == kind.size && images.width == kind.size && images.channels == kind.channels,
          "the images are {}x{}x{}, the model makes {}x{}x{} (height, width, channels)", images.height,
-         images.width, images.channels, made.size, made.size, made.channels);
+         images.width, images.channels, kind.size, kind.size, kind.channels);
   Generator random = make_generator(model.config, Stream::evaluation, model.device);
   Inference found{{}, {}, images.image_size()};
-  CapturedStep<1, 3> infer("inference", {"x"}, model.device, [&](const auto& in) -> std::array<Tensor, 3> {
+  CapturedStep<1, 4> infer("inference", {"x"}, model.device, [&](const auto& in) -> std::array<Tensor, 4> {
     const auto& [x] = in;
-    const Tensor z = model.infer(x, random);
-    return {row_squares(sub(model.decode(z), x)), row_squares(z), model.prior->energies(z).value()};
+    const Tensor z = model.infer(x, random), made = model.decode(z);
+    return {made, row_squares(sub(made, x)), row_squares(z), model.prior->energies(z).value()};
   });
-  for_batches(infer, images, made, model.device,
+  for_batches(infer, images, kind, model.device,
               [&](std::int64_t first, const Tensor& x, const auto& results) {
-                const auto& [squared_error, squared_norm, energy] = results;
+                const auto& [made, squared_error, squared_norm, energy] = results;
+                if (take) take(made);
                 append(squared_error, found.squared_error);
                 append(squared_norm, found.prior);
                 const std::vector<double> energies = energy.template to_vector<double>();

@@ -9,6 +9,7 @@
 #include <functional>
 #include <vector>
 
+#include "damc/metrics/generated.h"
 #include "damc/model.h"
 #include "data/images.h"
 
@@ -24,10 +25,10 @@ struct Inference {
   std::int64_t image_size;            ///< H*W*C
 };
 
-/// Infers z for all images, and tells `progress` after each batch how many are done. Throws Error unless they have the
-/// shape that the model makes.
+/// Infers z for all images, gives their G(z) to `take`, and tells `progress` after each batch how many are done. Throws
+/// Error unless they have the shape that the model makes.
 Inference infer_all(const Model& model, const Images& images,
-                    const std::function<void(std::int64_t)>& progress = {});
+                    const std::function<void(std::int64_t)>& progress = {}, const TakeImages& take = {});
 
 /// Mean squared error per pixel value. Throws Error when there are no images.
 double mse(const Inference& inference);
