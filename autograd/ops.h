@@ -90,8 +90,8 @@ Variable linear(const Variable& x, const Variable& w, const Variable& bias,
 Variable fourier_features(const Variable& z, const Variable& projection,
                           MatmulPrecision precision = MatmulPrecision::f32);
 
-// Channels last, filters, biases and their gradients f32 for bf16 images: images N,H,W,C; filters Cout,kH,kW,Cin
-// (Cin,kH,kW,Cout for the transposed convolution).
+// Channels last, filters, biases and their gradients f32 for bf16 images: images N,H,W,C; filters
+// Cout,kH,kW,Cin/groups (Cin,kH,kW,Cout/groups for the transposed convolution).
 Variable conv2d(const Variable& x, const Variable& filter, const Variable& bias,
                 const ConvOptions& options = {}, const ProductOptions& product = {});
 Variable conv_transpose2d(const Variable& x, const Variable& filter, const Variable& bias,

@@ -35,17 +35,25 @@ Variable run_sequential(const Variables& v) {
 
 std::vector<OpCase> layer_cases() {
   const Draw image{{2, 4, 5, 3}}, channels{{3}}, off_zero{{3, 5}, 0.4, 2.0, 1};
-  const ConvOptions stride_2{2, 1};
+  const ConvOptions stride_2{2, 1}, spread{.dilation = 2, .groups = 3};
   return {
       {"Linear", "", {{{5, 4}}, {{3, 4}}, {{3}}}, [](const Variables& v) { return run<Linear>(v, 4, 3); }},
       {"Conv2d",
        "4x4 stride 2",
        {image, {{2, 4, 4, 3}}, {{2}}},
        [=](const Variables& v) { return run<Conv2d>(v, 3, 2, Pair(4), stride_2); }},
+      {"Conv2d",
+       "depthwise, dilation 2",
+       {image, {{6, 2, 2, 1}}, {{6}}},
+       [=](const Variables& v) { return run<Conv2d>(v, 3, 6, Pair(2), spread); }},
       {"ConvTranspose2d",
        "4x4 stride 2",
        {image, {{3, 4, 4, 2}}, {{2}}},
        [=](const Variables& v) { return run<ConvTranspose2d>(v, 3, 2, Pair(4), stride_2); }},
+      {"ConvTranspose2d",
+       "depthwise, dilation 2",
+       {image, {{3, 2, 2, 2}}, {{6}}},
+       [=](const Variables& v) { return run<ConvTranspose2d>(v, 3, 6, Pair(2), spread); }},
       {"InstanceNorm2d",
        "",
        {image, channels, channels},

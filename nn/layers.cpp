@@ -21,10 +21,12 @@ void Linear::visit(const std::string& prefix, const Visitor& visitor) const {
 }
 
 Conv2d::Conv2d(std::int64_t in, std::int64_t out, Pair kernel, const ConvOptions& options, Init& init)
-    : weight(init.uniform({out, kernel.h, kernel.w, in}, in * kernel.h * kernel.w)),
-      bias(init.uniform({out}, in * kernel.h * kernel.w)),
-      precision(init.precision()),
-      options_(options) {}
+    : precision(init.precision()), options_(options) {
+  check_groups("Conv2d", in, out, options.groups);
+  const std::int64_t of_group = in / options.groups, fan_in = of_group * kernel.h * kernel.w;
+  weight = init.uniform({out, kernel.h, kernel.w, of_group}, fan_in);
+  bias = init.uniform({out}, fan_in);
+}
 
 Variable Conv2d::forward_with(const Variable& x, const Unary& activation) const {
   return conv2d(x, weight, bias, options_, {activation, precision});
@@ -37,10 +39,12 @@ void Conv2d::visit(const std::string& prefix, const Visitor& visitor) const {
 
 ConvTranspose2d::ConvTranspose2d(std::int64_t in, std::int64_t out, Pair kernel, const ConvOptions& options,
                                  Init& init)
-    : weight(init.uniform({in, kernel.h, kernel.w, out}, out * kernel.h * kernel.w)),
-      bias(init.uniform({out}, out * kernel.h * kernel.w)),
-      precision(init.precision()),
-      options_(options) {}
+    : precision(init.precision()), options_(options) {
+  check_groups("ConvTranspose2d", in, out, options.groups);
+  const std::int64_t of_group = out / options.groups, fan_in = of_group * kernel.h * kernel.w;
+  weight = init.uniform({in, kernel.h, kernel.w, of_group}, fan_in);
+  bias = init.uniform({out}, fan_in);
+}
 
 Variable ConvTranspose2d::forward_with(const Variable& x, const Unary& activation) const {
   return conv_transpose2d(x, weight, bias, options_, {activation, precision});

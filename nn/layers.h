@@ -35,7 +35,7 @@ class Linear final : public FusableLayer {
   MatmulPrecision precision;
 };
 
-/// Convolution; weight Cout,kH,kW,Cin.
+/// Convolution; weight Cout,kH,kW,Cin/groups. Throws Error where channels do not divide into the groups.
 class Conv2d final : public FusableLayer {
  public:
   Conv2d(std::int64_t in, std::int64_t out, Pair kernel, const ConvOptions& options, Init& init);
@@ -49,7 +49,8 @@ class Conv2d final : public FusableLayer {
   ConvOptions options_;
 };
 
-/// Transposed convolution; weight Cin,kH,kW,Cout. Its fan_in is Cout kH kW, as PyTorch counts it.
+/// Transposed convolution; weight Cin,kH,kW,Cout/groups. Its fan_in is Cout/groups kH kW, as PyTorch counts it. Throws
+/// Error likewise.
 class ConvTranspose2d final : public FusableLayer {
  public:
   ConvTranspose2d(std::int64_t in, std::int64_t out, Pair kernel, const ConvOptions& options, Init& init);

@@ -144,7 +144,7 @@ class Backend : public FusedKernels {
   virtual void gemm(const Tensor& a, const Tensor& b, const Tensor& bias, const ProductOptions& options,
                     const Tensor& out) = 0;
 
-  // By device: im2col / col2im and gemm; cuDNN. Contiguous N,H,W,C images and Cout,kH,kW,Cin filters. Filters and
+  // By device: im2col / col2im and gemm; cuDNN. Contiguous N,H,W,C images and Cout,kH,kW,Cin/groups filters. Filters and
   // their gradients are f32 where the images are bf16; the products are those of the filter rounded to bf16.
   virtual void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Tensor& bias,
                       const ProductOptions& options, const Tensor& out) = 0;

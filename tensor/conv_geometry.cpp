@@ -1,39 +1,70 @@
 #include "tensor/conv_geometry.h"
 
+#include <algorithm>
+
 #include "tensor/error.h"
 
 namespace damc {
 namespace {
 
-bool are_valid(const ConvOptions& o) {
-  return o.stride.h >= 1 && o.stride.w >= 1 && o.padding.h >= 0 && o.padding.w >= 0;
+/// "padding 0", and the dilation where there is one.
+std::string spacing(const ConvOptions& o) {
+  return "padding " + o.padding.str() + (o.dilation == Pair(1) ? "" : ", dilation " + o.dilation.str());
+}
+
+void check_options(const char* op, const ConvOptions& o) {
+  const auto least = [](Pair p) { return std::min(p.h, p.w); };
+  ENSURE(least(o.stride) >= 1 && least(o.padding) >= 0 && least(o.dilation) >= 1 && o.groups >= 1,
+         "{}: stride {}, padding {}, dilation {}, groups {}, expected at least 1, 0, 1, 1", op,
+         o.stride.str(), o.padding.str(), o.dilation.str(), o.groups);
+}
+
+/// Pixels from a filter's first tap to its last.
+Pair extent(const Shape& filter, Pair dilation) {
+  return {dilation.h * (filter[1] - 1) + 1, dilation.w * (filter[2] - 1) + 1};
 }
 
 }  // namespace
 
+std::string ConvOptions::str() const {
+  return "stride " + stride.str() + ", " + spacing(*this) +
+         (groups == 1 ? "" : ", groups " + std::to_string(groups));
+}
+
+void check_groups(const char* op, std::int64_t in, std::int64_t out, std::int64_t groups) {
+  ENSURE(groups >= 1 && in % groups == 0 && out % groups == 0,
+         "{}: {} channels in and {} out do not divide into {} groups", op, in, out, groups);
+}
+
 ConvGeometry conv_geometry(const Shape& x, const Shape& filter, const ConvOptions& options) {
-  const auto& [stride, padding] = options;
-  ENSURE(x.ndim() == 4 && filter.ndim() == 4 && x[3] == filter[3] && filter.numel() > 0 && are_valid(options),
-         "conv2d: image {} (N,H,W,C) and filter {} (Cout,kH,kW,Cin), stride {}, padding {}", x.str(),
-         filter.str(), stride.str(), padding.str());
-  const std::int64_t room_h = x[1] + 2 * padding.h - filter[1], room_w = x[2] + 2 * padding.w - filter[2];
-  ENSURE(room_h >= 0 && room_w >= 0, "conv2d: filter {} is larger than image {} with padding {}",
-         filter.str(), x.str(), padding.str());
-  return {x[0],      x[1],      x[2],   x[3],   room_h / stride.h + 1, room_w / stride.w + 1, filter[0],
-          filter[1], filter[2], stride, padding};
+  const auto& [stride, padding, dilation, groups] = options;
+  check_options("conv2d", options);
+  ENSURE(x.ndim() == 4 && filter.ndim() == 4 && x[3] == filter[3] * groups && filter.numel() > 0,
+         "conv2d: image {} (N,H,W,C) and filter {} (Cout,kH,kW,Cin/groups), {}", x.str(), filter.str(),
+         options.str());
+  check_groups("conv2d", x[3], filter[0], groups);
+  const Pair size = extent(filter, dilation);
+  const std::int64_t room_h = x[1] + 2 * padding.h - size.h, room_w = x[2] + 2 * padding.w - size.w;
+  ENSURE(room_h >= 0 && room_w >= 0, "conv2d: filter {} is larger than image {} with {}", filter.str(),
+         x.str(), spacing(options));
+  return {options,   x[0],      x[1],     x[2], x[3], room_h / stride.h + 1, room_w / stride.w + 1,
+          filter[0], filter[1], filter[2]};
 }
 
 ConvGeometry conv_transpose_geometry(const Shape& x, const Shape& filter, const ConvOptions& options) {
-  const auto& [stride, padding] = options;
-  ENSURE(x.ndim() == 4 && filter.ndim() == 4 && x[3] == filter[0] && filter.numel() > 0 && are_valid(options),
-         "conv_transpose2d: image {} (N,H,W,C) and filter {} (Cin,kH,kW,Cout), stride {}, padding {}",
-         x.str(), filter.str(), stride.str(), padding.str());
-  const std::int64_t h = (x[1] - 1) * stride.h - 2 * padding.h + filter[1];
-  const std::int64_t w = (x[2] - 1) * stride.w - 2 * padding.w + filter[2];
-  ENSURE(x[1] > 0 && x[2] > 0 && h > 0 && w > 0,
-         "conv_transpose2d: image {}, filter {}, padding {} leave no pixel", x.str(), filter.str(),
-         padding.str());
-  return {x[0], h, w, filter[3], x[1], x[2], filter[0], filter[1], filter[2], stride, padding};
+  const auto& [stride, padding, dilation, groups] = options;
+  check_options("conv_transpose2d", options);
+  ENSURE(x.ndim() == 4 && filter.ndim() == 4 && x[3] == filter[0] && filter.numel() > 0,
+         "conv_transpose2d: image {} (N,H,W,C) and filter {} (Cin,kH,kW,Cout/groups), {}", x.str(),
+         filter.str(), options.str());
+  const std::int64_t out_c = filter[3] * groups;
+  check_groups("conv_transpose2d", x[3], out_c, groups);
+  const Pair size = extent(filter, dilation);
+  const std::int64_t h = (x[1] - 1) * stride.h - 2 * padding.h + size.h;
+  const std::int64_t w = (x[2] - 1) * stride.w - 2 * padding.w + size.w;
+  ENSURE(x[1] > 0 && x[2] > 0 && h > 0 && w > 0, "conv_transpose2d: image {}, filter {}, {} leave no pixel",
+         x.str(), filter.str(), spacing(options));
+  return {options, x[0], h, w, out_c, x[1], x[2], filter[0], filter[1], filter[2]};
 }
 
 }  // namespace damc

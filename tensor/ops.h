@@ -182,10 +182,10 @@ inline Tensor avg_pool2d(const Tensor& x, const PoolOptions& options) {
   return pool2d(pooling(PoolOp::mean, x.shape(), options), x);
 }
 
-// Convolutions, channels last: images N,H,W,C, filters Cout,kH,kW,Cin.
+// Convolutions, channels last: images N,H,W,C, filters Cout,kH,kW,Cin/groups.
 Tensor conv2d(const Tensor& x, const Tensor& filter, const Tensor& bias, const ConvOptions& options = {},
               const ProductOptions& product = {});
-/// filter Cin,kH,kW,Cout
+/// filter Cin,kH,kW,Cout/groups
 Tensor conv_transpose2d(const Tensor& x, const Tensor& filter, const Tensor& bias,
                         const ConvOptions& options = {}, const ProductOptions& product = {});
 /// The three passes of the convolution with geometry s; g is the gradient of its output.

@@ -75,6 +75,8 @@ TEST_CASE("which passes go by columns: f32 images, and where columns do not hold
                      deep = conv_geometry({128, 8, 8, 128}, {256, 4, 4, 128}, {2, 1}),
                      dense = conv_geometry({128, 16, 16, 64}, {64, 3, 3, 64}, {1, 1}),
                      colours = conv_geometry({128, 32, 32, 3}, {64, 3, 3, 3}, {1, 1}),
+                     apart = conv_geometry({128, 16, 16, 64}, {128, 4, 4, 64}, {2, 1, 2}),
+                     grouped = conv_geometry({128, 16, 16, 64}, {128, 4, 4, 32}, {2, 1, 1, 2}),
                      huge = conv_geometry({128, 128, 128, 64}, {128, 4, 4, 64}, {2, 1});
   const ConvTypes f32{Dtype::f32, Dtype::f32}, tf32{Dtype::f32, Dtype::f32, MatmulPrecision::tf32},
       bf16{Dtype::bf16, Dtype::f32}, f64{Dtype::f64, Dtype::f64};
@@ -88,6 +90,8 @@ TEST_CASE("which passes go by columns: f32 images, and where columns do not hold
     CHECK(!conv_by_columns(pass, dense, f32));
     CHECK(!conv_by_columns(pass, wide, bf16));
     CHECK(!conv_by_columns(pass, wide, f64));
+    CHECK(!conv_by_columns(pass, apart, f32));
+    CHECK(!conv_by_columns(pass, grouped, f32));
     CHECK(!conv_by_columns(pass, conv_geometry({128, 4, 4, 64}, {128, 4, 4, 64}, {1, 0}), f32));
   }
   CHECK(images_at_once(huge) == 4);

@@ -53,8 +53,8 @@ double relative_error(const Tensor& result, const OraclePass& expected, const Te
 }
 
 std::string str(const ConvGeometry& s) {
-  return fmt::format("x {}, filter {}, out {}, stride {}, padding {}", s.in_shape().str(),
-                     s.filter_shape().str(), s.out_shape().str(), s.stride.str(), s.padding.str());
+  return fmt::format("x {}, filter {}, out {}, {}", s.in_shape().str(), s.filter_shape().str(),
+                     s.out_shape().str(), s.str());
 }
 
 /// All passes of one geometry against the oracle; `variant` picks bias and activation.
@@ -167,16 +167,76 @@ TEST_CASE("kernel 4, stride 2 and channels enough for Winograd's form") {
   }
 }
 
+TEST_CASE("taps that lie apart, and channels in groups") {
+  const Threads restore;
+  const struct {
+    Shape x, filter;
+    ConvOptions options;
+  } cases[] = {
+      {{2, 9, 8, 3}, {4, 3, 3, 3}, {.dilation = 2}},
+      {{1, 9, 11, 3}, {4, 3, 2, 3}, {.stride = {2, 1}, .padding = {2, 0}, .dilation = {3, 1}}},
+      {{2, 5, 5, 3}, {4, 3, 3, 3}, {.padding = 4, .dilation = 4}},  // the outer taps lie beyond the image
+      {{2, 5, 5, 3}, {4, 3, 3, 3}, {.dilation = 2}},                // one output pixel
+      {{2, 6, 5, 1}, {2, 1, 1, 1}, {.dilation = 3}},
+      {{2, 16, 15, 32}, {32, 4, 4, 32}, {.stride = 2, .padding = 1, .dilation = 2}},  // not Winograd's
+      {{3, 6, 7, 6}, {4, 3, 3, 3}, {.padding = 1, .groups = 2}},
+      {{3, 6, 7, 6}, {6, 3, 3, 1}, {.padding = 1, .groups = 6}},  // depthwise
+      {{3, 6, 7, 3}, {12, 4, 4, 1}, {.stride = 2, .padding = 1, .groups = 3}},
+      {{2, 4, 4, 6}, {6, 4, 4, 2}, {.groups = 3}},  // each filter covers the image
+      {{2, 8, 8, 64}, {64, 4, 4, 32}, {.stride = 2, .padding = 1, .groups = 2}},
+      {{17, 5, 4, 8}, {12, 1, 1, 2}, {.groups = 4}},
+      {{2, 12, 9, 10}, {15, 3, 2, 2}, {.stride = {1, 2}, .padding = {2, 1}, .dilation = {2, 3}, .groups = 5}},
+  };
+  for (const auto& [x, filter, options] : cases) {
+    const ConvGeometry s = conv_geometry(x, filter, options);
+    CHECK(s.out_h ==
+          (x[1] + 2 * options.padding.h - options.dilation.h * (filter[1] - 1) - 1) / options.stride.h + 1);
+    for (int variant = 0; variant < 6; ++variant) {
+      check_geometry(s, Dtype::f64, variant);
+      check_geometry(s, Dtype::f32, variant);
+    }
+  }
+  CHECK_FALSE(conv_geometry({2, 4, 4, 6}, {6, 4, 4, 2}, {.groups = 3}).is_gemm());
+  const ConvGeometry none = conv_geometry({0, 4, 4, 6}, {6, 2, 2, 2}, {.groups = 3});
+  CHECK(conv2d_grad_w(none, Tensor::empty(none.out_shape()), Tensor::empty(none.in_shape()))
+            .to_vector<double>() == Values(48));
+}
+
+TEST_CASE("a grouped convolution is convolutions of its groups beside each other, a transposed one too") {
+  const Tensor x = normal({2, 6, 5, 6}, Dtype::f64), w = normal({4, 3, 2, 3}, Dtype::f64),
+               bias = normal({4}, Dtype::f64), wt = normal({6, 3, 2, 4}, Dtype::f64);
+  const auto part = [](const Tensor& t, int dim, std::int64_t group) {
+    return t.narrow(dim, group * t.size(dim) / 2, t.size(dim) / 2);
+  };
+  const ConvOptions options{.stride = 2, .padding = 1, .dilation = {1, 2}};
+  ConvOptions grouped = options;
+  grouped.groups = 2;
+  std::vector<Tensor> parts, transposed;
+  for (const std::int64_t group : {0, 1}) {
+    parts.push_back(conv2d(part(x, 3, group), part(w, 0, group), part(bias, 0, group), options));
+    transposed.push_back(conv_transpose2d(part(x, 3, group), part(wt, 0, group), {}, options));
+  }
+  const auto near = [](const Tensor& a, const Tensor& b) {
+    REQUIRE(a.shape() == b.shape());
+    CHECK(std::sqrt(sum_squares(a - b).item() / sum_squares(b).item()) < 1e-14);
+  };
+  near(conv2d(x, w, bias, grouped), cat(parts, 3));
+  near(conv_transpose2d(x, wt, {}, grouped), cat(transposed, 3));
+  CHECK(conv_transpose2d(x, wt, {}, grouped).shape() == Shape{2, 11, 9, 8});
+}
+
 TEST_CASE("pinned filters give the same values to rounding, and are forgotten when unpinned") {
   const struct {
     Shape x, filter;
-    std::int64_t stride, padding;
+    std::int64_t stride, padding, groups = 1;
   } cases[] = {{{2, 8, 8, 40}, {48, 4, 4, 40}, 2, 1},    // Winograd, one tile to an image
                {{2, 16, 16, 32}, {35, 4, 4, 32}, 2, 1},  // and several
                {{3, 6, 5, 7}, {19, 3, 3, 7}, 1, 1},
-               {{3, 4, 4, 9}, {21, 4, 4, 9}, 1, 0}};  // a plain product
-  for (const auto& [x_shape, filter, stride, padding] : cases) {
-    const ConvGeometry s = conv_geometry(x_shape, filter, {stride, padding});
+               {{3, 4, 4, 9}, {21, 4, 4, 9}, 1, 0},     // a plain product
+               {{3, 6, 5, 8}, {6, 3, 3, 4}, 1, 1, 2}};  // in groups
+  for (const auto& [x_shape, filter, stride, padding, groups] : cases) {
+    const ConvGeometry s =
+        conv_geometry(x_shape, filter, {.stride = stride, .padding = padding, .groups = groups});
     CAPTURE(str(s));
     for (const Dtype dtype : {Dtype::f32, Dtype::f64}) {
       const Tensor x = normal(s.in_shape(), dtype), g = normal(s.out_shape(), dtype);
@@ -259,22 +319,27 @@ TEST_CASE("strided operands, empty batches") {
 }
 
 TEST_CASE("errors say which shapes do not fit") {
-  const auto message = [](const Shape& x, const Shape& filter, Pair stride, Pair padding, bool transposed) {
+  const auto refusal = [](const Shape& x, const Shape& filter, const ConvOptions& options, bool transposed) {
     try {
-      (transposed ? conv_transpose_geometry : conv_geometry)(x, filter, {stride, padding});
+      (transposed ? conv_transpose_geometry : conv_geometry)(x, filter, options);
     } catch (const Error& error) {
       return std::string(error.what());
     }
     return std::string();
   };
+  const auto message = [&](const Shape& x, const Shape& filter, Pair stride, Pair padding, bool transposed) {
+    return refusal(x, filter, {stride, padding}, transposed);
+  };
   CHECK(message({1, 5, 5, 3}, {2, 3, 3, 4}, 1, 0, false) ==
-        "conv2d: image [1, 5, 5, 3] (N,H,W,C) and filter [2, 3, 3, 4] (Cout,kH,kW,Cin), stride 1, padding 0");
+        "conv2d: image [1, 5, 5, 3] (N,H,W,C) and filter [2, 3, 3, 4] (Cout,kH,kW,Cin/groups), stride 1, "
+        "padding 0");
   CHECK(message({1, 2, 5, 3}, {2, 3, 3, 3}, 1, 0, false) ==
         "conv2d: filter [2, 3, 3, 3] is larger than image [1, 2, 5, 3] with padding 0");
   CHECK(message({1, 2, 5, 3}, {2, 3, 3, 3}, {1, 2}, {0, 1}, false) ==
         "conv2d: filter [2, 3, 3, 3] is larger than image [1, 2, 5, 3] with padding 0x1");
   CHECK(message({1, 5, 5, 3}, {4, 3, 3, 2}, 1, 0, true) ==
-        "conv_transpose2d: image [1, 5, 5, 3] (N,H,W,C) and filter [4, 3, 3, 2] (Cin,kH,kW,Cout), stride 1, "
+        "conv_transpose2d: image [1, 5, 5, 3] (N,H,W,C) and filter [4, 3, 3, 2] (Cin,kH,kW,Cout/groups), "
+        "stride 1, "
         "padding 0");
   CHECK(message({1, 1, 1, 3}, {3, 2, 2, 2}, 1, 1, true) ==
         "conv_transpose2d: image [1, 1, 1, 3], filter [3, 2, 2, 2], padding 1 leave no pixel");
@@ -286,7 +351,21 @@ TEST_CASE("errors say which shapes do not fit") {
     CHECK(message({1, 5, 5, 3}, {3, 0, 3, 3}, 1, 0, transposed) != "");
     CHECK(message({1, 5, 5, 0}, {0, 3, 3, 0}, 1, 0, transposed) != "");
     CHECK(message({5, 5, 3}, {3, 3, 3, 3}, 1, 0, transposed) != "");
+    for (const ConvOptions& bad :
+         {ConvOptions{.dilation = 0}, {.dilation = {1, -1}}, {.groups = 0}, {.groups = -3}})
+      CHECK(refusal({1, 5, 5, 3}, {3, 3, 3, 3}, bad, transposed) != "");
   }
+  CHECK(refusal({1, 5, 5, 4}, {4, 3, 3, 4}, {.dilation = {2, 0}}, false) ==
+        "conv2d: stride 1, padding 0, dilation 2x0, groups 1, expected at least 1, 0, 1, 1");
+  CHECK(refusal({1, 5, 5, 4}, {4, 3, 3, 4}, {.groups = 2}, false) ==
+        "conv2d: image [1, 5, 5, 4] (N,H,W,C) and filter [4, 3, 3, 4] (Cout,kH,kW,Cin/groups), stride 1, "
+        "padding 0, groups 2");
+  CHECK(refusal({1, 5, 5, 4}, {3, 3, 3, 2}, {.groups = 2}, false) ==
+        "conv2d: 4 channels in and 3 out do not divide into 2 groups");
+  CHECK(refusal({1, 5, 5, 3}, {3, 3, 3, 2}, {.groups = 2}, true) ==
+        "conv_transpose2d: 3 channels in and 4 out do not divide into 2 groups");
+  CHECK(refusal({1, 5, 6, 3}, {2, 3, 3, 3}, {.padding = {0, 2}, .dilation = 3}, false) ==
+        "conv2d: filter [2, 3, 3, 3] is larger than image [1, 5, 6, 3] with padding 0x2, dilation 3");
   CHECK(message({1, 0, 5, 3}, {3, 3, 3, 3}, 1, 0, true) != "");
   const Tensor x = normal({1, 5, 5, 3}, Dtype::f64), w = normal({2, 3, 3, 3}, Dtype::f64);
   CHECK_THROWS_WITH_AS(conv2d(x, w, normal({3}, Dtype::f64), {1, 0}), "conv2d: bias [3] for 2 channels",

@@ -305,7 +305,8 @@ TEST_CASE("products without elements or without terms reach no library") {
 namespace {
 
 /// The three passes as cuDNN's documentation defines them for a cross-correlation, memory addressed through
-/// dims and strides alone:  y[n,k,p,q] = sum over c,r,s of x[n, c, p u + r l - pad, q v + s l - pad] w[k,c,r,s]
+/// dims and strides alone:  y[n,k,p,q] = sum over c,r,s of x[n, c, p u + r l - pad, q v + s l - pad] w[k,c,r,s],
+/// where c counts from the first channel of the group that k is in
 ConvOracle by_descriptors(const ConvDescriptors& d, const Values& x, const Values& w, const Values& g) {
   ConvOracle found({}, {}, {}, {});
   found.out.values.resize(g.size());
@@ -315,6 +316,7 @@ ConvOracle by_descriptors(const ConvDescriptors& d, const Values& x, const Value
                      std::int64_t c, std::int64_t e) {
     return static_cast<std::size_t>(a * strides[0] + b * strides[1] + c * strides[2] + e * strides[3]);
   };
+  const std::int64_t filters = d.w_dims[0] / (d.x_dims[1] / d.w_dims[1]);  // of a group
   for (std::int64_t n = 0; n < d.y_dims[0]; ++n)
     for (std::int64_t k = 0; k < d.y_dims[1]; ++k)
       for (std::int64_t p = 0; p < d.y_dims[2]; ++p)
@@ -325,8 +327,8 @@ ConvOracle by_descriptors(const ConvDescriptors& d, const Values& x, const Value
                 const std::int64_t h = p * d.stride[0] + r * d.dilation[0] - d.padding[0];
                 const std::int64_t v = q * d.stride[1] + s * d.dilation[1] - d.padding[1];
                 if (h < 0 || h >= d.x_dims[2] || v < 0 || v >= d.x_dims[3]) continue;
-                const std::size_t ix = at(d.x_strides, n, c, h, v), iw = at(d.w_strides, k, c, r, s),
-                                  iy = at(d.y_strides, n, k, p, q);
+                const std::size_t ix = at(d.x_strides, n, k / filters * d.w_dims[1] + c, h, v),
+                                  iw = at(d.w_strides, k, c, r, s), iy = at(d.y_strides, n, k, p, q);
                 found.out.values.at(iy) += x.at(ix) * w.at(iw);
                 found.grad_x.values.at(ix) += g.at(iy) * w.at(iw);
                 found.grad_w.values.at(iw) += g.at(iy) * x.at(ix);
@@ -342,8 +344,7 @@ Values channels_second(const Values& values, const Shape& shape) {
 void check_convolution(const ConvGeometry& s) {
   CAPTURE(s.in_shape().str());
   CAPTURE(s.filter_shape().str());
-  CAPTURE(s.stride.str());
-  CAPTURE(s.padding.str());
+  CAPTURE(s.str());
   const Values x = integers(s.in_shape(), Dtype::f64, 1).to_vector<double>(),
                w = integers(s.filter_shape(), Dtype::f64, 2).to_vector<double>(),
                g = integers(s.out_shape(), Dtype::f64, 3).to_vector<double>();
@@ -351,7 +352,7 @@ void check_convolution(const ConvGeometry& s) {
   for (const Channels channels : {Channels::last, Channels::second}) {
     const ConvDescriptors d = conv_descriptors(s, channels);
     CHECK(d.x_dims[0] == d.y_dims[0]);
-    CHECK(d.x_dims[1] == d.w_dims[1]);
+    CHECK(d.x_dims[1] == d.w_dims[1] * s.groups);
     CHECK(d.w_dims[0] == d.y_dims[1]);
     const auto lie = [&](const Values& values, const Shape& shape) {
       return channels == Channels::last ? values : channels_second(values, shape);
@@ -388,6 +389,9 @@ TEST_CASE("convolution descriptors describe memory of both orders and the sizes 
   check_convolution(conv_geometry({3, 4, 7, 2}, {5, 4, 3, 2}, {1, 1}));  // neither image nor filter is square
   check_convolution(conv_geometry({2, 6, 9, 3}, {4, 1, 7, 3}, {{1, 2}, {0, 3}}));
   check_convolution(conv_geometry({1, 4, 4, 3}, {2, 4, 4, 3}, {1, 0}));  // a filter as large as the image
+  check_convolution(conv_geometry({2, 9, 7, 3}, {4, 3, 2, 3}, {.padding = 1, .dilation = {2, 3}}));
+  check_convolution(conv_geometry({2, 5, 6, 6}, {4, 3, 3, 3}, {.stride = 2, .padding = 1, .groups = 2}));
+  check_convolution(conv_geometry({2, 5, 6, 3}, {6, 3, 3, 1}, {.dilation = 2, .groups = 3}));
 }
 
 TEST_CASE("a convolution with a single output pixel is a matrix product in every pass") {
@@ -434,4 +438,5 @@ TEST_CASE("descriptors of transposed convolutions: their input gradient pass is 
   check_convolution(
       conv_transpose_geometry({1, 3, 3, 2}, {2, 2, 3, 3}, {3, 1}));  // rim pixels that no tap reaches
   check_convolution(conv_transpose_geometry({1, 3, 2, 3}, {3, 1, 1, 2}, {2, 0}));  // gaps between the taps
+  check_convolution(conv_transpose_geometry({2, 3, 4, 6}, {6, 3, 2, 2}, {.dilation = {2, 1}, .groups = 3}));
 }

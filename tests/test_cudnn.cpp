@@ -88,6 +88,23 @@ TEST_CASE("convolutions of all kinds") {
   }
 }
 
+/// Taps that lie apart, and channels in groups, down to one channel to a group.
+std::vector<ConvGeometry> other_than_dense() {
+  return {
+      conv_geometry({4, 16, 15, 16}, {32, 3, 3, 16}, {.padding = 2, .dilation = 2}),
+      conv_geometry({2, 9, 8, 3}, {4, 3, 2, 3}, {.stride = {1, 2}, .padding = 1, .dilation = {2, 3}}),
+      conv_geometry({4, 16, 15, 32}, {64, 3, 3, 8}, {.padding = 1, .groups = 4}),
+      conv_geometry({2, 5, 6, 6}, {4, 3, 3, 3}, {.stride = 2, .padding = 1, .groups = 2}),
+      conv_geometry({4, 16, 15, 32}, {32, 3, 3, 1}, {.stride = 2, .padding = 1, .groups = 32}),
+      conv_geometry({2, 6, 5, 3}, {6, 3, 3, 1}, {.padding = 2, .dilation = 2, .groups = 3}),
+      conv_geometry({2, 4, 4, 6}, {6, 4, 4, 2}, {.groups = 3}),
+      conv_transpose_geometry({2, 3, 4, 6}, {6, 3, 2, 2}, {.stride = 2, .dilation = {2, 1}, .groups = 3})};
+}
+
+TEST_CASE("taps that lie apart, and channels in groups") {
+  for (const ConvGeometry& s : other_than_dense()) check_passes(s);
+}
+
 TEST_CASE("every layer of every preset") {
   for (const std::string& preset : preset_names()) {
     CAPTURE(preset);
@@ -109,6 +126,7 @@ TEST_CASE("there are plans for the networks' layers on an H100 and on an A6000" 
     check_plans(device, conv_geometry({4, 17, 17, 32}, {32, 1, 7, 32}, {1, {0, 3}}));  // as in Inception
     check_plans(device, conv_geometry({4, 17, 17, 32}, {32, 7, 1, 32}, {1, {3, 0}}));
     check_plans(device, conv_transpose_geometry({3, 3, 3, 2}, {2, 2, 3, 3}, {3, 1}));
+    for (const ConvGeometry& s : other_than_dense()) check_plans(device, s);
   }
 }
 

@@ -220,6 +220,28 @@ void check_layer(const Golden& golden, const std::string& name, Dtype dtype,
   CHECK(golden.error(name + ".gb", gradients[2]) < tolerance);
 }
 
+/// The same of a convolution with dilation and groups, and the gradients of |gx|^2 / 2 + |gw|^2 / 2.
+void check_convolution_twice(const Golden& golden, const std::string& name, Dtype dtype) {
+  int kernel = 0, stride = 0, padding = 0, dilation = 0, groups = 0;
+  REQUIRE(std::sscanf(name.c_str(), "%*[a-z_].k%ds%dp%dd%dg%d", &kernel, &stride, &padding, &dilation,
+                      &groups) == 5);
+  const ConvOptions options{stride, padding, dilation, groups};
+  const auto run = [&](const Variable& x, const Variable& w, const Variable& b) {
+    return name.starts_with("conv_transpose") ? conv_transpose2d(x, w, b, options) : conv2d(x, w, b, options);
+  };
+  check_layer(golden, name, dtype, run);
+  const auto leaf = [&](const Tensor& t) { return Variable(t.to(dtype).contiguous(), true); };
+  const Variable x = leaf(golden[name + ".x"]), w = leaf(from_torch_layout(golden[name + ".w"])),
+                 gy = leaf(golden[name + ".gy"]);
+  const std::vector<Variable> g = grad(sum(run(x, w, {}) * gy), {x, w}, create_graph);
+  const std::vector<Tensor> h = grad((sum(square(g[0])) + sum(square(g[1]))) * 0.5, {x, w, gy});
+  const double tolerance = dtype == Dtype::f32 ? 1e-6 : 1e-14;
+  CAPTURE(name);
+  CHECK(golden.error(name + ".hx", h[0]) < tolerance);
+  CHECK(golden.error(name + ".hw", to_torch_layout(h[1])) < tolerance);
+  CHECK(golden.error(name + ".hgy", h[2]) < tolerance);
+}
+
 /// The same of a pooling, which has no weights.
 void check_pooling(const Golden& golden, const std::string& name, Dtype dtype) {
   int kernel = 0, stride = 0, padding = 0, counted = 0;
@@ -293,7 +315,7 @@ TEST_CASE("layers") {
   for (const auto& entry : golden.tensors()) {
     if (!entry.first.ends_with(".gy")) continue;
     const std::string name = entry.first.substr(0, entry.first.size() - 3);
-    if (name.find("_pool.") != std::string::npos) continue;
+    if (name.find("_pool.") != std::string::npos || golden.tensors().contains(name + ".hx")) continue;
     int kernel = 0, stride = 0, padding = 0;
     const bool conv = std::sscanf(name.c_str(), "conv.k%ds%dp%d", &kernel, &stride, &padding) == 3;
     const bool transposed =
@@ -309,6 +331,18 @@ TEST_CASE("layers") {
     ++checked;
   }
   CHECK(checked == 7 + 7 + 2);
+}
+
+TEST_CASE("convolutions with taps that lie apart and channels in groups, differentiated twice") {
+  const Golden golden("layers");
+  int checked = 0;
+  for (const auto& entry : golden.tensors()) {
+    if (!entry.first.ends_with(".hx")) continue;
+    const std::string name = entry.first.substr(0, entry.first.size() - 3);
+    for (const Dtype dtype : {Dtype::f32, Dtype::f64}) check_convolution_twice(golden, name, dtype);
+    ++checked;
+  }
+  CHECK(checked == 4 + 4);
 }
 
 TEST_CASE("pooling") {

@@ -180,6 +180,29 @@ TEST_CASE("oblong convolutions and poolings as layers, as Inception has them") {
   CHECK(layers.state_dict().at("0.weight").shape() == Shape{4, 3, 1, 7});
 }
 
+TEST_CASE("a group's filters see its channels alone, and are drawn for as many") {
+  Generator random(6);
+  Init init(random);
+  Sequential layers;
+  layers.emplace<Conv2d>(8, 64, 3, ConvOptions{.padding = 2, .dilation = 2, .groups = 4}, init);
+  layers.emplace<ConvTranspose2d>(64, 8, Pair(2, 3), ConvOptions{.stride = 2, .groups = 8}, init);
+  CHECK(layers.forward(random.normal({2, 5, 4, 8})).shape() == Shape{2, 10, 9, 8});
+  const StateDict state = layers.state_dict();
+  CHECK(state.at("0.weight").shape() == Shape{64, 2, 3, 3});
+  CHECK(state.at("1.weight").shape() == Shape{64, 1, 2, 3});
+  for (const auto& [name, fan_in] :
+       {std::pair{"0.weight", 2 * 9}, {"0.bias", 2 * 9}, {"1.weight", 6}, {"1.bias", 6}}) {
+    double most = 0.0;
+    for (const double value : values(state.at(name))) most = std::max(most, std::abs(value));
+    CHECK(most <= 1.0 / std::sqrt(fan_in));
+    CHECK(most > 0.7 / std::sqrt(fan_in));
+  }
+  CHECK_THROWS_WITH_AS(Conv2d(6, 4, 3, {.groups = 3}, init),
+                       "Conv2d: 6 channels in and 4 out do not divide into 3 groups", Error);
+  CHECK_THROWS_WITH_AS(ConvTranspose2d(6, 4, 3, {.groups = 0}, init),
+                       "ConvTranspose2d: 6 channels in and 4 out do not divide into 0 groups", Error);
+}
+
 TEST_CASE("state dicts hold PyTorch's layout, as copies") {
   Net net(4);
   const StateDict state = net.layers.state_dict("net.");

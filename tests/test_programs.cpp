@@ -47,7 +47,7 @@ struct Step {
     const Unary all[] = {{}, {UnaryOp::leaky_relu, 0.2}, {UnaryOp::tanh}};
     return all[dim(0)];
   }
-  ConvOptions moves() const { return {.stride = pair(1), .padding = pair(3)}; }
+  ConvOptions moves() const { return {pair(1), pair(3), pair(5), whole(7)}; }
   ProductOptions product() const { return {.activation = activation()}; }
   PoolOptions windows() const {
     return {.kernel = pair(0), .stride = pair(2), .padding = pair(4), .count_include_pad = n.at(6) != 0.0};

@@ -71,14 +71,17 @@ TEST_CASE("products have the same bits for any number of threads") {
 
 TEST_CASE("convolutions have the same bits for any number of threads") {
   struct Sizes {
-    std::int64_t n, size, in, out, kernel, stride, padding;
+    std::int64_t n, size, in, out, kernel, stride, padding, dilation = 1, groups = 1;
   };
-  // By columns, as one product, and by Winograd's filtering with few and with many columns.
+  // By columns, as one product, by Winograd's filtering with few and with many columns, and by groups, of which there are
+  // more or fewer than threads.
   for (const Sizes& c :
        {Sizes{9, 16, 24, 40, 3, 1, 1}, Sizes{33, 8, 16, 300, 3, 1, 1}, Sizes{64, 4, 96, 8, 4, 1, 0},
-        Sizes{5, 16, 32, 64, 4, 2, 1}, Sizes{2, 8, 160, 32, 4, 2, 1}}) {
+        Sizes{5, 16, 32, 64, 4, 2, 1}, Sizes{2, 8, 160, 32, 4, 2, 1}, Sizes{1, 24, 48, 96, 3, 1, 2, 2},
+        Sizes{5, 12, 24, 48, 3, 1, 1, 1, 12}}) {
     const ConvGeometry s =
-        conv_geometry({c.n, c.size, c.size, c.in}, {c.out, c.kernel, c.kernel, c.in}, {c.stride, c.padding});
+        conv_geometry({c.n, c.size, c.size, c.in}, {c.out, c.kernel, c.kernel, c.in / c.groups},
+                      {c.stride, c.padding, c.dilation, c.groups});
     const Tensor x = normal(s.in_shape()), w = normal(s.filter_shape()), g = normal(s.out_shape());
     check_same_bits([&] {
       return std::vector<Tensor>{conv2d_forward(s, x, w), conv2d_grad_x(s, g, w), conv2d_grad_w(s, g, x)};

@@ -7,6 +7,7 @@
 #include "tensor/cpu/emulated_products.h"
 #include "tensor/cpu/executor.h"
 #include "tensor/cpu/gemm.h"
+#include "tensor/cpu/grouped_conv.h"
 #include "tensor/cpu/packed.h"
 #include "tensor/cpu/parallel.h"
 #include "tensor/cpu/pool.h"
@@ -85,6 +86,11 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
               const ProductOptions& options, const Tensor& out) override {
     dispatch_float(out.dtype(), [&]<class T>(T) {
       const T* shift = data_or_null<T>(bias);
+      if (!s.is_dense()) {
+        GroupedConv<T>(s, pool_).forward(x.data<T>(), filter.data<T>(), out.data<T>());
+        finish(bias, options.activation, out);
+        return;
+      }
       if (winograd_fits(s)) {
         with_winograd<T>(s, weights_.is_pinned(filter), [&](const auto& conv) {
           const auto u = winograd_filter<T>(conv, s, filter, true);
@@ -113,6 +119,11 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
                      const ProductOptions& options, const Tensor& out) override {
     dispatch_float(out.dtype(), [&]<class T>(T) {
       const T* shift = data_or_null<T>(bias);
+      if (!s.is_dense()) {
+        GroupedConv<T>(s, pool_).grad_x(g.data<T>(), filter.data<T>(), out.data<T>());
+        finish(bias, options.activation, out);
+        return;
+      }
       if (winograd_fits(s)) {
         with_winograd<T>(s, weights_.is_pinned(filter), [&](const auto& conv) {
           const auto u = winograd_filter<T>(conv, s, filter, false);
@@ -147,6 +158,10 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
   void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, MatmulPrecision,
                      const Tensor& out) override {
     dispatch_float(out.dtype(), [&]<class T>(T) {
+      if (!s.is_dense()) {
+        GroupedConv<T>(s, pool_).grad_w(g.data<T>(), x.data<T>(), out.data<T>());
+        return;
+      }
       if (winograd_fits(s)) {
         with_winograd<T>(s, false,
                          [&](const auto& conv) { conv.grad_w(g.data<T>(), x.data<T>(), out.data<T>()); });

@@ -34,7 +34,8 @@ namespace damc {
 /// save.
 inline bool winograd_fits(const ConvGeometry& s) {
   constexpr std::int64_t least = 32;
-  return s.kernel_h == 4 && s.kernel_w == 4 && s.stride == Pair(2) && s.in_c >= least && s.out_c >= least;
+  return s.is_dense() && s.kernel_h == 4 && s.kernel_w == 4 && s.stride == Pair(2) && s.in_c >= least &&
+         s.out_c >= least;
 }
 
 /// f(tile) with the tile whose size suits the geometry: the larger one when it saves products. With one such

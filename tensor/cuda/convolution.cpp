@@ -21,9 +21,8 @@ const char* name(ConvPass pass) {
 
 std::string describe(ConvPass pass, const ConvGeometry& s, const ConvTypes& types) {
   const char* type = types.precision == MatmulPrecision::tf32 ? "tf32" : damc::name(types.images);
-  return fmt::format("{} {} of image {}, filter {}, output {}, stride {}, padding {}", type, name(pass),
-                     s.in_shape().str(), s.filter_shape().str(), s.out_shape().str(), s.stride.str(),
-                     s.padding.str());
+  return fmt::format("{} {} of image {}, filter {}, output {}, {}", type, name(pass), s.in_shape().str(),
+                     s.filter_shape().str(), s.out_shape().str(), s.str());
 }
 
 /// One of cuDNN's descriptors, with typed attributes.
@@ -348,7 +347,7 @@ ConvolutionPlans::Choice& ConvolutionPlans::choice(ConvPass pass, const ConvGeom
   const Key key{pass,
                 types,
                 {s.n, s.in_h, s.in_w, s.in_c, s.out_c, s.kernel_h, s.kernel_w, s.stride.h, s.stride.w,
-                 s.padding.h, s.padding.w}};
+                 s.padding.h, s.padding.w, s.dilation.h, s.dilation.w, s.groups}};
   Choice& found = choices_[key];
   if (!found.plan) found.plan = choose({.handle = handle_}, pass, s, types);
   return found;

@@ -59,7 +59,7 @@ class ConvolutionPlans {
   bool run(ConvPass pass, const ConvGeometry& s, const ConvTypes& types, const ConvOperands& operands);
 
  private:
-  using Key = std::tuple<ConvPass, ConvTypes, std::array<std::int64_t, 11>>;
+  using Key = std::tuple<ConvPass, ConvTypes, std::array<std::int64_t, 14>>;
 
   struct Choice {
     std::unique_ptr<ConvPlan> plan;

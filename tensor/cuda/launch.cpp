@@ -125,7 +125,7 @@ ConvProduct conv_product(ConvPass pass, const ConvGeometry& s, const Tensor& x, 
 bool conv_by_columns(ConvPass pass, const ConvGeometry& s, const ConvTypes& types) {
   constexpr std::int64_t most_bytes = std::int64_t{256} << 20;
   const bool many_copies = s.stride == Pair(1) && s.in_c >= 8;
-  if (types.images != Dtype::f32 || s.is_gemm() || many_copies) return false;
+  if (types.images != Dtype::f32 || !s.is_dense() || s.is_gemm() || many_copies) return false;
   if (types.precision == MatmulPrecision::tf32) {
     return pass == ConvPass::grad_x && (s.in_c < 8 || s.out_c >= 256);
   }
@@ -159,13 +159,13 @@ std::vector<ConvForm> conv_forms(ConvPass pass, const ConvTypes& types) {
 ConvDescriptors conv_descriptors(const ConvGeometry& s, Channels channels) {
   return {.x_dims = {s.n, s.in_c, s.in_h, s.in_w},
           .x_strides = image_strides(s.in_c, s.in_h, s.in_w, channels),
-          .w_dims = {s.out_c, s.in_c, s.kernel_h, s.kernel_w},
-          .w_strides = image_strides(s.in_c, s.kernel_h, s.kernel_w, channels),
+          .w_dims = {s.out_c, s.in_c / s.groups, s.kernel_h, s.kernel_w},
+          .w_strides = image_strides(s.in_c / s.groups, s.kernel_h, s.kernel_w, channels),
           .y_dims = {s.n, s.out_c, s.out_h, s.out_w},
           .y_strides = image_strides(s.out_c, s.out_h, s.out_w, channels),
           .padding = {s.padding.h, s.padding.w},
           .stride = {s.stride.h, s.stride.w},
-          .dilation = {1, 1}};
+          .dilation = {s.dilation.h, s.dilation.w}};
 }
 
 }  // namespace damc

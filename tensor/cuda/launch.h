@@ -126,7 +126,8 @@ struct ConvForm {
 /// bf16 images; then that comes in bf16.
 std::vector<ConvForm> conv_forms(ConvPass pass, const ConvTypes& types);
 
-/// Sizes and strides in the order cuDNN wants them: N,C,H,W and K,C,R,S, wherever the channels lie.
+/// Sizes and strides in the order cuDNN wants them: N,C,H,W and K,C,R,S, wherever the channels lie. It takes the number of
+/// groups from the channels of image and filter.
 struct ConvDescriptors {
   std::array<std::int64_t, 4> x_dims, x_strides, w_dims, w_strides, y_dims, y_strides;
   std::array<std::int64_t, 2> padding, stride, dilation;

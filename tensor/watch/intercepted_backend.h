@@ -242,8 +242,9 @@ class InterceptedBackend : public Backend {
   }
   static std::vector<double> numbers(const ConvGeometry& s, const ProductOptions& options) {
     std::vector<double> all = numbers(options);
-    for (const std::int64_t n : {s.n, s.in_h, s.in_w, s.in_c, s.out_h, s.out_w, s.out_c, s.kernel_h,
-                                 s.kernel_w, s.stride.h, s.stride.w, s.padding.h, s.padding.w})
+    for (const std::int64_t n :
+         {s.n, s.in_h, s.in_w, s.in_c, s.out_h, s.out_w, s.out_c, s.kernel_h, s.kernel_w, s.stride.h,
+          s.stride.w, s.padding.h, s.padding.w, s.dilation.h, s.dilation.w, s.groups})
       all.push_back(static_cast<double>(n));
     return all;
   }

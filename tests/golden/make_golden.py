@@ -234,6 +234,8 @@ CONV_CASES = ((3, 1, 1, 5, 7), (4, 2, 1, 8, 6), (4, 2, 1, 7, 9), (4, 1, 0, 4, 4)
               (3, 1, 0, 3, 3), (3, 1, 0, 5, 4))  # kernel, stride, padding, height, width
 TRANSPOSE_CASES = ((3, 1, 1, 5, 7), (4, 2, 1, 4, 3), (4, 2, 1, 3, 5), (4, 1, 0, 1, 1),
                    (4, 1, 0, 3, 2), (3, 1, 0, 2, 3), (7, 1, 0, 1, 1))
+# kernel, stride, padding, dilation, groups, height, width
+APART_CASES = ((3, 1, 2, 2, 1, 4, 5), (2, 2, 1, 3, 1, 4, 3), (3, 1, 1, 1, 3, 3, 4), (3, 2, 1, 2, 3, 4, 3))
 # kernel, stride, padding, height, width, count_include_pad
 POOL_CASES = {"max_pool": ((2, 2, 0, 6, 4, 1), (3, 2, 0, 7, 9, 1), (3, 1, 1, 5, 4, 1), (3, 2, 1, 6, 5, 1)),
               "avg_pool": ((2, 2, 0, 6, 4, 1), (3, 1, 1, 5, 4, 1), (3, 1, 1, 5, 4, 0), (3, 2, 1, 6, 5, 0))}
@@ -243,12 +245,16 @@ def layers_golden(batch=2, cin=3, cout=5):
     """Convolutions, instance norm, pooling and activations, every tensor whole, inputs included."""
     golden = GoldenFile()
 
-    def layer(name, run, x, w, b):
+    def layer(name, run, x, w, b, twice=False):
         x, w, b = (v.requires_grad_() for v in (x, w, b))
         y = run(to_nchw(x), w, b)
-        gy = formula(name + ".gy", to_nhwc(y).shape)
-        gx, gw, gb = torch.autograd.grad((to_nhwc(y) * gy).sum(), (x, w, b))
-        for key, value in dict(x=x, w=w, b=b, y=to_nhwc(y), gy=gy, gx=gx, gw=gw, gb=gb).items():
+        gy = formula(name + ".gy", to_nhwc(y).shape).requires_grad_()
+        gx, gw, gb = torch.autograd.grad((to_nhwc(y) * gy).sum(), (x, w, b), create_graph=twice)
+        kept = dict(x=x, w=w, b=b, y=to_nhwc(y), gy=gy, gx=gx, gw=gw, gb=gb)
+        if twice:  # the gradients of |gx|^2 / 2 + |gw|^2 / 2
+            norms = (gx.square().sum() + gw.square().sum()) / 2
+            kept |= dict(zip(("hx", "hw", "hgy"), torch.autograd.grad(norms, (x, w, gy))))
+        for key, value in kept.items():
             golden.whole(f"{name}.{key}", value)
 
     for kind, cases, op in (("conv", CONV_CASES, F.conv2d),
@@ -259,6 +265,12 @@ def layers_golden(batch=2, cin=3, cout=5):
             layer(name, lambda x, w, b: op(x, w, b, stride=s, padding=p),
                   formula(name + ".x", (batch, height, width, cin)),
                   formula(name + ".w", shape), formula(name + ".b", (cout,)))
+        for k, s, p, d, g, height, width in APART_CASES:
+            name = f"{kind}.k{k}s{s}p{p}d{d}g{g}.{height}x{width}"
+            shape = (6, 3 // g, k, k) if kind == "conv" else (3, 6 // g, k, k)
+            layer(name, lambda x, w, b: op(x, w, b, stride=s, padding=p, dilation=d, groups=g),
+                  formula(name + ".x", (1, height, width, 3)),
+                  formula(name + ".w", shape), formula(name + ".b", (6,)), twice=True)
 
     def norm(x, w, b):
         return F.instance_norm(x, weight=w, bias=b, eps=1e-5)

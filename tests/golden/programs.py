@@ -404,13 +404,15 @@ def convolution(name, f):
         x = p.values[i]
         require(x.numel() > 0)
         stride, padding = moves(p)
-        out = p.rng.randint(1, 4)
-        ends = [out, x.shape[3]] if name == "conv2d" else [x.shape[3], out]
+        dilation, groups = [p.rng.choice([1, 1, 2]) for _ in range(2)], p.rng.choice([1, x.shape[3]])
+        out = groups * p.rng.randint(1, 4 if groups == 1 else 2)
+        ends = [out, x.shape[3] // groups] if name == "conv2d" else [x.shape[3], out // groups]
         w = p.leaf([ends[0], p.rng.randint(1, 4), p.rng.randint(1, 4), ends[1]], "dense")
         b = channels(p, out)
-        y = nhwc(f(nchw(x), nchw(p.values[w]), *([p.values[k] for k in b] or [None]), stride, padding))
-        kind, y = activated(p, y)
-        return [i, w, *b], [kind, *stride, *padding], y
+        y = f(nchw(x), nchw(p.values[w]), *([p.values[k] for k in b] or [None]), stride, padding, dilation=dilation,
+              groups=groups)
+        kind, y = activated(p, nhwc(y))
+        return [i, w, *b], [kind, *stride, *padding, *dilation, groups], y
     OPERATIONS[name] = make
 
 

@@ -68,13 +68,13 @@ void for_each_tap(const Convolution& c, const F& f) {
           }
 }
 
-/// out += rows of `matrix`, each `columns` long, times the factors.
+/// out += rows of `matrix`, each `columns` long and `stride` apart, times the factors.
 template <class Number>
 void add_rows(Number* out, const Number* factors, std::int64_t rows, const Number* matrix,
-              std::int64_t columns) {
+              std::int64_t columns, std::int64_t stride) {
   for (std::int64_t i = 0; i < rows; ++i) {
     const Number factor = factors[i];
-    const Number* row = matrix + i * columns;
+    const Number* row = matrix + i * stride;
     for (std::int64_t j = 0; j < columns; ++j) out[j] += factor * row[j];
   }
 }
@@ -83,18 +83,23 @@ template <class Number>
 void convolve_in(const Convolution& c) {
   constexpr std::array<std::size_t, 4> channels_last{0, 2, 3, 1}, in_to_out{2, 3, 1, 0},
       out_to_in{2, 3, 0, 1};
-  const std::int64_t channels = c.x.dims[1], filters = c.w.dims[0];
+  const std::int64_t all = c.w.dims[0], groups = c.x.dims[1] / c.w.dims[1];
+  const std::int64_t channels = c.w.dims[1], filters = all / groups;  // of a group
   Dense<Number> x(c.x, channels_last), y(c.y, channels_last),
       w(c.w, c.pass == Pass::data ? out_to_in : in_to_out);
   if (c.pass != Pass::data) x.read(c.rounding);
   if (c.pass != Pass::filter) w.read(c.rounding);
   if (c.pass != Pass::forward) y.read(c.rounding);
   for_each_tap(c, [&](auto n, auto h, auto v, auto p, auto q, auto r, auto s) {
-    if (c.pass == Pass::forward) add_rows(y.row(n, p, q), x.row(n, h, v), channels, w.row(r, s, 0), filters);
-    if (c.pass == Pass::data) add_rows(x.row(n, h, v), y.row(n, p, q), filters, w.row(r, s, 0), channels);
-    if (c.pass == Pass::filter) {
-      for (std::int64_t i = 0; i < channels; ++i)
-        add_rows(w.row(r, s, i), x.row(n, h, v) + i, 1, y.row(n, p, q), filters);
+    for (std::int64_t group = 0; group < groups; ++group) {
+      Number *in = x.row(n, h, v) + group * channels, *out = y.row(n, p, q) + group * filters;
+      if (c.pass == Pass::forward)
+        add_rows(out, in, channels, w.row(r, s, 0) + group * filters, filters, all);
+      if (c.pass == Pass::data) add_rows(in, out, filters, w.row(r, s, group * filters), channels, channels);
+      if (c.pass == Pass::filter) {
+        for (std::int64_t i = 0; i < channels; ++i)
+          add_rows(w.row(r, s, i) + group * filters, in + i, 1, out, filters, filters);
+      }
     }
   });
   (c.pass == Pass::forward ? y : c.pass == Pass::data ? x : w).write(c.alpha, c.beta);

@@ -17,7 +17,7 @@ struct Array {
 enum class Pass { forward, data, filter };
 
 /// y = alpha conv(x, w) + beta y, or one of its gradients: the pass says which of x, w and y is written. Not read if beta
-/// is 0.
+/// is 0. Channels are in as many groups as x has times the channels of w.
 struct Convolution {
   Pass pass;
   Array x, w, y;

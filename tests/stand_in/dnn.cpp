@@ -171,7 +171,8 @@ class Operation {
         known_ = false;
     }
     known_ &= graph.at(CUDNN_ATTR_OPERATIONGRAPH_OPS).descriptors.size() == 1;
-    known_ &= convolution_.x.dims[1] == convolution_.w.dims[1];  // no groups
+    const std::int64_t channels = convolution_.x.dims[1], of_group = convolution_.w.dims[1];
+    known_ &= channels % of_group == 0 && convolution_.w.dims[0] % (channels / of_group) == 0;
     if (convolution_.x.type == CUDA_R_32F) convolution_.rounding = plan.rounding;
   }
 
