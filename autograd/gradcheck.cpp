@@ -228,15 +228,19 @@ GradcheckResult gradgradcheck(const Function& f, const std::vector<Tensor>& inpu
                               const GradcheckOptions& options) {
   const auto first_derivatives = [&](const std::vector<Variable>& x) {
     std::vector<Variable> leaves, parts;
-    for (const Variable& v : x) leaves.push_back(v.requires_grad() ? v : Variable(v.value(), true));
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+      leaves.push_back(x[i].requires_grad() ? x[i] : Variable(x[i].value(), true));
     const Variable y = f(leaves);
     if (!y.requires_grad()) return Variable(Tensor::zeros({1}, Dtype::f64, y.device()));  // a constant
-    // Of another seed than the projection of the gradients.
-    const Tensor c = Generator(options.seed + 1, 0, y.device()).normal(y.shape(), Dtype::f64);
-    for (const Variable& g : grad(y, leaves, create_graph, c)) parts.push_back(reshape(g, {-1}));
+    for (const Variable& g : grad(y, leaves, create_graph, x.back())) parts.push_back(reshape(g, {-1}));
     return cat(parts, 0);
   };
-  return gradcheck(first_derivatives, inputs, options);
+  ENSURE(!inputs.empty(), "gradgradcheck: no inputs");
+  std::vector<Tensor> with_seed = inputs;
+  const Variable y = f({inputs.begin(), inputs.end()});
+  // Of another seed than the projection of the gradients.
+  with_seed.push_back(Generator(options.seed + 1, 0, y.device()).normal(y.shape(), Dtype::f64));
+  return gradcheck(first_derivatives, with_seed, options);
 }
 
 }  // namespace damc

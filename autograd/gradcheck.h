@@ -39,7 +39,8 @@ struct GradcheckResult {
 GradcheckResult gradcheck(const std::function<Variable(const std::vector<Variable>&)>& f,
                           const std::vector<Tensor>& inputs, const GradcheckOptions& options = {});
 
-/// The same for the second derivatives: checks the gradients of grad(f(inputs), inputs, create_graph).
+/// The same for the second derivatives: checks the gradients of grad(f(inputs), inputs, create_graph, c), c random. They are
+/// taken with respect to c as well, which counts as one more input.
 GradcheckResult gradgradcheck(const std::function<Variable(const std::vector<Variable>&)>& f,
                               const std::vector<Tensor>& inputs, const GradcheckOptions& options = {});
 

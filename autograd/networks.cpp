@@ -8,11 +8,33 @@
 namespace damc {
 namespace {
 
+/// Windows, and where the largest of their elements lie: those that x has and y is. For means both are undefined.
+struct Windows {
+  Pooling pooling;
+  Tensor x, y;
+};
+
+// What a pooling takes of the pixels for its windows, and what it returns to them: linear, and each other's gradients.
+Tensor to_windows(const Windows& s, const Tensor& h) {
+  return s.pooling.op == PoolOp::max ? pool2d_select(s.pooling, s.x, h) : pool2d(s.pooling, h);
+}
+Tensor to_pixels(const Windows& s, const Tensor& g) { return pool2d_grad_x(s.pooling, g, s.x, s.y); }
+Variable to_pixels(const Windows& s, const Variable& g);
+
+Variable to_windows(const Windows& s, const Variable& h) {
+  return record("pool2d_select", to_windows(s, h.value()),
+                {{h, [s](const auto& g) { return to_pixels(s, g); }}});
+}
+Variable to_pixels(const Windows& s, const Variable& g) {
+  return record("pool2d_grad_x", to_pixels(s, g.value()),
+                {{g, [s](const auto& h) { return to_windows(s, h); }}});
+}
+
 Variable pool2d(const char* op, const Pooling& p, const Variable& x) {
   const Tensor y = pool2d(p, x.value());
-  if (p.op == PoolOp::mean)  // then x and y need not be kept
-    return record(op, y, {{x, [p](const Tensor& g) { return pool2d_grad_x(p, g, {}, {}); }}});
-  return record(op, y, {{x, [p, x = x.value(), y](const Tensor& g) { return pool2d_grad_x(p, g, x, y); }}});
+  const bool kept = p.op == PoolOp::max;
+  const Windows s{p, kept ? x.value() : Tensor(), kept ? y : Tensor()};
+  return record(op, y, {{x, [s](const auto& g) { return to_pixels(s, g); }}});
 }
 
 /// What the gradients of an instance normalisation share.
@@ -46,9 +68,25 @@ Variable norm_grad_x(const Norm& norm, const Variable& gs, const Variable& x, co
 }
 Variable norm_grad_w(const Norm& norm, const Variable& gs, const Variable& x, const Shape& shape) {
   const Variable d = centred(x);
-  return sum_to(gs * d * rstd_of(d, norm.eps), shape);
+  return sum_to(sum(gs * d * rstd_of(d, norm.eps), pixels), shape);
 }
-Variable norm_grad_b(const Norm&, const Variable& gs, const Shape& shape) { return sum_to(gs, shape); }
+Variable norm_grad_b(const Norm&, const Variable& gs, const Shape& shape) {
+  return sum_to(sum(gs, pixels), shape);
+}
+
+// With a w of each image, [N, 1, 1, C].
+Tensor adaptive_grad_x(const Norm& norm, const Tensor& g, const Tensor& x, const Tensor& w) {
+  const Tensor one = Tensor::full({w.size(3)}, 1.0, w.dtype(), w.device());
+  const Tensor sums = mul(norm.sums(g), w.reshape({w.size(0), w.size(3)}));
+  return instance_norm_grad_x(mul(g, w), x, norm.stats, one, sums);
+}
+Variable adaptive_grad_x(const Norm& norm, const Variable& g, const Variable& x, const Variable& w) {
+  return norm_grad_x(norm, g, x, w);
+}
+
+Norm make_norm(const InstanceStats& stats, double eps, const Tensor& x) {
+  return {stats, eps, Memo([stats, x](const Tensor& g) { return instance_norm_sums(g, x, stats); })};
+}
 
 }  // namespace
 
@@ -73,8 +111,7 @@ Variable instance_norm(const Variable& x, const Variable& w, const Variable& b, 
   const InstanceStats stats = instance_norm_stats(x.value(), eps);
   const Tensor y = instance_norm(x.value(), stats, w.value(), b.value(), activation);
   const BeforeActivation gs(activation, y);
-  const Norm norm{stats, eps,
-                  Memo([stats, x = x.value()](const Tensor& g) { return instance_norm_sums(g, x, stats); })};
+  const Norm norm = make_norm(stats, eps, x.value());
   const Shape shape = w.shape();
   return record(
       "instance_norm", y,
@@ -95,18 +132,14 @@ Variable adaptive_instance_norm(const Variable& x, const Variable& w, const Vari
   const Tensor slope = mul(stats.rstd, w.value());
   const Tensor level = sub(b.value(), mul(stats.mean, slope));
   const Tensor y = add(mul(x.value(), slope.reshape(of_image)), level.reshape(of_image));
-  const Memo sums([stats, xv = x.value()](const Tensor& g) { return instance_norm_sums(g, xv, stats); });
-  const auto part = [sums, shape = w.shape()](const Tensor& g, std::int64_t i) {
-    return sums(g).narrow(0, i, 1).reshape(shape);
-  };
-  const auto grad_x = [sums, stats, of_image, xv = x.value(), wv = w.value()](const Tensor& g) {
-    const Tensor one = Tensor::full({of_image[3]}, 1.0, wv.dtype(), wv.device());
-    return instance_norm_grad_x(mul(g, wv.reshape(of_image)), xv, stats, one, mul(sums(g), wv));
-  };
-  return record("adaptive_instance_norm", y,
-                {{x, grad_x},
-                 {w, [part](const Tensor& g) { return part(g, 1); }},
-                 {b, [part](const Tensor& g) { return part(g, 0); }}});
+  const Norm norm = make_norm(stats, eps, x.value());
+  const Shape shape = w.shape();
+  return record(
+      "adaptive_instance_norm", y,
+      {{x, [norm, of_image, x = Saved(x),
+            w = Saved(w)](const auto& g) { return adaptive_grad_x(norm, g, x(g), reshape(w(g), of_image)); }},
+       {w, [norm, shape, x = Saved(x)](const auto& g) { return norm_grad_w(norm, g, x(g), shape); }},
+       {b, [norm, shape](const auto& g) { return norm_grad_b(norm, g, shape); }}});
 }
 
 Variable batch_norm(const Variable& x, const Variable& w, const Variable& b, double eps,

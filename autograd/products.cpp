@@ -1,5 +1,6 @@
 /// Matrix products and convolutions of variables.
 #include <algorithm>
+#include <numbers>
 
 #include "autograd/memo.h"
 #include "autograd/ops.h"
@@ -59,6 +60,13 @@ Variable grad_w_pass(const ConvGeometry& s, const Variable& g, const Variable& x
                  {x, [=, g = Saved(g)](const auto& h) { return grad_x_pass(s, g(h), h, p); }}});
 }
 
+/// dL/d(z B) of y = [sin 2 pi z B, cos 2 pi z B, z], B [m, n].
+Variable fourier_features_vjp(const Variable& g, const Variable& y, std::int64_t n) {
+  const auto sines = [n](const Variable& v) { return narrow(v, 1, 0, n); };
+  const auto cosines = [n](const Variable& v) { return narrow(v, 1, n, n); };
+  return (2.0 * std::numbers::pi) * (sines(g) * cosines(y) - cosines(g) * sines(y));
+}
+
 }  // namespace
 
 Variable matmul(const Variable& a, const Variable& b, MatmulPrecision p) {
@@ -97,15 +105,25 @@ Variable linear(const Variable& x, const Variable& w, const Variable& bias, cons
 
 // y = [sin 2 pi z B, cos 2 pi z B, z], gt = dL/d(z B): gz = g_3 + gt B^T, gB = z^T gt
 Variable fourier_features(const Variable& z, const Variable& projection, MatmulPrecision p) {
-  const Tensor y = fourier_features(z.value(), projection.value(), p);
+  const Tensor features = fourier_features(z.value(), projection.value(), p);
   const std::int64_t m = z.size(1), n = projection.size(1);
-  const Memo gt([y, n](const Tensor& g) { return fourier_features_vjp(g, y, n); });
-  return record(
-      "fourier_features", y,
-      {{z, [gt, m, n, p, B = projection.value()](
-               const Tensor& g) { return add(g.narrow(1, 2 * n, m), matmul(gt(g), B.transpose(0, 1), p)); }},
-       {projection,
-        [gt, p, z = z.value()](const Tensor& g) { return matmul(z.transpose(0, 1), gt(g), p); }}});
+  const Memo of_tensor([features, n](const Tensor& g) { return fourier_features_vjp(g, features, n); });
+  const auto gt = [of_tensor, n](const auto& g, const auto& y) {
+    if constexpr (std::is_same_v<decltype(g), const Tensor&>) {
+      return of_tensor(g);
+    } else {
+      return fourier_features_vjp(g, y, n);
+    }
+  };
+  return record("fourier_features", features,
+                {{z, Vjp::of_result(features,
+                                    [gt, m, n, p, B = Saved(projection)](const auto& g, const auto& y) {
+                                      return add(narrow(g, 1, 2 * n, m),
+                                                 matmul(gt(g, y), transpose(B(g), 0, 1), p));
+                                    })},
+                 {projection, Vjp::of_result(features, [gt, p, z = Saved(z)](const auto& g, const auto& y) {
+                    return matmul(transpose(z(g), 0, 1), gt(g, y), p);
+                  })}});
 }
 
 Variable conv2d(const Variable& x, const Variable& filter, const Variable& bias, const ConvOptions& options,

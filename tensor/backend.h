@@ -123,6 +123,9 @@ class Backend : public FusedKernels {
   /// they are undefined for a mean.
   virtual void pool2d_grad_x(const Pooling& pooling, const Tensor& g, const Tensor& x, const Tensor& y,
                              const Tensor& out) = 0;
+  /// out = the elements of `from`, an image like x, at the first of the largest elements of each window of x.
+  virtual void pool2d_select(const Pooling& pooling, const Tensor& x, const Tensor& from,
+                             const Tensor& out) = 0;
 
   // Shared, instance normalisation over the pixels of x [N, P, C]; mean, rstd, sums are [N, C]; w, b are [C]; all but
   // x, g and out are f32 where those are bf16.

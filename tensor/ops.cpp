@@ -211,11 +211,9 @@ Tensor argmax(const Tensor& x, int along, bool keepdim) {
   const int dim = wrap_dim("argmax", along, x.shape());
   const Tensor columns = columns_of(x, dim);
   const Pooling p = pooling(PoolOp::max, columns.shape(), {.kernel = {columns.size(1), 1}});
-  const Tensor y = pool2d(p, columns);
-  // The gradient of a maximum is 1 at its place.
-  const Tensor place = pool2d_grad_x(p, Tensor::full(y.shape(), 1.0, y.dtype(), y.device()), columns, y);
   const Tensor index = arange(columns.size(1), x.dtype(), x.device()).reshape({-1, 1, 1});
-  return sum(mul(place, index), 1).reshape(reduced_shape("argmax", x.shape(), {dim}, keepdim));
+  return pool2d_select(p, columns, index.expand(columns.shape()))
+      .reshape(reduced_shape("argmax", x.shape(), {dim}, keepdim));
 }
 
 Tensor arange(std::int64_t n, Dtype dtype, Device device) {
@@ -398,6 +396,16 @@ Tensor pool2d_grad_x(const Pooling& p, const Tensor& g, const Tensor& x, const T
   backend(g.device())
       .pool2d_grad_x(p, g.contiguous(), max ? x.contiguous() : Tensor(), max ? y.contiguous() : Tensor(),
                      out);
+  return out;
+}
+
+Tensor pool2d_select(const Pooling& p, const Tensor& x, const Tensor& from) {
+  check_wide_pair("pool2d_select", x, from);
+  ENSURE(p.op == PoolOp::max && x.shape() == p.windows.in_shape() && from.shape() == x.shape(),
+         "pool2d_select: images {} and {}, expected {} of a maximum", x.shape().str(), from.shape().str(),
+         p.windows.in_shape().str());
+  const Tensor out = like(x, p.windows.out_shape());
+  backend(x.device()).pool2d_select(p, x.contiguous(), from.contiguous(), out);
   return out;
 }
 

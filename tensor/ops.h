@@ -173,6 +173,8 @@ Tensor instance_norm_grad_x(const Tensor& g, const Tensor& x, const InstanceStat
 Tensor pool2d(const Pooling& pooling, const Tensor& x);
 /// dL/dx from g = dL/dy; x and y are those of the pooling; a mean needs neither.
 Tensor pool2d_grad_x(const Pooling& pooling, const Tensor& g, const Tensor& x, const Tensor& y);
+/// The element of `from`, of x's shape, at the first of the largest elements of each window of x.
+Tensor pool2d_select(const Pooling& pooling, const Tensor& x, const Tensor& from);
 /// The largest element of each window; NaN where there is one.
 inline Tensor max_pool2d(const Tensor& x, const PoolOptions& options) {
   return pool2d(pooling(PoolOp::max, x.shape(), options), x);

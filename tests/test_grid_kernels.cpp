@@ -126,6 +126,8 @@ TEST_CASE("kernels of networks") {
       on.pool2d(p, make.of(p.windows.in_shape()), make.of(p.windows.out_shape()));
       on.pool2d_grad_x(p, make.of(p.windows.out_shape()), make.of(p.windows.in_shape()),
                        make.of(p.windows.out_shape()), make.of(p.windows.in_shape()));
+      on.pool2d_select(p, make.of(p.windows.in_shape()), make.of(p.windows.in_shape()),
+                       make.of(p.windows.out_shape()));
     }
     const Tensor bias = make.of({n}), a = make.of({N, 3}), b = make.of({3, n});
     on.gemm(a, b, bias, {bend}, make.of({N, n}));

@@ -17,9 +17,10 @@ namespace {
 /// The value and the input gradient of one pooling, element by element, in the order in which windows are scanned.
 struct PoolOracle {
   Values out, grad;
+  std::vector<std::size_t> places;  ///< of each window's largest element
 
   PoolOracle(const Pooling& p, const Values& x, const Values& g)
-      : out(static_cast<std::size_t>(p.windows.out_shape().numel())), grad(x.size()) {
+      : out(static_cast<std::size_t>(p.windows.out_shape().numel())), grad(x.size()), places(out.size()) {
     const ConvGeometry& s = p.windows;
     for (std::size_t o = 0; o < out.size(); ++o) {
       const auto i = static_cast<std::int64_t>(o);
@@ -45,6 +46,7 @@ struct PoolOracle {
     }
     out[o] = x[best];
     grad[best] += g[o];
+    places[o] = best;
   }
   void take_mean(const Pooling& p, const Values& x, const Values& g, const std::vector<std::size_t>& inside,
                  std::size_t o) {
@@ -85,6 +87,12 @@ TEST_CASE("windows of many sizes, strides and paddings") {
         CHECK(y.shape() == p.windows.out_shape());
         check_near(elements(y), expected.out, tolerance);
         check_near(elements(pool2d_grad_x(p, g, image, y)), expected.grad, tolerance);
+        if (op == PoolOp::mean) continue;
+        const Tensor from = normal(p.windows.in_shape(), dtype);
+        const Values pixels = elements(from);
+        Values wanted;
+        for (const std::size_t place : expected.places) wanted.push_back(pixels[place]);
+        CHECK(elements(pool2d_select(p, image, from)) == wanted);
       }
     }
   }
@@ -97,6 +105,9 @@ TEST_CASE("a NaN is the largest, infinities are numbers, views are read as they 
   const Values y = elements(max_pool2d(x, {.kernel = 2}));
   CHECK(std::isnan(y[0]));
   CHECK(y[1] == -inf);
+  const Pooling p = pooling(PoolOp::max, {1, 2, 4, 1}, {.kernel = 2});
+  const Tensor numbers = arange(8, x.dtype()).reshape(x.shape());
+  CHECK(elements(pool2d_select(p, x, numbers)) == Values{1.0, 2.0});  // the NaN, and the first of equal ones
   const Tensor images = normal({2, 3, 4, 6}, Dtype::f64), turned = images.permute({0, 3, 2, 1});
   CHECK(elements(max_pool2d(turned, {.kernel = 2})) == elements(max_pool2d(turned.clone(), {.kernel = 2})));
   CHECK(max_pool2d(normal({0, 4, 4, 2}), {.kernel = 2}).shape() == Shape{0, 2, 2, 2});
@@ -114,4 +125,7 @@ TEST_CASE("what pooling refuses, with the sizes") {
   CHECK_THROWS_AS(avg_pool2d(x.to(Dtype::bf16), {.kernel = 2}), Error);
   const Pooling p = pooling(PoolOp::mean, x.shape(), {.kernel = 2});
   CHECK_THROWS_AS(pool2d_grad_x(p, x, x, x), Error);
+  CHECK_THROWS_AS(pool2d_select(p, x, x), Error);
+  CHECK_THROWS_AS(pool2d_select(pooling(PoolOp::max, x.shape(), {.kernel = 2}), x, normal({1, 4, 5, 1})),
+                  Error);
 }

@@ -18,9 +18,9 @@ std::vector<OpCase> pooling_cases() {
   std::vector<OpCase> rows;
   for (const auto& [words, options] : windows) {
     rows.push_back(
-        {"max_pool2d", words, {x}, [o = options](const Variables& v) { return max_pool2d(v[0], o); }, false});
+        {"max_pool2d", words, {x}, [o = options](const Variables& v) { return max_pool2d(v[0], o); }});
     rows.push_back(
-        {"avg_pool2d", words, {x}, [o = options](const Variables& v) { return avg_pool2d(v[0], o); }, false});
+        {"avg_pool2d", words, {x}, [o = options](const Variables& v) { return avg_pool2d(v[0], o); }});
   }
   return rows;
 }
@@ -41,11 +41,10 @@ std::vector<OpCase> norm_cases() {
                     }});
   }
   const Draw x{{4, 3, 5}}, w{{5}, 0.5, 1.0}, b{{5}};
-  rows.push_back({"adaptive_instance_norm",
-                  "",
-                  {{{2, 3, 4, 3}}, {{2, 3}, 0.5, 1.0}, {{2, 3}}},
-                  [](const Variables& v) { return adaptive_instance_norm(v[0], v[1], v[2]); },
-                  false});
+  rows.push_back(
+      {"adaptive_instance_norm", "", {{{2, 3, 4, 3}}, {{2, 3}, 0.5, 1.0}, {{2, 3}}}, [](const Variables& v) {
+         return adaptive_instance_norm(v[0], v[1], v[2]);
+       }});
   rows.push_back(
       {"batch_norm", "", {x, w, b}, [](const Variables& v) { return batch_norm(v[0], v[1], v[2]); }});
   rows.push_back(

@@ -23,7 +23,6 @@ struct OpCase {
   std::string variant;
   std::vector<Draw> inputs;
   std::function<Variable(const Variables&)> f;
-  bool twice = true;  ///< whether its gradient is made of operations, so that it has derivatives itself
 
   std::string name() const { return variant.empty() ? op : op + ": " + variant; }
 };

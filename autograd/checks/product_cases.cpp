@@ -52,7 +52,7 @@ std::vector<OpCase> product_cases() {
       {"matmul", "one matrix for all", {{{2, 3, 5, 4}}, {{4, 3}}}, product},
       {"matmul", "broadcast left", {{{5, 4}}, {{2, 4, 3}}}, product},
       {"matmul", "broadcast crosswise", {{{2, 1, 5, 4}}, {{3, 4, 3}}}, product},
-      {"fourier_features", "", {{{3, 4}}, {{4, 2}, -0.3, 0.3}}, features, false},
+      {"fourier_features", "", {{{3, 4}}, {{4, 2}, -0.3, 0.3}}, features},
   };
   rows.push_back({"linear", "three dimensions", {{{2, 5, 4}}, {{3, 4}}}, [](const Variables& v) {
                     return linear(v[0], v[1], {});

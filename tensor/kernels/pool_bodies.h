@@ -78,6 +78,40 @@ struct PoolBody {
   }
 };
 
+/// out = the element of `from` at the first of the largest elements of each window of x; a NaN is the largest.
+template <class T>
+struct PoolSelectBody {
+  Pooling pooling;
+  const T* x;
+  const T* from;
+  T* out;
+
+  struct Row {
+    const T* image;
+    const T* from;
+    std::int64_t line, channels;  ///< elements of a line of the image, of a pixel
+    PoolWindow window;
+    T* out;
+    DAMC_HD void operator()(std::int64_t c) const {
+      std::int64_t best = window.down.first * line + window.across.first * channels + c;
+      for (std::int64_t h = window.down.first; h < window.down.last; ++h) {
+        for (std::int64_t w = window.across.first; w < window.across.last; ++w) {
+          const std::int64_t at = h * line + w * channels + c;
+          const T next = image[at], largest = image[best];
+          if (next > largest || (next != next && largest == largest)) best = at;
+        }
+      }
+      out[c] = from[best];
+    }
+  };
+  DAMC_HD Row row(std::int64_t r) const {
+    const ConvGeometry& s = pooling.windows;
+    const PixelPlace at(r, s.out_h, s.out_w);
+    const std::int64_t line = s.in_w * s.in_c, image = at.n * s.in_h * line;
+    return {x + image, from + image, line, s.in_c, PoolWindow(s, at.h, at.w), out + r * s.in_c};
+  }
+};
+
 /// out = the sum of g over the windows that hold a pixel: over all of them, g divided as in the mean; or over those
 /// where it is the first of the largest elements, whose value is y.
 template <class T, PoolOp kOp>

@@ -132,6 +132,15 @@ class SharedKernels : public Backend {
     });
   }
 
+  void pool2d_select(const Pooling& pooling, const Tensor& x, const Tensor& from,
+                     const Tensor& out) override {
+    const ConvGeometry& s = pooling.windows;
+    dispatch_float(x.dtype(), [&]<class T>(T) {
+      exec_.for_rows(s.n * s.out_h * s.out_w, s.in_c,
+                     PoolSelectBody<T>{pooling, x.data<T>(), from.data<T>(), out.data<T>()});
+    });
+  }
+
   void instance_norm_stats(const Tensor& x, double eps, const Tensor& mean, const Tensor& rstd) override {
     dispatch_stored(x.dtype(), [&]<class S>(S) {
       using T = Computed<S>;

@@ -65,6 +65,12 @@ class InterceptedBackend : public Backend {
                  on.pool2d_grad_x(pooling, r[0], r[1], r[2], w[0]);
                }});
   }
+  void pool2d_select(const Pooling& pooling, const Tensor& x, const Tensor& from,
+                     const Tensor& out) override {
+    intercept({"pool2d_select", {x, from}, {out}, numbers(pooling), 0, [=](auto& on, auto& r, auto& w) {
+                 on.pool2d_select(pooling, r[0], r[1], w[0]);
+               }});
+  }
   void instance_norm_stats(const Tensor& x, double eps, const Tensor& mean, const Tensor& rstd) override {
     intercept({"instance_norm_stats", {x}, {mean, rstd}, {eps}, 0, [=](auto& on, auto& r, auto& w) {
                  on.instance_norm_stats(r[0], eps, w[0], w[1]);
