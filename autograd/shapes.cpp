@@ -22,7 +22,7 @@ Variable sum_to(const Variable& x, const Shape& shape) {
 }
 
 Variable max(const Variable& x, int along, bool keepdim) {
-  const int dim = wrap_dim("max", along, x.shape());
+  const int dim = filled_dim("max", along, x.shape());
   std::int64_t outer = 1, inner = 1;
   for (int d = 0; d < dim; ++d) outer *= x.size(d);
   for (int d = dim + 1; d < x.ndim(); ++d) inner *= x.size(d);
@@ -51,6 +51,7 @@ Variable cross_entropy(const Variable& logits, const Tensor& target) {
   ENSURE(logits.ndim() == 2 && target.shape() == expected,
          "cross_entropy: logits are {}, targets {}, expected [N, C] and the same, or [N]",
          logits.shape().str(), target.shape().str());
+  ENSURE(logits.size(1) > 0, "cross_entropy: logits {} are of no class", logits.shape().str());
   const Tensor shares = classes ? one_hot(target, logits.size(1)) : target;
   return sum(log_softmax(logits) * shares) * (-1.0 / static_cast<double>(logits.size(0)));
 }

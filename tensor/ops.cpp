@@ -191,6 +191,12 @@ Shape reduced_shape(const char* op, const Shape& x, const std::vector<int>& dims
   return shape;
 }
 
+int filled_dim(const char* op, int dim, const Shape& x) {
+  const int d = wrap_dim(op, dim, x);
+  ENSURE(x[d] > 0, "{}: dimension {} of shape {} has no elements", op, dim, x.str());
+  return d;
+}
+
 Tensor pad(const Tensor& x, int along, std::int64_t start, std::int64_t size) {
   const int dim = wrap_dim("pad", along, x.shape());
   Shape shape = x.shape();
@@ -201,14 +207,14 @@ Tensor pad(const Tensor& x, int along, std::int64_t start, std::int64_t size) {
 }
 
 Tensor max(const Tensor& x, int along, bool keepdim) {
-  const int dim = wrap_dim("max", along, x.shape());
+  const int dim = filled_dim("max", along, x.shape());
   const Tensor columns = columns_of(x, dim);
   const Tensor y = max_pool2d(columns, {.kernel = {columns.size(1), 1}});
   return y.reshape(reduced_shape("max", x.shape(), {dim}, keepdim));
 }
 
 Tensor argmax(const Tensor& x, int along, bool keepdim) {
-  const int dim = wrap_dim("argmax", along, x.shape());
+  const int dim = filled_dim("argmax", along, x.shape());
   const Tensor columns = columns_of(x, dim);
   const Pooling p = pooling(PoolOp::max, columns.shape(), {.kernel = {columns.size(1), 1}});
   const Tensor index = arange(columns.size(1), x.dtype(), x.device()).reshape({-1, 1, 1});
@@ -228,12 +234,16 @@ Tensor one_hot(const Tensor& index, std::int64_t classes) {
   return eq(index.reshape(column), arange(classes, index.dtype(), index.device()));
 }
 
-Tensor softmax(const Tensor& x, int dim) {
+Tensor softmax(const Tensor& x, int along) {
+  const int dim = wrap_dim("softmax", along, x.shape());
+  if (x.size(dim) == 0) return like(x, x.shape());
   const Tensor y = exp(sub(x, max(x, dim, true)));  // no exponential overflows
   return div(y, sum(y, dim, true));
 }
 
-Tensor log_softmax(const Tensor& x, int dim) {
+Tensor log_softmax(const Tensor& x, int along) {
+  const int dim = wrap_dim("log_softmax", along, x.shape());
+  if (x.size(dim) == 0) return like(x, x.shape());
   const Tensor moved = sub(x, max(x, dim, true));
   return sub(moved, log(sum(exp(moved), dim, true)));
 }

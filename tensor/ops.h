@@ -109,7 +109,9 @@ Tensor sum_to(const Tensor& x, const Shape& shape);
 
 /// The shape of a reduction over `dims` of x: without them, or with ones in their places. Throws Error naming `op`.
 Shape reduced_shape(const char* op, const Shape& x, const std::vector<int>& dims, bool keepdim);
-/// The mean of all elements, or over some dimensions.
+/// wrap_dim for a dimension that must have elements. Throws Error naming `op` where it has none.
+int filled_dim(const char* op, int dim, const Shape& x);
+/// The mean of all elements, or over some dimensions; NaN of none.
 auto mean(const Operand auto& x) { return mul(sum(x), 1.0 / static_cast<double>(x.numel())); }
 template <Operand X>
 X mean(const X& x, const std::vector<int>& dims, bool keepdim = false) {
@@ -120,7 +122,7 @@ auto mean(const Operand auto& x, int dim, bool keepdim = false) {
   return mean(x, std::vector<int>{dim}, keepdim);
 }
 
-/// The largest element along a dimension; NaN where there is one.
+/// The largest element along a dimension, which must have one; NaN where there is one.
 Tensor max(const Tensor& x, int dim, bool keepdim = false);
 /// Where the first of the largest elements along a dimension is: whole numbers of x's type.
 Tensor argmax(const Tensor& x, int dim, bool keepdim = false);
@@ -129,7 +131,7 @@ Tensor arange(std::int64_t n, Dtype dtype = Dtype::f32, Device device = {});
 /// 1 at each index, 0 elsewhere: index of any shape, whole numbers of a float type; the result has one more dimension,
 /// of size `classes`. An index that is no class gives zeros.
 Tensor one_hot(const Tensor& index, std::int64_t classes);
-/// e^x / sum e^x over a dimension, and its logarithm.
+/// e^x / sum e^x over a dimension, and its logarithm; of no elements none.
 Tensor softmax(const Tensor& x, int dim);
 Tensor log_softmax(const Tensor& x, int dim);
 

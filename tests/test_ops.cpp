@@ -262,6 +262,35 @@ TEST_CASE("argmax, one_hot, max: the first of the largest") {
   CHECK(contains(error_of([&] { max(x, 2); }), "max: dimension 2 of shape [2, 3]"));
 }
 
+TEST_CASE("a dimension without elements has no largest, its softmax is empty and its mean is no number") {
+  const Tensor none = Tensor::zeros({3, 0}), x = Tensor::zeros({0, 3});
+  CHECK(error_of([&] { max(none, -1); }) == "max: dimension -1 of shape [3, 0] has no elements");
+  CHECK(error_of([&] { max(Variable(none), 1); }) == "max: dimension 1 of shape [3, 0] has no elements");
+  CHECK(error_of([&] { argmax(none, 1); }) == "argmax: dimension 1 of shape [3, 0] has no elements");
+  CHECK(error_of([&] { cross_entropy(none, Tensor::zeros({3})); }) ==
+        "cross_entropy: logits [3, 0] are of no class");
+  CHECK(contains(error_of([&] { softmax(none, 2); }), "softmax: dimension 2 of shape [3, 0]"));
+  // Of as many maxima as there are, which may be none.
+  CHECK(max(none, 0).shape() == Shape{0});
+  CHECK(argmax(x, 1, true).shape() == Shape{0, 1});
+  for (const Tensor& empty : {none, x}) {
+    for (const int dim : {0, 1, -1}) {
+      CHECK(softmax(empty, dim).shape() == empty.shape());
+      CHECK(log_softmax(empty, dim).shape() == empty.shape());
+      const Variable leaf(empty, true);
+      for (const Variable& y : {softmax(leaf, dim), log_softmax(leaf, dim)})
+        CHECK(grad(y, {leaf}, empty)[0].shape() == empty.shape());
+    }
+    CHECK(std::isnan(mean(empty).item()));
+    CHECK(sum(empty).item() == 0.0);
+    const Variable leaf(empty, true);
+    CHECK(grad(mean(leaf), {leaf})[0].shape() == empty.shape());
+  }
+  for (const double value : mean(none, 1).to_vector<double>()) CHECK(std::isnan(value));
+  CHECK(mean(none, 0).shape() == Shape{0});
+  CHECK(std::isnan(cross_entropy(x, Tensor::zeros({0})).value().item()));
+}
+
 TEST_CASE("indices") {
   const Tensor x = affine(arange(24, Dtype::f64).reshape({2, 3, 4}), 1.0, 0.0);
   const Tensor index = Tensor::from(std::vector<double>{2, 0}, {2});
