@@ -21,9 +21,9 @@ LearnerOptions learning(const Config& c, double initial, std::int64_t rollbacks)
 }
 
 /// Noise of training; every rollback has streams of its own.
-Generator noise(const Model& model, Stream purpose, std::int64_t rollbacks) {
+Generator noise(const Model& model, Stream purpose, std::int64_t rollbacks, Part share) {
   const auto stream = static_cast<std::uint64_t>(purpose) + (static_cast<std::uint64_t>(rollbacks) << 32);
-  return Generator(static_cast<std::uint64_t>(model.config.seed), stream, model.device);
+  return Generator(static_cast<std::uint64_t>(model.config.seed), stream, model.device, share);
 }
 
 /// A generator's position in its stream, as states hold it.
@@ -46,14 +46,35 @@ std::unique_ptr<Pool> make_pool(const Model& model, std::int64_t images) {
 
 }  // namespace
 
-Method::Method(Model& model, std::int64_t rollbacks, std::int64_t images)
+void check_shares(const Config& c, std::int64_t processes) {
+  if (processes == 1) return;
+  if (method_parts(c.method).critic != CriticKind::none) {
+    user_error(
+        fmt::format("{} processes with method {}, which learns from whole batches", processes, c.method),
+        "start one");
+  }
+  const std::int64_t share = c.batch / processes;
+  if (share * processes != c.batch || share % 4 != 0) {
+    user_error(fmt::format("{} processes for a batch of {}", processes, c.batch),
+               "they share it: each takes equally many images, a multiple of 4");
+  }
+  if (c.batch_gpu > 0 && c.batch_gpu < share && share % c.batch_gpu != 0) {
+    user_error(
+        fmt::format("batch_gpu = {} with {} processes for a batch of {}", c.batch_gpu, processes, c.batch),
+        fmt::format("it has to divide the {} images of a process", share));
+  }
+}
+
+Method::Method(Model& model, std::int64_t rollbacks, std::int64_t images, const Communicator& among)
     : model_(model),
       rollbacks_(rollbacks),
-      random_(noise(model, Stream::training, rollbacks)),
-      prior_random_(noise(model, Stream::prior, rollbacks)),
+      pieces_(model.config.batch_gpu, among),
+      random_(noise(model, Stream::training, rollbacks, among.part())),
+      prior_random_(noise(model, Stream::prior, rollbacks, among.part())),
       watch_(model.device),
       sampler_(make_sampler()),
       pool_(make_pool(model, images)) {
+  check_shares(model.config, among.part().count);
   if (model.critic) {
     add_critic_phase();
   } else if (model.V) {
@@ -90,7 +111,8 @@ EnergyParts Method::contrastive(const Prior& prior) {
                       const Variable& at_plus,
                       const Variable& at_minus) { return contrastive_loss(at_plus, at_minus, l2); },
           .prior = &prior,
-          .chains = {c.prior_steps, c.prior_step_size}};
+          .chains = {c.prior_steps, c.prior_step_size},
+          .pieces = pieces_};
 }
 
 /// The energy of a stage learns from chains on what the stages before have found, first N(0, I) itself.
@@ -108,7 +130,8 @@ EnergyParts Method::ratio(std::int64_t stage, std::int64_t first) {
           .learned = learned,
           .loss = ratio_loss,
           .prior = prior,
-          .chains = {stage == 0 ? 0 : c.prior_steps, c.prior_step_size}};
+          .chains = {stage == 0 ? 0 : c.prior_steps, c.prior_step_size},
+          .pieces = pieces_};
 }
 
 void Method::add_chain_phases() {
@@ -117,7 +140,9 @@ void Method::add_chain_phases() {
                    .prior = model_.prior.get(),
                    .sampler = sampler_.get(),
                    .pool = pool_.get(),
-                   .generator = add_learner("generator", "g", model_.G, c.lr_g)};
+                   .generator = add_learner("generator", "g", model_.G, c.lr_g),
+                   .energy = {},
+                   .pieces = pieces_};
   const auto add = [&] { phases_.push_back(std::make_unique<ByChains>(c, parts, model_.device, random_)); };
   if (!model_.ratios.empty()) {
     for (std::int64_t stage = 0; stage < c.stages; ++stage) {
@@ -147,7 +172,7 @@ void Method::add_encoder_phases() {
       .learners = {add_learner("generator", "g", m.G, c.lr_g), add_learner("encoder", "v", *m.V, c.lr_g)},
       .sampler = sampler_.get(),
       .energy = {},
-      .pieces = Pieces(c.batch_gpu)};
+      .pieces = pieces_};
   const auto add = [&] {
     phases_.push_back(std::make_unique<ByEncoder>(parts, m.device, random_, prior_random_));
   };

@@ -22,15 +22,21 @@ class Divergence : public Error {
   using Error::Error;
 };
 
+/// Throws UserError for a configuration whose batches so many processes cannot share.
+void check_shares(const Config& config, std::int64_t processes);
+
 class Method {
  public:
   /// By model.config; keeps a reference to the model and updates it. After `rollbacks` divergences the noise is another
   /// stream and all learning rates are halved so often. `images` says how many persistent chains there are to keep, with
-  /// flips two for an image.
-  explicit Method(Model& model, std::int64_t rollbacks = 0, std::int64_t images = 0);
+  /// flips two for an image. `among`, which outlives the method, are the processes that learn together, all with the same
+  /// model. Throws UserError as check_shares does.
+  explicit Method(Model& model, std::int64_t rollbacks = 0, std::int64_t images = 0,
+                  const Communicator& among = alone());
 
-  /// Iteration k (from 0) on images x [B, H, W, C] in [-1, 1], always equally many; `after` is told the name of every
-  /// part when it is done. The numbers, as far as the method has them:
+  /// Iteration k (from 0) on images x [B, H, W, C] in [-1, 1], always equally many, this process's share of the batch;
+  /// `after` is told the name of every part when it is done. The numbers, the same in each process, as far as the method
+  /// has them:
   ///   loss_q, loss_g         of the last sampler update and of the generator update, with an encoder of both
   ///   energy_plus, _minus    mean E(z+) and mean E(z-)
   ///   loss_d, loss_h, loss_v of critics and of an encoder in a game
@@ -68,6 +74,7 @@ class Method {
 
   Model& model_;
   std::int64_t rollbacks_;
+  Pieces pieces_;
   Generator random_;
   Generator prior_random_;  // of the prior chains of methods with an encoder
   FiniteWatch watch_;

@@ -37,15 +37,17 @@ void to_float(const Images& images, std::int64_t first, std::int64_t count, std:
   std::transform(begin, begin + count * images.image_size(), out.begin(), scale);
 }
 
-Batches::Batches(const Images& images, std::int64_t batch, std::uint64_t seed, bool flip)
+Batches::Batches(const Images& images, std::int64_t batch, std::uint64_t seed, bool flip, Part part)
     : images_(images),
       batch_(batch),
+      part_(part),
       order_key_(counter_hash(seed, order_stream)),
       flip_key_(counter_hash(seed, flip_stream)),
       flip_(flip),
       order_(static_cast<std::size_t>(images.n)) {
   if (images.n == 0) user_error("the training set is empty");
   if (batch <= 0) user_error(fmt::format("a batch of {} images", batch), "batch must be at least 1");
+  ENSURE(batch % part.count == 0, "a batch of {} in {} parts", batch, part.count);
 }
 
 /// Fisher-Yates from the identity, with draw number i of the epoch's own stream.
@@ -80,19 +82,19 @@ std::vector<std::int64_t> Batches::rows(std::int64_t k) {
 }
 
 void Batches::fill(std::int64_t k, std::span<float> out) {
-  const std::int64_t size = images_.image_size();
-  ENSURE(static_cast<std::int64_t>(out.size()) == batch_ * size, "a batch takes {} floats, not {}",
-         batch_ * size, out.size());
+  const std::int64_t size = images_.image_size(), count = batch_ / part_.count;
+  ENSURE(static_cast<std::int64_t>(out.size()) == count * size, "{} images take {} floats, not {}", count,
+         count * size, out.size());
+  const std::vector<std::int64_t> numbers = indices(k);
   float* target = out.data();
-  std::uint64_t place = 0;
-  for (const std::int64_t i : indices(k)) {
-    if (mirrors(k, place)) {
+  for (std::int64_t place = part_.index * count; place < (part_.index + 1) * count; ++place) {
+    const std::int64_t i = numbers[static_cast<std::size_t>(place)];
+    if (mirrors(k, static_cast<std::uint64_t>(place))) {
       copy_mirrored(images_, images_.image(i), target);
     } else {
       to_float(images_, i, 1, {target, static_cast<std::size_t>(size)});
     }
     target += size;
-    ++place;
   }
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/images.h"
+#include "tensor/part.h"
 
 namespace damc {
 
@@ -20,8 +21,9 @@ void to_float(const Images& images, std::int64_t first, std::int64_t count, std:
 /// (seed, iteration, place in the batch). Not for use by several threads at once.
 class Batches {
  public:
-  /// `images` must outlive this object. Throws UserError when there are none or `batch` is not positive.
-  Batches(const Images& images, std::int64_t batch, std::uint64_t seed, bool flip);
+  /// `images` must outlive this object; of each minibatch fill() gives `part`, an equal one. Throws UserError when there
+  /// are none or `batch` is not positive, Error when the parts would not be equal.
+  Batches(const Images& images, std::int64_t batch, std::uint64_t seed, bool flip, Part part = {});
 
   /// The numbers of the images in minibatch `k` (0-based); `batch` of them.
   std::vector<std::int64_t> indices(std::int64_t k);
@@ -30,8 +32,8 @@ class Batches {
   /// mirrored.
   std::vector<std::int64_t> rows(std::int64_t k);
 
-  /// Minibatch `k` (0-based) as batch,H,W,C floats in [-1, 1].
-  /// Throws Error when k is negative or `out` has not exactly batch*H*W*C floats.
+  /// The part of minibatch `k` (0-based) as N,H,W,C floats in [-1, 1].
+  /// Throws Error when k is negative or `out` has not exactly as many floats.
   void fill(std::int64_t k, std::span<float> out);
 
  private:
@@ -40,6 +42,7 @@ class Batches {
 
   const Images& images_;
   std::int64_t batch_;
+  Part part_;
   std::uint64_t order_key_, flip_key_;
   bool flip_;
   std::int64_t epoch_ = -1;          // the epoch that order_ is for

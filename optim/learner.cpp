@@ -11,22 +11,25 @@ struct LossAndGradients {
   std::vector<Tensor> gradients;
 };
 
-/// Of the mean of all pieces' losses.
+/// Of the mean of the losses of all processes' pieces.
 LossAndGradients mean_gradients(const PieceLosses& losses, const std::vector<Variable>& parameters) {
-  LossAndGradients all;
+  const std::int64_t parts = losses.pieces * losses.among.part().count;
+  std::vector<Tensor> sums;  // of the gradients, then of the loss: they travel together
   losses.random.in_pieces(losses.pieces, [&](std::int64_t piece) {
-    const Variable loss = losses.pieces == 1
-                              ? losses.loss(piece)
-                              : losses.loss(piece) * (1.0 / static_cast<double>(losses.pieces));
-    std::vector<Tensor> gradients = grad(loss, parameters);
+    const Variable loss =
+        parts == 1 ? losses.loss(piece) : losses.loss(piece) * (1.0 / static_cast<double>(parts));
+    std::vector<Tensor> found = grad(loss, parameters);
+    found.push_back(loss.value());
     if (piece == 0) {
-      all = {loss.value(), std::move(gradients)};
+      sums = std::move(found);
       return;
     }
-    all.loss = add(all.loss, loss.value());
-    for (std::size_t i = 0; i < gradients.size(); ++i) all.gradients[i] = add(all.gradients[i], gradients[i]);
+    for (std::size_t i = 0; i < found.size(); ++i) sums[i] = add(sums[i], found[i]);
   });
-  return all;
+  sums = losses.among.sum(sums);
+  Tensor loss = std::move(sums.back());
+  sums.pop_back();
+  return {std::move(loss), std::move(sums)};
 }
 
 std::vector<Variable> parameters_of(const std::vector<Module*>& networks) {

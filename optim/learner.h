@@ -7,6 +7,7 @@
 
 #include "optim/adam.h"
 #include "optim/schedule.h"
+#include "tensor/communicator.h"
 #include "tensor/random.h"
 
 namespace damc {
@@ -18,13 +19,14 @@ struct LearnerOptions {
   std::int64_t first = 0;  ///< iteration at which it begins to learn, and its rate to decay
 };
 
-/// A loss over a batch that is worked on in equal pieces, one after the other: what one was computed from is freed before
-/// the next begins.
+/// A loss over a batch of which each process works on an equal share, in equal pieces one after the other: what one was
+/// computed from is freed before the next begins. Pieces (optim/pieces.h) makes them.
 struct PieceLosses {
-  std::int64_t pieces;
-  Generator& random;  ///< what the pieces draw from
+  std::int64_t pieces;  ///< of this process
+  Generator& random;    ///< what the pieces draw from
   std::function<Variable(std::int64_t piece)>
       loss;  ///< of a piece, a mean over its rows; that of all is their mean
+  const Communicator& among = alone();
 };
 
 /// What an update of several networks says.
@@ -47,10 +49,10 @@ class Learner {
   const std::string& key() const { return key_; }
 
   /// One update on a scalar loss, unless the watch has seen, or sees now, a number that is not finite. Returns the loss
-  /// and the norm of its gradient before clipping. Everything that changes weights while training passes here: where
-  /// several devices learn together, this is where their gradients are averaged.
+  /// and the norm of its gradient before clipping.
   std::array<Tensor, 2> step(const Variable& loss);
-  /// The same on a loss in pieces.
+  /// The same on a loss in pieces. The gradients of all processes are summed before anything looks at them, so that
+  /// norm, clipping, watch and weights have the same bits in each.
   std::array<Tensor, 2> step(const PieceLosses& losses);
 
   /// The optimiser's state under "adam_<key>.".

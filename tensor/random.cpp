@@ -5,17 +5,19 @@
 
 namespace damc {
 
-Generator::Generator(std::uint64_t seed, std::uint64_t stream, Device device)
+Generator::Generator(std::uint64_t seed, std::uint64_t stream, Device device, Part share)
     : seed_(seed),
       stream_(stream),
+      share_(share),
       state_(Tensor::from(std::vector<std::int64_t>{static_cast<std::int64_t>(seed), 0}, {2}, device)) {}
 
 RandomSlice Generator::take(std::int64_t count) {
   note_in_step(*this);
-  ENSURE(piece_.count == 1 || count % 4 == 0, "a piece of a draw is {} numbers, no multiple of 4", count);
+  const Part part{share_.index * piece_.count + piece_.index, share_.count * piece_.count};
+  ENSURE(part.count == 1 || count % 4 == 0, "a part of a draw is {} numbers, no multiple of 4", count);
   const auto blocks = static_cast<std::uint64_t>(noise_blocks(count));
-  const RandomSlice slice{state_, stream_, delta_ + static_cast<std::uint64_t>(piece_.index) * blocks};
-  delta_ += static_cast<std::uint64_t>(piece_.count) * blocks;
+  const RandomSlice slice{state_, stream_, delta_ + static_cast<std::uint64_t>(part.index) * blocks};
+  delta_ += static_cast<std::uint64_t>(part.count) * blocks;
   return slice;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "tensor/backend.h"
+#include "tensor/part.h"
 #include "tensor/step.h"
 #include "tensor/tensor.h"
 
@@ -11,7 +12,9 @@ namespace damc {
 /// count.
 class Generator final : public StepState {
  public:
-  explicit Generator(std::uint64_t seed, std::uint64_t stream = 0, Device device = {});
+  /// With a `share` of several each draw is that part of a draw of all: those of all parts together are the numbers, and
+  /// leave the stream where, a single generator's would. A draw is then of a multiple of 4 numbers, else an Error.
+  explicit Generator(std::uint64_t seed, std::uint64_t stream = 0, Device device = {}, Part share = {});
 
   /// N(0, 1) numbers. The same f32 numbers whatever the type, so that precisions can be compared.
   Tensor normal(const Shape& shape, Dtype dtype = Dtype::f32);
@@ -43,9 +46,6 @@ class Generator final : public StepState {
   void set_position(std::uint64_t blocks);
 
  private:
-  struct Piece {
-    std::int64_t index = 0, count = 1;
-  };
   struct PieceScope {
     PieceScope(Generator& generator, std::int64_t pieces);
     ~PieceScope() { of.piece_ = {}; }
@@ -54,8 +54,9 @@ class Generator final : public StepState {
   };
 
   std::uint64_t seed_, stream_;
+  Part share_;
   std::uint64_t delta_ = 0;  // blocks used since state_ was written
-  Piece piece_;
+  Part piece_;               // of the share
   Tensor state_;  // i64 {seed, position}, on the device
 };
 

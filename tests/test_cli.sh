@@ -35,6 +35,9 @@ succeeds '^svhn +generator_update +128 +53\.17 +0\.463 ' bench --floors --batch 
 succeeds '^svhn +generator_update +128 +53\.17 +0\.463 ' bench --floors --precision tf32 --suite iteration
 succeeds '^svhn +generator_update +128 +53\.17 +0\.325 ' bench --floors --precision bf16
 refuses 2 "unknown GPU 'h300'" bench --floors --gpu h300
+succeeds '^ +4 +32 +8\.689 +358\.7 +10 +2\.64 - 3\.10 ' bench --floors --scaling # 6 x 14,359,224 + 3,447,683 + 60,601 weights of 4 bytes
+refuses 2 'json with --scaling' bench --floors --scaling --json scaling.json
+refuses 2 'scaling requires --floors' bench --scaling
 refuses 2 'gpu requires --floors' bench --gpu h100
 refuses 2 'frob' bench --suite iteration,frob
 refuses 2 "unknown preset 'svnh'" bench --preset svhn,svnh

@@ -10,6 +10,7 @@
 #include <new>
 
 #include "tensor/error.h"
+#include "tensor/mpi/processes.h"
 #include "tensor/text.h"
 #include "tools/command_line.h"
 #include "tools/commands.h"
@@ -98,6 +99,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::CallForVersion& version) {
     damc::show(fmt::format("{}\n", version.what()));
   } catch (const CLI::ParseError& error) {
+    if (damc::launched().index > 0) return 2;  // the first of the processes says it
     return report(damc::explain(program, error, arguments), 2);
   } catch (const damc::Exit& exit) {
     return exit.code;

@@ -11,19 +11,25 @@ namespace damc {
 namespace fs = std::filesystem;
 
 RunJournal::RunJournal(fs::path folder, std::unique_ptr<FolderLock> lock, const Config& config,
-                       const Progress& progress)
-    : folder_(std::move(folder)), lock_(std::move(lock)), config_(config), progress_(progress) {}
+                       const Progress& progress, const Communicator& among)
+    : folder_(std::move(folder)),
+      lock_(std::move(lock)),
+      config_(config),
+      progress_(progress),
+      among_(among) {}
 
 bool RunJournal::open(const fs::path& parent) {
-  if (folder_.empty()) {
+  const bool is_new = folder_.empty();
+  if (among_.leads() && is_new) {
     folder_ = make_run_folder(parent, config_.preset, config_);
     lock_ = std::make_unique<FolderLock>(folder_);
-    return true;
+  } else if (among_.leads()) {
+    rewind_run(folder_, progress_.iterations);
+    fs::create_directories(folder_ / "grids");
+    write_config(folder_, config_);
   }
-  rewind_run(folder_, progress_.iterations);
-  fs::create_directories(folder_ / "grids");
-  write_config(folder_, config_);
-  return false;
+  folder_ = among_.gather(folder_.string())[0];
+  return is_new;
 }
 
 bool RunJournal::due(std::int64_t interval) const {
@@ -36,10 +42,11 @@ void RunJournal::say(const std::string& line) {
   } else {
     show(line + "\n");
   }
-  append_log(folder_, line);
+  if (among_.leads()) append_log(folder_, line);
 }
 
 void RunJournal::log_end(const std::string& reason) const {
+  if (!among_.leads() || folder_.empty()) return;
   try {
     append_log(folder_, reason);
   } catch (const Error&) {

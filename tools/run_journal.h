@@ -8,6 +8,7 @@
 #include <string>
 
 #include "damc/checkpoint.h"
+#include "tensor/communicator.h"
 #include "tensor/io/file.h"
 #include "tools/status_line.h"
 
@@ -15,13 +16,13 @@ namespace damc {
 
 class RunJournal {
  public:
-  /// Of the run in `folder`, which `lock` guards; of a new one when that is empty. Keeps references to its configuration
-  /// and to where it stands.
+  /// Of the run in `folder`, which `lock` guards; of a new one when that is empty. Keeps references to its configuration,
+  /// to where it stands, and to the processes that train it, of which the first writes.
   RunJournal(std::filesystem::path folder, std::unique_ptr<FolderLock> lock, const Config& config,
-             const Progress& progress);
+             const Progress& progress, const Communicator& among = alone());
 
-  /// Makes the folder of a new run in `parent`, or clears that of one that goes on of what lies after its state. Returns
-  /// whether it is new. Throws Error when that cannot be done.
+  /// Makes the folder of a new run in `parent`, or clears that of one that goes on of what lies after its state; all
+  /// processes know it then. Returns whether it is new. Throws Error when that cannot be done.
   bool open(const std::filesystem::path& parent);
   const std::filesystem::path& folder() const { return folder_; }
 
@@ -45,6 +46,7 @@ class RunJournal {
   std::unique_ptr<FolderLock> lock_;
   const Config& config_;
   const Progress& progress_;
+  const Communicator& among_;
   std::optional<StatusLine> status_;
 };
 

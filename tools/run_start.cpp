@@ -66,16 +66,15 @@ RunStart new_run(const Config& config, const fs::path& init) {
   return start;
 }
 
-RunStart resumed_run(const fs::path& folder, const ConfigOptions& options) {
+RunStart resumed_run(const fs::path& folder, const ConfigOptions& options, bool lock) {
   check_run_folder(folder);
-  auto lock = std::make_unique<FolderLock>(folder);
+  RunStart start;
+  if (lock) start.lock = std::make_unique<FolderLock>(folder);
   ConfigBuilder builder = ConfigBuilder::from_file(folder / "config.toml");
   const Config before = builder.finish();
   options.overlay(builder);
-  RunStart start;
   start.config = builder.finish();
   start.folder = folder;
-  start.lock = std::move(lock);
   start.state = newest_state(folder);
   const std::int64_t done = start.state ? start.state->progress.iterations : 0;
   if (start.config.iterations < done) {

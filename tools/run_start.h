@@ -32,7 +32,7 @@ RunStart new_run(const Config& config, const std::filesystem::path& init);
 
 /// The run in `folder`, from its newest state, with what the command line changes. Throws UserError while another
 /// process trains there, when its newest state is damaged, when a change is not one that a run can take, and when the
-/// images are not those that it learned from.
-RunStart resumed_run(const std::filesystem::path& folder, const ConfigOptions& options);
+/// images are not those that it learned from. Without `lock` another process holds the folder for this one.
+RunStart resumed_run(const std::filesystem::path& folder, const ConfigOptions& options, bool lock = true);
 
 }  // namespace damc

@@ -13,7 +13,7 @@ namespace {
 constexpr int kCaught[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};
 constexpr int kKillingPress = 3;
 
-volatile std::sig_atomic_t first_signal = 0, presses = 0;
+volatile std::sig_atomic_t first_signal = 0, presses = 0, silent = 0;
 
 constexpr std::string_view kStopping = "\nstopping after this iteration; a state is saved first\n";
 constexpr std::string_view kPressed =
@@ -28,7 +28,7 @@ void on_signal(int signal) {
   if (presses == kKillingPress) {
     std::signal(SIGINT, SIG_DFL);
     std::raise(SIGINT);  // delivered when this returns
-  } else if (signal != SIGPIPE) {
+  } else if (signal != SIGPIPE && !silent) {
     const std::string_view text = signal == SIGINT ? kPressed : kStopping;
     [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
   }
@@ -37,7 +37,8 @@ void on_signal(int signal) {
 
 }  // namespace
 
-void catch_stop_signals() {
+void catch_stop_signals(bool acknowledge) {
+  silent = acknowledge ? 0 : 1;
   struct sigaction action {};
   action.sa_handler = on_signal;
   action.sa_flags = SA_RESTART;

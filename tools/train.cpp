@@ -1,11 +1,13 @@
 /// damc train
 
 #include "tensor/error.h"
+#include "tensor/mpi/processes.h"
 #include "tools/classifier_run.h"
 #include "tools/commands.h"
 #include "tools/device_check.h"
 #include "tools/shared_options.h"
 #include "tools/status_line.h"
+#include "tools/together.h"
 #include "tools/training_memory.h"
 #include "tools/training_run.h"
 
@@ -27,7 +29,7 @@ struct TrainOptions {
 };
 
 /// The effective configuration, what it costs in memory, and the device.
-void print_plan(const Model& model) {
+void print_plan(const Model& model, std::int64_t processes = 1) {
   fmt::print("{}\n", to_toml(model.config));
   const auto line = [](const char* what, std::int64_t count) {
     fmt::print("{:<10}{:>14} parameters\n", what, count);
@@ -41,8 +43,10 @@ void print_plan(const Model& model) {
   for (const auto& [prefix, network] : model.networks()) {
     if (prefix != "Q_dummy.") line(named(prefix).c_str(), network->parameter_count());
   }
+  Config share = model.config;
+  share.batch /= processes;
   fmt::print("memory: {:.1f} MiB on a GPU, besides cuDNN's workspaces; the CPU's pool may take twice that\n",
-             static_cast<double>(training_memory(model.config)) / 1048576.0);
+             static_cast<double>(training_memory(share)) / 1048576.0);
   fmt::print("device: {}\n", model.device.str());
 }
 
@@ -60,41 +64,83 @@ void print_time(TrainingRun& run) {
       seconds[0], seconds[1], left, duration_text(seconds[1] * static_cast<double>(left)));
 }
 
+/// What all processes begin with, the same for all.
+RunStart begin(const TrainOptions& options, const Communicator& among) {
+  RunStart start;
+  together(among, [&] {
+    start = options.resume ? resumed_run(*options.resume, options.config, among.leads())
+                           : new_run(options.config.build(), options.init);
+    const std::int64_t processes = among.part().count;
+    if (processes == 1) return;
+    if (start.config.preset == kClassifierPreset)
+      user_error(fmt::format("{} processes with preset {}", processes, kClassifierPreset), "start one");
+    if (parse_device(start.config.device).type != DeviceType::cpu)
+      user_error(fmt::format("{} processes with device {}", processes, start.config.device),
+                 "several processes compute on CPUs");
+    check_shares(start.config, processes);
+  });
+  together(among, [&] { check_alike(among, start); });
+  return start;
+}
+
+/// A run at its start, in all processes.
+std::unique_ptr<TrainingRun> standing_run(RunStart start, const Communicator& among) {
+  std::unique_ptr<TrainingRun> run;
+  together(among, [&] { run = std::make_unique<TrainingRun>(std::move(start), among); });
+  return run;
+}
+
 /// All that training would begin with, and nothing written.
-void dry_run(const TrainOptions& options) {
+void dry_run(const TrainOptions& options, const Communicator& among) {
   std::optional<Config> config;
-  if (!options.resume) config = options.config.build();
+  if (!options.resume) together(among, [&] { config = options.config.build(); });
   if (config && config->data.empty() && config->preset != kClassifierPreset) {
-    print_plan(Model(*config));
+    print_plan(Model(*config), among.part().count);
     fmt::print("time: not measured; with --data DIR the images are read and two iterations timed\n");
     return;
   }
-  RunStart start = config ? new_run(*config, options.init) : resumed_run(*options.resume, options.config);
+  RunStart start = begin(options, among);
   for (const std::string& note : start.notes) fmt::print("{}\n", note);
   if (start.config.preset == kClassifierPreset) return print_classifier_plan(ClassifierRun(std::move(start)));
-  TrainingRun run(std::move(start));
-  print_plan(run.model());
-  fmt::print("data: {}\n", run.progress().data);
+  const auto run = standing_run(std::move(start), among);
+  print_plan(run->model(), among.part().count);
+  fmt::print("data: {}\n", run->progress().data);
   std::fflush(stdout);
-  print_time(run);
+  print_time(*run);
 }
 
-void train(const TrainOptions& options) {
-  if (options.resume && options.out) {
-    user_error("--out with --resume: a run goes on in its own folder", "leave out one of the two");
-  }
-  if (options.resume && !options.init.empty()) {
-    user_error("--init with --resume: a run goes on with its own weights", "leave out one of the two");
-  }
-  if (options.out) check_output_folder("--out", *options.out);
-  if (options.dry_run) return dry_run(options);
+void train(const TrainOptions& options, const Communicator& among) {
   const std::string out = options.out.value_or("runs");
-  if (!options.resume) check_output_folder("--out", out);
-  RunStart start = options.resume ? resumed_run(*options.resume, options.config)
-                                  : new_run(options.config.build(), options.init);
+  together(among, [&] {
+    if (options.resume && options.out)
+      user_error("--out with --resume: a run goes on in its own folder", "leave out one of the two");
+    if (options.resume && !options.init.empty())
+      user_error("--init with --resume: a run goes on with its own weights", "leave out one of the two");
+    if (among.leads() && (options.out || !(options.resume || options.dry_run)))
+      check_output_folder("--out", out);
+  });
+  if (options.dry_run) return dry_run(options, among);
+  RunStart start = begin(options, among);
   if (!options.no_check) check_first_use(parse_device(start.config.device));
   if (start.config.preset == kClassifierPreset) return ClassifierRun(std::move(start)).run(out);
-  TrainingRun(std::move(start)).run(out);
+  standing_run(std::move(start), among)->run(out);
+}
+
+/// The same with the processes that were started with this one; returns the exit code, when all have come to the end. Only
+/// the first speaks, and any that ends by an error of its own.
+int train_together(const TrainOptions& options) {
+  const std::unique_ptr<Communicator> among = join_processes();
+  const Part part = among->part();
+  if (!among->leads() && !std::freopen("/dev/null", "w", stdout)) throw Error("cannot open /dev/null");
+  try {
+    train(options, *among);
+  } catch (const Exit& exit) {
+    return exit.code;
+  } catch (const std::exception& error) {
+    if (among->leads()) throw;
+    throw Error(fmt::format("process {} of {}: {}", part.index, part.count, error.what()));
+  }
+  return 0;
 }
 
 }  // namespace
@@ -128,7 +174,9 @@ void add_train_command(CLI::App& program) {
   command.add_flag("--no-check", options->no_check,
                    "do not test a GPU when it is first used with this driver and these libraries");
   command.footer(kEndings);  // after the keys
-  command.callback([options] { train(*options); });
+  command.callback([options] {
+    if (const int code = train_together(*options)) throw Exit{code};
+  });
 }
 
 }  // namespace damc

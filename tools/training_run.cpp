@@ -8,9 +8,11 @@
 #include <span>
 
 #include "damc/diagnosis.h"
+#include "damc/metrics/digest.h"
 #include "damc/run_folder.h"
 #include "damc/run_records.h"
 #include "tensor/ops.h"
+#include "tools/commands.h"
 #include "tools/fitting_batch.h"
 #include "tools/pictures.h"
 #include "tools/screen.h"
@@ -23,10 +25,6 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
 double megabytes(std::size_t bytes) { return static_cast<double>(bytes) / 1048576.0; }
-
-Shape batch_shape(const Model& model, std::int64_t batch) {
-  return {batch, model.images.size, model.images.size, model.images.channels};
-}
 
 /// "loss G 1.2 Q 3.4  E+ 5.6 E- 7.8", what the method has of it, with so many digits of losses and energies.
 std::string losses(const Stats& stats, int loss_digits, int energy_digits) {
@@ -44,14 +42,16 @@ std::string head(const std::string& message) { return message.substr(0, message.
 
 }  // namespace
 
-TrainingRun::TrainingRun(RunStart start)
-    : split_(std::make_unique<Split>(std::move(start.split))),
+TrainingRun::TrainingRun(RunStart start, const Communicator& among)
+    : among_(among),
+      split_(std::make_unique<Split>(std::move(start.split))),
       model_(std::make_unique<Model>(start.config)),
       batches_(std::make_unique<Batches>(split_->train, start.config.batch,
-                                         static_cast<std::uint64_t>(start.config.seed), start.config.flip)),
+                                         static_cast<std::uint64_t>(start.config.seed), start.config.flip,
+                                         among.part())),
       notes_(std::move(start.notes)),
-      journal_(std::move(start.folder), std::move(start.lock), model_->config, progress_) {
-  note_emulation(start.config);
+      journal_(std::move(start.folder), std::move(start.lock), model_->config, progress_, among) {
+  if (among.leads()) note_emulation(start.config);
   if (start.state) progress_ = start.state->progress;
   progress_.data = start.data;
   method_ = make_method(progress_.rollbacks);
@@ -60,7 +60,7 @@ TrainingRun::TrainingRun(RunStart start)
   } else if (start.state) {
     load_state(*start.state, *model_, *method_);
   }
-  if (start.config.eval_every == 0) return;
+  if (start.config.eval_every == 0 || !among.leads()) return;
   metrics_ = training_metrics(start.config);
   const DistanceOptions options = training_options(start.config);
   evaluated_ = first_test_images(*split_, options.samples);
@@ -68,7 +68,7 @@ TrainingRun::TrainingRun(RunStart start)
 }
 
 std::unique_ptr<Method> TrainingRun::make_method(std::int64_t rollbacks) const {
-  return std::make_unique<Method>(*model_, rollbacks, split_->train.n);
+  return std::make_unique<Method>(*model_, rollbacks, split_->train.n, among_);
 }
 
 /// Weights of elsewhere: what of the file is of no use is told.
@@ -87,13 +87,12 @@ void TrainingRun::begin_with(const SavedState& initial) {
 }
 
 void TrainingRun::run(const fs::path& parent) {
-  const Config& c = model_->config;
-  catch_stop_signals();
+  catch_stop_signals(among_.leads());
+  check_weights();
   if (journal_.open(parent) && starts_elsewhere_)
     save();  // what to go back to, or on from, before there is another
   try {
-    journal_.say(fmt::format("{}: {} of {} iterations done, {}, {} parameters", journal_.folder().string(),
-                             progress_.iterations, c.iterations, progress_.data, model_->parameter_count()));
+    journal_.say(standing());
     for (const std::string& note : notes_) journal_.say(note);
     for (bool ended = false; !ended;) {
       try {
@@ -115,13 +114,29 @@ void TrainingRun::run(const fs::path& parent) {
   }
 }
 
+/// What a run begins with.
+std::string TrainingRun::standing() const {
+  const Config& c = model_->config;
+  const std::int64_t processes = among_.part().count;
+  return fmt::format(
+      "{}: {} of {} iterations done, {}, {} parameters{}", journal_.folder().string(), progress_.iterations,
+      c.iterations, progress_.data, model_->parameter_count(),
+      processes == 1 ? "" : fmt::format(", {} processes of {} images each", processes, c.batch / processes));
+}
+
+/// Of what a process learns from.
+Shape TrainingRun::batch_shape() const {
+  const Architecture& images = model_->images;
+  return {model_->config.batch / among_.part().count, images.size, images.size, images.channels};
+}
+
 void TrainingRun::train() {
   const Config& c = model_->config;
   std::int64_t& done = progress_.iterations;
-  Feed feed(*batches_, batch_shape(*model_, c.batch), model_->device);
+  Feed feed(*batches_, batch_shape(), model_->device);
   Pictures pictures(*model_, split_->test);
   journal_.start_status();
-  if (done == 0 && c.grid_every > 0) {
+  if (done == 0 && c.grid_every > 0 && among_.leads()) {
     pictures.write(journal_.folder() / "grids", 0);
     Pictures::write_reals(journal_.folder() / "grids", feed.take(0));
   }
@@ -132,28 +147,34 @@ void TrainingRun::train() {
     if (done == c.iterations) method_->finish(split_->train);
     progress_.images_seen += c.batch;
     if (done < c.iterations) feed.load(done);  // beside the work that is queued
-    finish_iteration(x, stats, pictures);
+    if (is_logged()) method_->check();
+    if (among_.leads()) finish_iteration(x, stats, pictures);
     // The state last: a run that goes on from it has everything of the iterations before.
-    const int signal = stop_signal();  // read once: it may come at any time
+    const auto signal = static_cast<int>(among_.max(stop_signal()));  // once: it may come at any time
     if (signal || journal_.due(c.state_every)) save();
     if (signal) journal_.stop(signal);
   }
   journal_.end_status();
 }
 
+bool TrainingRun::is_diagnosed() const {
+  const std::int64_t every = model_->config.diagnose_every;
+  return every > 0 && progress_.iterations % every == 0;
+}
+
+bool TrainingRun::is_logged() const { return is_diagnosed() || journal_.due(model_->config.log_every); }
+
 /// All that is shown and written of an iteration, but its state.
 void TrainingRun::finish_iteration(const Tensor& x, Stats& stats, Pictures& pictures) {
   const Config& c = model_->config;
-  const bool diagnosed = c.diagnose_every > 0 && progress_.iterations % c.diagnose_every == 0;
-  const bool logged = diagnosed || journal_.due(c.log_every);
-  if (logged) method_->check();
+  const bool logged = is_logged();
   journal_.status().update(progress_.iterations,
                            logged ? fmt::format("{}  {:.0f} MiB", losses(stats, 4, 3),
                                                 megabytes(backend(model_->device).bytes_reserved()))
                                   : std::string(),
                            logged);
   try {
-    if (diagnosed) diagnose(x, stats);
+    if (is_diagnosed()) diagnose(x, stats);
     if (logged) log(stats, journal_.status().seconds_per_iteration());
     if (journal_.due(c.grid_every)) pictures.write(journal_.folder() / "grids", progress_.iterations);
     if (c.eval_every > 0 && journal_.due(c.eval_every)) evaluate();
@@ -185,6 +206,7 @@ void TrainingRun::go_back(const Divergence& error) {
   if (c.on_nan == OnNan::stop || progress_.rollbacks >= c.on_nan_retries) {
     const std::string before =
         progress_.rollbacks > 0 ? fmt::format(" after rollback {}", progress_.rollbacks) : "";
+    if (!among_.leads()) throw Exit{1};
     throw Error(fmt::format("{}{}\n{}", error.what(), before, advice()));
   }
   const std::int64_t rollbacks = progress_.rollbacks + 1;
@@ -204,6 +226,8 @@ void TrainingRun::go_back(const Divergence& error) {
     progress_ = state.progress;
   }
   progress_.rollbacks = rollbacks;
+  among_.wait();  // all have read the state
+  if (!among_.leads()) return;
   rewind_run(journal_.folder(), progress_.iterations);
   save_state(journal_.folder(), *model_, *method_,
              progress_);  // so that a resumed run has the rollback behind it
@@ -224,7 +248,7 @@ std::string TrainingRun::advice() const {
 }
 
 std::vector<double> TrainingRun::time_iterations(int count) {
-  Feed feed(*batches_, batch_shape(*model_, model_->config.batch), model_->device);
+  Feed feed(*batches_, batch_shape(), model_->device);
   std::vector<double> seconds;
   for (int i = 0; i < count; ++i) {
     const Clock::time_point start = Clock::now();
@@ -239,7 +263,8 @@ std::vector<double> TrainingRun::time_iterations(int count) {
 /// Saves a state before an error ends the run. Throws Error with both messages when that fails as well.
 void TrainingRun::save_in_spite_of(const Error& error) {
   try {
-    save();
+    method_->check();
+    write_state();
   } catch (const Error& second) {
     throw Error(fmt::format("{}; nor could a state be saved: {}", error.what(), head(second.what())));
   }
@@ -247,6 +272,7 @@ void TrainingRun::save_in_spite_of(const Error& error) {
 
 /// The message when memory does not suffice, with what would fit.
 std::string TrainingRun::explain(const OutOfMemory& error) {
+  if (among_.part().count > 1) return error.what();  // the others train on
   const std::int64_t asked = model_->config.batch;
   journal_.say(fmt::format("batch {}: {}; trying smaller ones", asked, error.what()));
   method_.reset();  // trains no further: the memory goes to batches that are tried
@@ -267,10 +293,28 @@ void TrainingRun::log(const Stats& stats, double seconds) {
                                             losses(stats, 5, 4), seconds));
 }
 
-void TrainingRun::save() {
-  method_->check();
+void TrainingRun::write_state() {
   save_model(journal_.folder(), *model_, progress_);
   save_state(journal_.folder(), *model_, *method_, progress_);
+}
+
+/// Of all processes, once they have agreed that there is nothing wrong with it.
+void TrainingRun::save() {
+  method_->check();
+  check_weights();
+  if (among_.leads()) write_state();
+  among_.wait();  // none ends, or goes back to it, before it is there
+}
+
+/// Throws Error naming a process that has other weights than the first. Only a defect, of a machine's memory or of a
+/// program, makes them differ.
+void TrainingRun::check_weights() const {
+  if (among_.part().count == 1) return;
+  const std::vector<std::string> digests = among_.gather(sha256(model_->state_dict()));
+  for (std::size_t p = 1; p < digests.size(); ++p) {
+    ENSURE(digests[p] == digests[0], "after iteration {} process {} has other weights than the first",
+           progress_.iterations, p);
+  }
 }
 
 void TrainingRun::evaluate() {

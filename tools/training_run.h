@@ -18,8 +18,10 @@ namespace damc {
 
 class TrainingRun {
  public:
-  /// Stands where it begins; nothing is written yet. Throws UserError when a state does not fit the model.
-  explicit TrainingRun(RunStart start);
+  /// Stands where it begins; nothing is written yet. `among`, which outlives it, are the processes that train it together:
+  /// the first of them writes and shows, and makes pictures and evaluations while the others wait. Throws UserError when a
+  /// state does not fit the model, and as check_shares does.
+  explicit TrainingRun(RunStart start, const Communicator& among = alone());
 
   /// Trains to the end, a new run in a folder of its own in `parent`. Signals that ask to stop (stop_signal.h) save a
   /// state and end the program with 128 + the signal (Exit). Throws Error when a loss is not finite and on_nan says no
@@ -36,7 +38,11 @@ class TrainingRun {
  private:
   std::unique_ptr<Method> make_method(std::int64_t rollbacks) const;
   void begin_with(const SavedState& initial);
+  std::string standing() const;
+  Shape batch_shape() const;
   void train();
+  bool is_diagnosed() const;
+  bool is_logged() const;
   void finish_iteration(const Tensor& x, Stats& stats, Pictures& pictures);
   void diagnose(const Tensor& x, Stats& stats);
   void go_back(const Divergence& error);
@@ -44,9 +50,12 @@ class TrainingRun {
   std::string explain(const OutOfMemory& error);
   void log(const Stats& stats, double seconds);
   void save();
+  void write_state();
+  void check_weights() const;
   void save_in_spite_of(const Error& error);
   void evaluate();
 
+  const Communicator& among_;
   std::unique_ptr<Split> split_;
   std::vector<std::string> metrics_;  // that evaluations measure
   std::unique_ptr<Model> model_;

@@ -10,7 +10,7 @@ class Starts {
   virtual ~Starts() = default;
   /// z0 [B, nz] of the posterior chains given x [B, ...].
   virtual Tensor posterior(const Tensor& x, Generator& random) const = 0;
-  /// Where the prior chains of the same iteration begin, [B', nz].
+  /// Where the prior chains of the same iteration begin, [B', nz]: equally many for each row of z0, in their order.
   virtual Tensor prior(const Tensor& z0, Generator& random) const = 0;
 };
 

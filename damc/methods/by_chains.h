@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "damc/chains/likelihood.h"
 #include "damc/chains/pool.h"
@@ -22,6 +23,7 @@ struct ChainParts {
   Pool* pool = nullptr;                 ///< with `start` pool
   Learner* generator = nullptr;         ///< of the likelihood's decoder
   std::optional<EnergyParts> energy = {};
+  Pieces pieces = Pieces();  ///< of the observations
 };
 
 class ByChains final : public Phase {
@@ -33,13 +35,12 @@ class ByChains final : public Phase {
   std::vector<Learner*> learners() const override;
 
  private:
+  std::span<const std::int64_t> own(std::span<const std::int64_t> rows) const;
   std::array<Tensor, 3> walk_posterior(const Tensor& z0, const Tensor& x);
-
   std::array<Tensor, 2> update_generator(const Tensor& x, const Tensor& z_plus);
 
   ChainOptions chains_;
   ChainParts parts_;
-  Pieces pieces_;
   Generator& random_;
   std::unique_ptr<Starts> starts_;
   std::optional<EnergyLearning> energy_;

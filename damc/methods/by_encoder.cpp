@@ -55,15 +55,17 @@ Tensor ByEncoder::encode_all(const Layer& encoder, const Tensor& x) {
 std::array<Tensor, 5> ByEncoder::learn(const Tensor& x) {
   const Pieces& pieces = parts_.pieces;
   std::vector<Tensor> drawn;
-  const PieceLosses losses{pieces.count(x), random_, [&](std::int64_t p) {
-                             const Tensor observed = pieces.of(x, p);
-                             const Encoded q = encode(*parts_.encoder, observed, parts_.nz, random_);
-                             drawn.push_back(q.z.value());
-                             return parts_.loss(q, observed);
-                           }};
+  const PieceLosses losses = pieces.losses(x, random_, [&](std::int64_t p) {
+    const Tensor observed = pieces.of(x, p);
+    const Encoded q = encode(*parts_.encoder, observed, parts_.nz, random_);
+    drawn.push_back(q.z.value());
+    return parts_.loss(q, observed);
+  });
   const auto [loss, norms] = step_together(losses, parts_.learners);
   const Tensor z = drawn.size() == 1 ? drawn[0] : cat(drawn, 0);
-  return {z, loss, norms.front(), norms[norms.size() > 1 ? 1 : 0], rms_norm(z)};
+  const Tensor square = pieces.means(
+      x, [&](std::int64_t p) { return std::array{mean_square(pieces.of(z, p))}; })[0];
+  return {z, loss, norms.front(), norms[norms.size() > 1 ? 1 : 0], sqrt(square)};
 }
 
 std::vector<Learner*> ByEncoder::learners() const {

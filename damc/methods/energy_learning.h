@@ -7,6 +7,7 @@
 #include "damc/chains/langevin.h"
 #include "damc/chains/prior.h"
 #include "damc/chains/starts.h"
+#include "optim/pieces.h"
 #include "optim/stats.h"
 #include "tensor/record.h"
 
@@ -19,6 +20,7 @@ struct EnergyParts {
   std::function<EnergyLoss(const Variable& at_plus, const Variable& at_minus)> loss;  ///< energy_losses.h
   const Prior* prior;   ///< that the chains walk on
   ChainOptions chains;  ///< of no steps: samples are those that the chains would start from
+  Pieces pieces = Pieces();  ///< of z+; a piece has the z- of its rows
 };
 
 class EnergyLearning {
@@ -37,6 +39,7 @@ class EnergyLearning {
   std::array<Tensor, 3> step(const Tensor& z_plus, const Tensor& z_minus);
 
   EnergyParts parts_;
+  Generator& random_;
   CapturedStep<1, 1> chain_;   // z0 -> z-
   CapturedStep<2, 3> update_;  // z+, z- -> mean E(z+), mean E(z-), gradient norm
 };

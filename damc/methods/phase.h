@@ -16,8 +16,8 @@ namespace damc {
 struct Minibatch {
   Minibatch(Tensor images, std::vector<std::int64_t> of = {}) : x(std::move(images)), rows(std::move(of)) {}
 
-  Tensor x;                        ///< images [B, H, W, C] in [-1, 1]
-  std::vector<std::int64_t> rows;  ///< of the persistent chains, one for each image (Batches::rows)
+  Tensor x;                        ///< images [B, H, W, C] in [-1, 1] of this process
+  std::vector<std::int64_t> rows;  ///< of the persistent chains, one for each image of all (Batches::rows)
 };
 
 class Phase {
@@ -29,9 +29,9 @@ class Phase {
   virtual std::vector<Learner*> learners() const = 0;
 };
 
-/// Root mean square length of the rows of a [N, nz].
-inline Tensor rms_norm(const Tensor& rows) {
-  return sqrt(mul(sum_squares(rows), 1.0 / static_cast<double>(rows.size(0))));
+/// Mean square length of the rows of a [N, nz].
+inline Tensor mean_square(const Tensor& rows) {
+  return mul(sum_squares(rows), 1.0 / static_cast<double>(rows.size(0)));
 }
 
 }  // namespace damc

@@ -17,9 +17,9 @@ std::array<Tensor, 2> AmortizedSampler::fit(const Tensor& x, const Tensor& z_plu
   const Tensor mask = greater(random.uniform({x.size(0)}, x.dtype()), options_.p_uncond);
   std::array<Tensor, 2> last;
   for (Tensor& number : last) number = Tensor::zeros({}, x.dtype(), x.device());
-  const PieceLosses losses{pieces.count(x), random, [&](std::int64_t p) {
-                             return loss(pieces.of(x, p), pieces.of(z_plus, p), pieces.of(mask, p), random);
-                           }};
+  const PieceLosses losses = pieces.losses(x, random, [&](std::int64_t p) {
+    return loss(pieces.of(x, p), pieces.of(z_plus, p), pieces.of(mask, p), random);
+  });
   for (std::int64_t update = 0; update < options_.updates; ++update) last = learner_.step(losses);
   return last;
 }

@@ -9,6 +9,7 @@
 #include "tensor/error.h"
 #include "tensor/io/file.h"
 #include "tools/bench/floors.h"
+#include "tools/bench/scaling.h"
 #include "tools/bench/suites.h"
 #include "tools/command_line.h"
 #include "tools/commands.h"
@@ -25,7 +26,7 @@ struct BenchOptions {
   std::optional<int> repeat, threads;
   std::optional<std::string> json;
   std::string device = "cpu";
-  bool floors = false;
+  bool floors = false, scaling = false;
   std::string gpu = "h200";
   std::optional<std::string> precision;
 };
@@ -66,6 +67,8 @@ BenchOptions checked(BenchOptions options) {
     }
   }
   refuse_idle(options);
+  if (options.scaling && options.json)
+    user_error("--json with --scaling", "it is only printed; leave out one of the two");
   if (options.json) {
     check_output_file("--json", *options.json);
     if (has_suite(options, "precision")) {
@@ -143,8 +146,21 @@ void run_floors(const BenchOptions& options) {
   write_json(options, report.to_json());
 }
 
+void run_scaling(const BenchOptions& options) {
+  const Gpu& gpu = find_gpu(options.gpu);
+  fmt::print("in each direction, by data sheets, and assumed for each step of a sum:");
+  for (const Link& link : links())
+    fmt::print(" {} {:g} GB/s, {:g} us;", link.title, link.bandwidth, 1e6 * link.latency);
+  fmt::print("\n");
+  for (Config& config : configurations(options)) {
+    if (options.batch) config.batch = options.batch;
+    print_scaling(config, gpu, precision_name(options), stdout);
+  }
+}
+
 void run(const BenchOptions& options) {
   if (options.threads.value_or(0) > 0) omp_set_num_threads(*options.threads);
+  if (options.scaling) return run_scaling(options);
   if (options.floors) return run_floors(options);
   const std::vector<Config> configs = configurations(options);
   note_emulation(configs[0]);
@@ -195,6 +211,11 @@ void add_bench_command(CLI::App& program) {
       "--floors", options->floors,
       "count operations, bytes and launches of iteration and sampling and print what a GPU cannot "
       "be faster than; times them as well where --device is a GPU");
+  command
+      .add_flag("--scaling", options->scaling,
+                "of several GPUs that share every batch: what they send each other, and how much faster than "
+                "one they can be")
+      ->needs(floors);
   command.add_option("--gpu", options->gpu, "whose floors: h200, h100, a100, a6000")
       ->needs(floors)
       ->capture_default_str();

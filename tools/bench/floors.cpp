@@ -25,6 +25,22 @@ Config counted(Config config) {
   return config;
 }
 
+/// The parts of an iteration on so many images, and their total.
+std::vector<CountedPart> count_run(const Config& config, std::int64_t images, const Communicator& among) {
+  CountingDevice device;
+  std::vector<CountedPart> parts;
+  CountedPart total{"total", {}};
+  run_iteration(
+      counted(config), images, [&] { device.take(); },
+      [&](const char* part) {
+        parts.push_back({part, device.take()});
+        total.work += parts.back().work;
+      },
+      among);
+  parts.push_back(total);
+  return parts;
+}
+
 }  // namespace
 
 double Gpu::rate(const std::string& precision) const {
@@ -57,17 +73,11 @@ Floors floors(const KernelWork& work, const Gpu& gpu, const std::string& precisi
 }
 
 std::vector<CountedPart> count_iteration(const Config& config, std::int64_t batch) {
-  CountingDevice device;
-  std::vector<CountedPart> parts;
-  CountedPart total{"total", {}};
-  run_iteration(
-      counted(config), batch, [&] { device.take(); },
-      [&](const char* part) {
-        parts.push_back({part, device.take()});
-        total.work += parts.back().work;
-      });
-  parts.push_back(total);
-  return parts;
+  return count_run(config, batch, alone());
+}
+
+std::vector<CountedPart> count_shared_iteration(const Config& config, const Communicator& among) {
+  return count_run(config, config.batch / among.part().count, among);
 }
 
 std::vector<CountedPart> count_sampling(const Config& config, std::int64_t batch) {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "damc/config.h"
+#include "tensor/communicator.h"
 #include "tensor/watch/counting_backend.h"
 
 namespace damc {
@@ -56,6 +57,8 @@ struct CountedPart {
 
 /// The parts of a training iteration on `batch` images in config.precision in the order they run, then their total.
 std::vector<CountedPart> count_iteration(const Config& config, std::int64_t batch);
+/// The same of the share that one of several processes has of a batch of config.batch.
+std::vector<CountedPart> count_shared_iteration(const Config& config, const Communicator& among);
 /// damc_latents: drawing `batch` latent vectors from the sampler under given embeddings; damc_prior, lebm_prior,
 /// damc_posterior, lebm_posterior: drawing latent vectors and decoding them.
 std::vector<CountedPart> count_sampling(const Config& config, std::int64_t batch);

@@ -11,7 +11,8 @@ namespace damc {
 /// A method on images of noise.
 class IterationBenchmark {
  public:
-  IterationBenchmark(const Config& config, std::int64_t batch) : model_(config), method_(model_) {
+  IterationBenchmark(const Config& config, std::int64_t batch, const Communicator& among = alone())
+      : model_(config), method_(model_, 0, 0, among) {
     Generator random(1, 0, model_.device);
     const Architecture& images = model_.images;
     x_ = affine(random.uniform({batch, images.size, images.size, images.channels}), 2.0, -1.0);
@@ -34,8 +35,8 @@ class IterationBenchmark {
 };
 
 void run_iteration(const Config& config, std::int64_t batch, const std::function<void()>& ready,
-                   const std::function<void(const char* part)>& done) {
-  IterationBenchmark benchmark(config, batch);
+                   const std::function<void(const char* part)>& done, const Communicator& among) {
+  IterationBenchmark benchmark(config, batch, among);
   ready();
   benchmark.run(0, [&](const std::string& part) { done(part.c_str()); });
 }

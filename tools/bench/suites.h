@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "damc/config.h"
+#include "tensor/communicator.h"
 #include "tools/bench/bench_report.h"
 #include "tools/bench/work.h"
 
@@ -21,11 +22,11 @@ void bench_iteration(BenchReport& report, const Config& config, std::int64_t bat
 /// Drawing latent vectors from priors and posteriors, and decoding them; 64 images.
 void bench_sampling(BenchReport& report, const Config& config, std::int64_t batch);
 
-/// What those two time, once, on config.device: the first iteration of a fresh model on `batch` random images
-/// (calls ready() when it can start and done(part) after each part), and the ways of sampling, each of which
+/// What those two time, once, on config.device: the first iteration of a fresh model on `batch` random images, the share
+/// of one of several processes (calls ready() when it can start and done(part) after each part), and the ways of sampling, each of which
 /// `visit` may run.
 void run_iteration(const Config& config, std::int64_t batch, const std::function<void()>& ready,
-                   const std::function<void(const char* part)>& done);
+                   const std::function<void(const char* part)>& done, const Communicator& among = alone());
 void visit_sampling(
     const Config& config, std::int64_t batch,
     const std::function<void(const PartWork& work, const std::function<void()>& sample)>& visit);

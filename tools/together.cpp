@@ -1,0 +1,55 @@
+#include "tools/together.h"
+
+#include <algorithm>
+
+#include "tensor/text.h"
+#include "tools/version.h"
+
+namespace damc {
+namespace {
+
+/// `text` is one of lines; the first that differs tells how.
+void check_same(const Communicator& among, const std::string& text) {
+  const std::vector<std::string> texts = among.gather(text);
+  for (std::size_t p = 1; p < texts.size(); ++p) {
+    const auto [is, due] = std::ranges::mismatch(texts[p], texts[0]);
+    if (is == texts[p].end() && due == texts[0].end()) continue;
+    const auto line_at = [](const std::string& all, std::string::const_iterator at) {
+      const auto start = static_cast<std::size_t>(at - all.begin());
+      const std::size_t first = start == 0 ? 0 : all.rfind('\n', start - 1) + 1;
+      return escaped(all.substr(first, all.find('\n', start) - first));
+    };
+    user_error(fmt::format("process {} has '{}', the first one '{}'", p, line_at(texts[p], is),
+                           line_at(texts[0], due)),
+               "all have to start with the same program on the same kind of processor, data and run");
+  }
+}
+
+/// Where a process's data and its device are may differ.
+bool is_place(const std::string& key) { return key == "data" || key == "device"; }
+
+void check_configurations(const Communicator& among, const Config& config) {
+  const std::vector<std::string> texts = among.gather(to_toml(config));
+  const Config first = ConfigBuilder::from_text(texts[0], "the first process").finish();
+  for (std::size_t p = 1; p < texts.size(); ++p) {
+    const Config its = ConfigBuilder::from_text(texts[p], fmt::format("process {}", p)).finish();
+    for (const ConfigChange& change : changes(first, its)) {
+      if (is_place(change.key->name)) continue;
+      user_error(fmt::format("process {} has {} = {}, the first one {}", p, change.key->name, change.after,
+                             change.before),
+                 "give all the same options");
+    }
+  }
+}
+
+}  // namespace
+
+void check_alike(const Communicator& among, const RunStart& start) {
+  if (among.part().count == 1) return;
+  const std::int64_t done = start.state ? start.state->progress.iterations : 0;
+  check_same(among,
+             fmt::format("{}\nimages   {}\nstate    after {} iterations", version_text(), start.data, done));
+  check_configurations(among, start.config);
+}
+
+}  // namespace damc

@@ -1,0 +1,35 @@
+/// Starts of work that several processes do together: all succeed, or all end.
+#pragma once
+
+#include "tensor/communicator.h"
+#include "tensor/error.h"
+#include "tools/commands.h"
+#include "tools/run_start.h"
+
+namespace damc {
+
+/// Calls `start`() in every process. A UserError in any ends all: the first process throws it, with the number of the one
+/// that met with it, the others Exit.
+template <class F>
+void together(const Communicator& among, const F& start) {
+  std::string failure;
+  try {
+    start();
+    if (among.part().count == 1) return;
+  } catch (const UserError& error) {
+    if (among.part().count == 1) throw;
+    failure = error.what();
+  }
+  const std::vector<std::string> failures = among.gather(failure);
+  for (std::size_t p = 0; p < failures.size(); ++p) {
+    if (failures[p].empty()) continue;
+    if (!among.leads()) throw Exit{2};
+    throw UserError(p == 0 ? failures[p] : fmt::format("process {}: {}", p, failures[p]));
+  }
+}
+
+/// Throws UserError naming a process that has another version of the program, other data, another state or another value
+/// of a key than the first, where that matters.
+void check_alike(const Communicator& among, const RunStart& start);
+
+}  // namespace damc
