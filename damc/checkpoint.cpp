@@ -15,20 +15,23 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::int64_t kFormat = 1;
+constexpr const char* kNetworks = "networks";
 
 fs::path numbered(const fs::path& folder, const char* prefix, std::int64_t number) {
   return folder / fmt::format("{}-{:06}.safetensors", prefix, number);
 }
 
 std::map<std::string, std::string> metadata(const Config& config, const Progress& progress) {
-  return {{"format", "pt"},  // what others call the layout
-          {"damc_format", std::to_string(kFormat)},
-          {"iterations", std::to_string(progress.iterations)},
-          {"images_seen", std::to_string(progress.images_seen)},
-          {"rollbacks", std::to_string(progress.rollbacks)},
-          {"data", progress.data},
-          {"preset", config.preset},
-          {"config", to_toml(config)}};
+  std::map<std::string, std::string> all{{"format", "pt"},  // what others call the layout
+                                         {"damc_format", std::to_string(kFormat)},
+                                         {"iterations", std::to_string(progress.iterations)},
+                                         {"images_seen", std::to_string(progress.images_seen)},
+                                         {"rollbacks", std::to_string(progress.rollbacks)},
+                                         {"data", progress.data},
+                                         {"preset", config.preset},
+                                         {"config", to_toml(config)}};
+  if (!progress.networks.empty()) all[kNetworks] = progress.networks;
+  return all;
 }
 
 /// A number of the metadata; files of before lack some.
@@ -81,7 +84,8 @@ SavedState read_whole_state(const fs::path& file, std::int64_t iterations) {
   state.progress = {.iterations = iterations,
                     .images_seen = number(read, file, "images_seen", iterations * state.config.batch),
                     .rollbacks = std::min<std::int64_t>(number(read, file, "rollbacks", 0), 1000),
-                    .data = read.metadata["data"]};
+                    .data = read.metadata["data"],
+                    .networks = read.metadata[kNetworks]};
   state.tensors = std::move(read.tensors);
   return state;
 }

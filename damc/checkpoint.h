@@ -20,6 +20,7 @@ struct Progress {
   std::int64_t iterations = 0, images_seen = 0;
   std::int64_t rollbacks = 0;  ///< after divergences, see Method
   std::string data;            ///< fingerprint() of the images it learned from; "" in files of before
+  std::string networks = {};   ///< what Training::depends_on() says; "" of nothing
 };
 
 /// A state as it was read.

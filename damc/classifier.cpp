@@ -49,13 +49,6 @@ Stats ClassifierTraining::iterate(std::int64_t k, const Tensor& x, const Tensor&
   return stats;
 }
 
-void ClassifierTraining::check() {
-  if (const auto found = watch_.read()) {
-    throw Error(fmt::format("iteration {}: {} is not finite; try a smaller lr_c", found->iteration + 1,
-                            watch_.what(found->code)));
-  }
-}
-
 Tensor one_hot(std::span<const std::int32_t> labels, std::int64_t classes) {
   std::vector<float> rows(labels.size() * static_cast<std::size_t>(classes));
   for (std::size_t i = 0; i < labels.size(); ++i) {

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "damc/config.h"
+#include "damc/training.h"
 #include "data/images.h"
 #include "nn/layers.h"
 #include "optim/learner.h"
@@ -42,7 +43,7 @@ class ClassifierTraining {
   /// Iteration k (from 0) on images x [B, 28, 28, 1] and their classes as rows of one_hot: loss_c, grad_norm_c, lr_c.
   Stats iterate(std::int64_t k, const Tensor& x, const Tensor& target);
   /// Waits for the device. Throws Error naming the iteration when a number was not finite since the last call.
-  void check();
+  void check() { check_finite(watch_, "try a smaller lr_c"); }
 
   /// What the next iteration depends on besides the classifier.
   StateDict state_dict() const { return learner_.state_dict(); }

@@ -184,8 +184,9 @@ const std::vector<ConfigKey>& config_keys() {
       {"method", "method", &C::method, "how it learns; 'damc info' says what each is", 0, 0,
        method_choices.c_str()},
       {"method", "phase_iterations", &C::phase_iterations,
-       "iterations of a phase, of methods that learn in several; 0: the method's share of them all", 0,
-       kHuge},
+       "iterations of a phase, of methods that learn in several; 0: the method's share of them all. In GAN "
+       "inversion: of the warm-up",
+       0, kHuge},
       {"method", "stages", &C::stages, "energies that ace learns one after the other", 0, 100},
       {"model", "layers", &C::layers, "latent layers of the generator: 1, or 5 with nz = 416", 1, 5},
       {"model", "nz", &C::nz, "size of the latent vector z; even", 2, 1e5},
@@ -194,6 +195,8 @@ const std::vector<ConfigKey>& config_keys() {
       {"model", "nemb", &C::nemb, "size of the image embedding", 1, 65536},
       {"model", "ndf", &C::ndf, "hidden width of the energy network (Table S1)", 1, 65536},
       {"model", "width", &C::width, "factor on the denoiser's widths (Table S6's f)", 0.01, 64},
+      {"model", "denoiser_width", &C::denoiser_width,
+       "the denoiser's hidden width throughout, as in GAN inversion; 0: 128 and 256 times `width`", 0, 65536},
       {"run", "batch", &C::batch, "images per iteration", 1, 65536},
       {"run", "batch_gpu", &C::batch_gpu,
        "images at a time, which bounds the memory: a batch in pieces learns the same; 0: all", 0, 65536},
@@ -234,6 +237,15 @@ const std::vector<ConfigKey>& config_keys() {
       {"critic", "scored", &C::scored,
        "which image bigan's critic sees beside its code in the score of an anomaly", 0, 0,
        "reconstruction|image"},
+      {"inversion", "generator", &C::generator, "file with the weights of StyleGAN, whose W+ are found"},
+      {"inversion", "encoder", &C::encoder, "file with the weights of its in-domain encoder"},
+      {"inversion", "vgg", &C::vgg,
+       "file with the weights of VGG-16; empty: images are compared by pixels alone"},
+      {"inversion", "warmup_steps", &C::warmup_steps,
+       "steps of in-domain inversion that the warm-up's W+ are made by, from the encoder's; 0: those", 0,
+       kHuge},
+      {"inversion", "lr_w", &C::lr_w, "learning rate of Adam on W+, posterior_steps of it while training", 0,
+       10},
       {"sampler", "diffusion_steps", &C::diffusion_steps, "steps of sampling, as published", 2, 100000},
       {"sampler", "logsnr_min", &C::logsnr_min, "log signal-to-noise ratio at t = 1", -20, 20},
       {"sampler", "logsnr_max", &C::logsnr_max, "log signal-to-noise ratio at t = 0", -20, 20},
@@ -354,8 +366,9 @@ void ConfigBuilder::overlay(const std::filesystem::path& file) {
 Config ConfigBuilder::finish() const {
   Config c = config_;
   const MethodParts& method = method_parts(c.method);
+  const bool is_model = find_preset(c.preset).trains == Trains::model;
   for (const auto& [key, value] : method.keys) {
-    if (!set_.contains(key)) assign(c, find_key(key), value);
+    if (is_model && !set_.contains(key)) assign(c, find_key(key), value);
   }
   if (method.prior == PriorKind::ratios && method.encoder != EncoderKind::none) c.stages = 1;
   if (c.phase_iterations == 0) {
@@ -374,14 +387,14 @@ Config ConfigBuilder::finish() const {
                  fmt::format("five layers have {} latents", latents));
     if (c.precision == Precision::bf16) user_error("precision = bf16 with layers = 5", "use tf32");
   }
-  if (c.start == Start::sampler && !method.sampler && method.encoder == EncoderKind::none) {
+  if (is_model && c.start == Start::sampler && !method.sampler && method.encoder == EncoderKind::none) {
     user_error(fmt::format("start = sampler: method {} has no sampler", c.method), "use noise or pool");
   }
   // The authors' anomaly runs: sigma 0.1 with digit 1 held out, 1.0 with any other.
   if (c.preset == "mnist-anomaly" && !set_.contains("sigma")) c.sigma = c.holdout == 1 ? 0.1 : 1.0;
-  if (c.batch_gpu > 0 && c.preset == kClassifierPreset) {
+  if (c.batch_gpu > 0 && !is_model) {
     user_error(fmt::format("batch_gpu = {} with preset {}", c.batch_gpu, c.preset),
-               "its network needs next to no memory: leave batch_gpu out");
+               "it learns from whole batches: leave batch_gpu out, or take a smaller batch");
   }
   if (c.batch_gpu > 0 && method.critic != CriticKind::none) {
     user_error(

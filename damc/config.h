@@ -28,6 +28,7 @@ struct Config {
   // Model
   std::int64_t layers = 1, nz = 100, ngf = 64, nif = 64, nemb = 1024, ndf = 200;
   double width = 1.0;
+  std::int64_t denoiser_width = 0;
 
   // Learning run
   std::int64_t batch = 128, batch_gpu = 0, iterations = 200000, seed = 1;
@@ -54,6 +55,11 @@ struct Config {
   double gradient_penalty = 100.0 / 784.0;
   std::int64_t g_every = 1;
   std::string scored = "reconstruction";
+
+  // GAN inversion
+  std::string generator, encoder, vgg;  ///< files of weights
+  std::int64_t warmup_steps = 0;
+  double lr_w = 0.01;
 
   // Sampler
   std::int64_t diffusion_steps = 100;

@@ -8,6 +8,7 @@
 #include "damc/methods/by_encoder.h"
 #include "damc/methods/image_energy_game.h"
 #include "damc/methods/pair_game.h"
+#include "damc/training.h"
 
 namespace damc {
 namespace {
@@ -24,18 +25,6 @@ LearnerOptions learning(const Config& c, double initial, std::int64_t rollbacks)
 Generator noise(const Model& model, Stream purpose, std::int64_t rollbacks, Part share) {
   const auto stream = static_cast<std::uint64_t>(purpose) + (static_cast<std::uint64_t>(rollbacks) << 32);
   return Generator(static_cast<std::uint64_t>(model.config.seed), stream, model.device, share);
-}
-
-/// A generator's position in its stream, as states hold it.
-Tensor position_of(const Generator& random) {
-  return Tensor::from(std::vector<std::int64_t>{static_cast<std::int64_t>(random.position())}, {1});
-}
-
-void set_position(Generator& random, const StateDict& state, const char* name) {
-  const auto position = state.find(name);
-  if (position == state.end() || position->second.dtype() != Dtype::i64 || position->second.numel() != 1)
-    user_error("no noise position in the state", "is this the state of a run?");
-  random.set_position(static_cast<std::uint64_t>(position->second.to_vector<std::int64_t>()[0]));
 }
 
 std::unique_ptr<Pool> make_pool(const Model& model, std::int64_t images) {

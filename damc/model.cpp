@@ -14,6 +14,13 @@ namespace {
 constexpr const char* kTarget = "Q_dummy.";  // prefix of the target sampler
 constexpr std::int64_t kProposals = 5000;    // of importance resampling, for each sample
 
+/// Throws UserError for a preset whose networks are no model.
+const Architecture& images_of(const Config& c) {
+  if (find_preset(c.preset).trains != Trains::model)
+    user_error(fmt::format("preset {} has no generator that makes images of its own", c.preset));
+  return architecture(c.architecture);
+}
+
 std::unique_ptr<Layer> make_generator_net(const Architecture& images, const Config& c, Init& init) {
   if (c.layers == 5) return std::make_unique<LayeredGenerator>(images, c.ngf, init);
   return std::make_unique<GeneratorNet>(images, c.nz, c.ngf, init, c.precision);
@@ -48,10 +55,15 @@ auto networks_of(M& m) {
 
 }  // namespace
 
+DenoiserWidths denoiser_widths(const Config& c) {
+  return c.denoiser_width > 0 ? DenoiserWidths{c.denoiser_width, c.denoiser_width}
+                              : DenoiserWidths::scaled(c.width);
+}
+
 AmortizerOptions amortizer_options(const Config& c) {
   return {.nz = c.nz,
           .nemb = c.nemb,
-          .width = c.width,
+          .widths = denoiser_widths(c),
           .unconditional = c.uncond,
           .sampling = {.solver = c.solver,
                        .steps = static_cast<int>(sampling_steps(c)),
@@ -69,7 +81,7 @@ SecondStage::SecondStage(std::int64_t nz, std::int64_t hidden, Init& init)
 
 Model::Model(const Config& c, Dtype dtype)
     : config(c),
-      images(architecture(c.architecture)),
+      images(images_of(c)),
       device(parse_device(c.device)),
       init_random_(make_generator(c, Stream::init, device)),
       init_(init_random_, dtype, products_of(c.precision)),

@@ -14,6 +14,8 @@
 
 namespace damc {
 
+/// The widths of the sampler's denoiser.
+DenoiserWidths denoiser_widths(const Config& config);
 /// The sampler as a configuration describes it.
 AmortizerOptions amortizer_options(const Config& config);
 

@@ -24,6 +24,26 @@ const Row& find_row(const std::vector<Row>& rows, const char* what, const std::s
              did_you_mean(name, names) + fmt::format("choose one of {}", fmt::join(names, ", ")));
 }
 
+/// Of GAN inversion (Section 5.4): W+ of 14 x 512 numbers, which are the sampler's condition, too. Iterations, and the
+/// number of posterior steps in evaluations, are the authors' code's or ours where the paper has none.
+KeyValues inversion_keys() {
+  return {{"nz", "7168"},
+          {"nemb", "7168"},
+          {"ndf", "512"},
+          {"denoiser_width", "1024"},
+          {"batch", "64"},
+          {"iterations", "7000"},
+          {"phase_iterations", "5000"},
+          {"warmup_steps", "100"},
+          {"sigma", "1.0"},
+          {"test_posterior_steps", "100"},
+          {"energy_l2", "1.0"},
+          {"lr_q", "1e-4"},
+          {"lr_e", "5e-4"},
+          {"state_every", "100"},
+          {"keep_models", "2"}};
+}
+
 }  // namespace
 
 const std::vector<Preset>& presets() {
@@ -102,6 +122,7 @@ const std::vector<Preset>& presets() {
         {"log_every", "100"},
         {"grid_every", "0"},
         {"state_every", "500"}},
+       Trains::model,
        true},
       {kClassifierPreset,
        "mnist",
@@ -113,9 +134,60 @@ const std::vector<Preset>& presets() {
         {"lr_decay_every", "100"},
         {"log_every", "100"},
         {"state_every", "500"},
-        {"eval_every", "500"}}},
+        {"eval_every", "500"}},
+       Trains::classifier},
+      {"invert-mini-networks",
+       "mnist",
+       {{"flip", "false"},
+        {"nz", "512"},
+        {"ngf", "12"},
+        {"nif", "12"},
+        {"latent_l2", "0.05"},
+        {"batch", "64"},
+        {"iterations", "1500"},
+        {"lr_g", "2e-3"},
+        {"beta1", "0.5"},
+        {"lr_decay", "0.8"},
+        {"lr_decay_every", "150"},
+        {"log_every", "50"},
+        {"state_every", "500"},
+        {"eval_every", "500"},
+        {"eval_samples", "500"}},
+       Trains::autoencoder},
+      {"invert-mini",
+       "mnist",
+       {{"flip", "false"},
+        {"nz", "512"},
+        {"nemb", "512"},
+        {"ndf", "128"},
+        {"denoiser_width", "256"},
+        {"batch", "64"},
+        {"iterations", "400"},
+        {"phase_iterations", "300"},
+        {"sigma", "0.3"},
+        {"posterior_steps", "10"},
+        {"test_posterior_steps", "30"},
+        {"energy_l2", "1.0"},
+        {"lr_q", "1e-3"},
+        {"lr_e", "5e-4"},
+        {"ema_rho", "0.1"},
+        {"log_every", "25"},
+        {"state_every", "100"},
+        {"eval_every", "200"},
+        {"eval_samples", "50"}},
+       Trains::inversion},
+      {"invert-ffhq", "ffhq", inversion_keys(), Trains::inversion},
+      {"invert-tower", "lsun", inversion_keys(), Trains::inversion},
   };
   return rows;
+}
+
+std::vector<std::string> model_preset_names() {
+  std::vector<std::string> names;
+  for (const Preset& preset : presets()) {
+    if (preset.trains == Trains::model) names.push_back(preset.name);
+  }
+  return names;
 }
 
 std::vector<std::string> preset_names() { return names_of(presets()); }

@@ -10,11 +10,17 @@ namespace damc {
 /// Keys and their values as text.
 using KeyValues = std::vector<std::pair<std::string, std::string>>;
 
+/// What a preset trains: a generative model (model.h), a classifier of digits (classifier.h), the generator and encoder of
+/// the small GAN inversion (inversion/autoencoder.h), or the sampler and the energy of GAN inversion
+/// (inversion/training.h).
+enum class Trains { model, classifier, autoencoder, inversion };
+
 /// An experiment of the paper or our own. Keys that it does not state have the defaults of Config, SVHN's.
 struct Preset {
   std::string name;
   std::string images;  ///< their kind: layers of the networks (nets/networks.h), and the reader
   KeyValues keys;
+  Trains trains = Trains::model;
   bool like_for_like = false;  ///< its values hold for all methods, also where a method has its own
 };
 
@@ -25,6 +31,8 @@ inline constexpr const char* kClassifierPreset = "mnist-classifier";
 const std::vector<Preset>& presets();
 /// Their names.
 std::vector<std::string> preset_names();
+/// The names of those that train a generative model.
+std::vector<std::string> model_preset_names();
 /// Throws UserError for an unknown name.
 const Preset& find_preset(const std::string& name);
 

@@ -126,9 +126,14 @@ Run open_run(const fs::path& folder) {
 }
 
 std::unique_ptr<Model> load_model(const Run& run, const std::string& device) {
-  if (run.config.preset == kClassifierPreset) {
+  const Trains trains = find_preset(run.config.preset).trains;
+  if (trains == Trains::classifier) {
     user_error(fmt::format("{} is a classifier: it makes no images", run.folder.string()),
                "'damc eval RUN --metric classifier-fd --classifier' takes it to measure another run");
+  }
+  if (trains != Trains::model) {
+    user_error(fmt::format("{} is of GAN inversion: it has no generator of its own", run.folder.string()),
+               "'damc invert' takes what it has learned");
   }
   Config config = run.config;
   if (!device.empty()) config.device = device;

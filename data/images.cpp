@@ -52,6 +52,26 @@ Images concatenate(const Images& a, const Images& b) {
   return out;
 }
 
+Images framed(const Images& images, std::int64_t size, std::int64_t channels) {
+  const std::int64_t height = images.height, width = images.width, c = images.channels;
+  if (height == size && width == size && c == channels) return images;
+  if (height > size || width > size || (c != channels && c != 1)) {
+    user_error(
+        fmt::format("images of {}x{}x{} where {}x{}x{} are needed", height, width, c, size, size, channels));
+  }
+  Images out{images.n, size, size, channels, {}, images.labels};
+  std::vector<std::uint8_t> pixels(static_cast<std::size_t>(out.n * out.image_size()), 0);
+  const std::int64_t top = (size - height) / 2, left = (size - width) / 2;
+  for (std::int64_t i = 0; i < images.n * height; ++i) {
+    const std::int64_t row = i / height * size + top + i % height;
+    const std::uint8_t* from = images.pixels.data() + i * width * c;
+    std::uint8_t* to = pixels.data() + (row * size + left) * channels;
+    for (std::int64_t j = 0; j < width * channels; ++j) to[j] = from[c == channels ? j : j / channels];
+  }
+  out.pixels = std::move(pixels);
+  return out;
+}
+
 Images split_off(Images& images, std::int64_t first) {
   ENSURE(0 <= first && first <= images.n, "split_off: cannot cut {} images at {}", images.n, first);
   Images tail{images.n - first, images.height, images.width, images.channels, {}, {}};

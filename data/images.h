@@ -46,6 +46,10 @@ Images subset(const Images& images, std::span<const std::int64_t> indices);
 /// All of `a`, then all of `b`; labelled only if both are. Throws Error when their shapes differ.
 Images concatenate(const Images& a, const Images& b);
 
+/// Images in the middle of a black frame of size x size, grey ones as three equal colours where that is asked for. Throws
+/// UserError for larger ones.
+Images framed(const Images& images, std::int64_t size, std::int64_t channels);
+
 /// Cuts images [first, n) off `images` and returns them, without copying pixels. Throws Error unless 0 <= first <= n.
 Images split_off(Images& images, std::int64_t first);
 

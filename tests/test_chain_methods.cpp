@@ -216,7 +216,8 @@ TEST_CASE("the noise prediction of a known density: no sampler is better, and on
     constexpr std::int64_t batch = 128, nz = 2;
     Generator random(10);
     Init init(random);
-    AmortizerOptions options{.nz = nz, .nemb = 8, .width = 0.125, .unconditional = Unconditional::null};
+    AmortizerOptions options{
+        .nz = nz, .nemb = 8, .widths = DenoiserWidths::scaled(0.125), .unconditional = Unconditional::null};
     Amortizer Q(std::make_unique<Linear>(1, 8, init), options, init),
         target(std::make_unique<Linear>(1, 8, init), options, init);
     FiniteWatch watch(Device{});

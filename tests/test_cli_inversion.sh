@@ -36,6 +36,8 @@ cmp -s seven/w.npy eight/w.npy || fail "a sampler in a .pth gives another W+"
 
 succeeds 'fid +[0-9.]+ +3/3 fid-float' invert --generator G.safetensors --inception inception.safetensors --images images \
   --out nine --steps 0 --batch 1
+succeeds 'pca-fd +[0-9.]+ +3/3 pixels' invert --generator G.safetensors --pca-fd --images images --out ten --steps 0
+refuses 2 "pca-fd needs two images" invert --generator G.safetensors --pca-fd --images images --out none --count 1
 refuses 2 "fid needs two images" invert --generator G.safetensors --inception inception.safetensors --images images --out none --count 1
 
 echo "-- the images of a batch do not know of each other; PyTorch's files"

@@ -143,8 +143,9 @@ TEST_CASE("presets carry the paper's values") {
     CHECK(c.holdout == (mnist ? 1 : -1));
   }
   CHECK(preset_names() == std::vector<std::string>{"svhn", "celeba64", "cifar10", "celebahq", "mnist-anomaly",
-                                                   "mnist-quick", "mnist-compare", "mnist-classifier"});
-  for (const std::string& preset : preset_names())
+                                                   "mnist-quick", "mnist-compare", "mnist-classifier",
+                                                   "invert-mini-networks", "invert-mini", "invert-ffhq", "invert-tower"});
+  for (const std::string& preset : model_preset_names())
     CHECK_NOTHROW(architecture(preset_config(preset).architecture));
 }
 

@@ -106,7 +106,7 @@ TEST_CASE("taps that lie apart, and channels in groups") {
 }
 
 TEST_CASE("every layer of every preset") {
-  for (const std::string& preset : preset_names()) {
+  for (const std::string& preset : model_preset_names()) {
     CAPTURE(preset);
     for (const ConvGeometry& s : layers(preset)) check_passes(s);
   }
@@ -116,7 +116,7 @@ TEST_CASE("there are plans for the networks' layers on an H100 and on an A6000" 
           doctest::skip(cudnnGetVersion() < kDescribesDevices)) {
   for (const DeviceSizes& device : {kH100, kA6000}) {
     CAPTURE(device.name);
-    for (const std::string& preset : preset_names()) {
+    for (const std::string& preset : model_preset_names()) {
       for (const ConvGeometry& s : layers(preset)) {
         if (!s.is_gemm()) check_plans(device, s);
       }

@@ -199,7 +199,7 @@ TEST_CASE("noise is the same on every device and continues from any position") {
 
 TEST_CASE("training, sampling and inference of every preset give the CPU's bits") {
   const GuardedDevice device;
-  for (const std::string& preset : preset_names()) {
+  for (const std::string& preset : model_preset_names()) {
     CAPTURE(preset);
     Session here(tiny(preset, "cpu")), there(tiny(preset, "cuda:0"));
     CHECK(there.model.device == gpu);

@@ -329,7 +329,7 @@ TEST_CASE("prior chains also start from noise, or not") {
 }
 
 TEST_CASE("every preset iterates") {
-  for (const std::string& preset : preset_names()) {
+  for (const std::string& preset : model_preset_names()) {
     CAPTURE(preset);
     Config c = small(preset);
     c.batch = 2;

@@ -347,7 +347,7 @@ TEST_CASE("a step that lives on what its last run left is found by its values") 
 // The steps of this program -------------------------------------------------------------------------------
 
 TEST_CASE("training of every preset: recorded steps issue identical work and give the CPU's bits") {
-  for (const std::string& preset : preset_names()) {
+  for (const std::string& preset : model_preset_names()) {
     CAPTURE(preset);
     const RehearsalDevice device;
     Session here(steady(preset, "cpu")), there(steady(preset, "cuda:0"));

@@ -64,7 +64,7 @@ TEST_CASE("a batch in pieces takes little more than one of their size") {
 }
 
 TEST_CASE("the largest batch is the one that just fits") {
-  for (const std::string& preset : preset_names()) {
+  for (const std::string& preset : model_preset_names()) {
     CAPTURE(preset);
     const Config config = preset_config(preset);
     const std::size_t room = training_memory(with_batch(config, 37));

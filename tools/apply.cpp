@@ -55,7 +55,7 @@ class Setting {
                 std::make_unique<EncoderNet>(images, config.nif, config.nemb, init_, precision_));
   }
   std::unique_ptr<Denoiser> denoiser() {
-    return load("Q.p.", std::make_unique<Denoiser>(config.nz, config.nemb, config.width, init_));
+    return load("Q.p.", std::make_unique<Denoiser>(config.nz, config.nemb, denoiser_widths(config), init_));
   }
 
   /// Reads an input and keeps it under its name, once its shape is found to be right.

@@ -126,7 +126,7 @@ TextTable comparison(const std::vector<RunView>& runs, bool raw) {
   Comparison table(runs, raw);
   table.add("run", [](const RunView& run) { return run.name; });
   table.add("method", [](const RunView& run) {
-    return run.config.preset == kClassifierPreset ? std::string() : run.config.method;
+    return find_preset(run.config.preset).trains != Trains::model ? std::string() : run.config.method;
   });
   table.add("preset", [](const RunView& run) { return run.config.preset; });
   const std::vector<std::string> settings = settings_of(runs);

@@ -10,10 +10,14 @@
 #include "damc/checkpoint.h"
 #include "damc/inversion/descent.h"
 #include "damc/inversion/energy.h"
+#include "damc/inversion/networks.h"
 #include "damc/inversion/sampler.h"
 #include "damc/metrics/frechet.h"
 #include "damc/metrics/kid.h"
+#include "damc/metrics/pixel_components.h"
+#include "data/dataset.h"
 #include "data/image_set.h"
+#include "data/layout.h"
 #include "tensor/error.h"
 #include "tensor/io/file.h"
 #include "tensor/io/npy.h"
@@ -37,64 +41,56 @@ struct InvertOptions {
   std::string generator, encoder, sampler, energy, vgg, inception, images, out, from, device = "cpu";
   std::optional<std::int64_t> count;
   std::int64_t batch = 8, seed = 1;
+  double sigma = 1.0;
   DescentOptions descent;
-  bool in_domain = false, npy = false;
+  bool in_domain = false, npy = false, pca_fd = false;
 };
 
-/// A network from a file of the release, or of the same names; none where no file is given.
+/// A network of a checkpoint of DAMC; none where no file is given.
 template <class Make>
-auto made_from(const char* option, const std::string& file, const Make& make) -> decltype(make(StateDict{})) {
+auto made_from(const char* option, const std::string& file, const Make& make) -> decltype(make(Weights{})) {
   if (file.empty()) return nullptr;
   try {
-    return make(read_checkpoint(file).tensors);
+    return make(read_checkpoint(file));
   } catch (const UserError& error) {
     throw UserError(fmt::format("{} '{}': {}", option, file, error.what()));
   }
 }
 
-template <class Net>
-std::unique_ptr<Net> read_network(const char* option, const std::string& file, Device device) {
-  return made_from(option, file,
-                   [&](const StateDict& weights) { return std::make_unique<Net>(weights, device); });
+/// Throws UserError when a checkpoint says that it learned with other networks.
+void check_networks(const Weights& checkpoint, const InversionNetworks& nets) {
+  const auto learned = checkpoint.metadata.find("networks");
+  if (learned == checkpoint.metadata.end()) return;
+  for (const auto& [name, checksum] : nets.checksums) {
+    if (name == "vgg" || learned->second.find(name + " " + checksum) != std::string::npos) continue;
+    user_error(fmt::format("it learned with {}; --{} is {}", learned->second, name, checksum),
+               "take the files that the run was trained with");
+  }
 }
 
 /// The networks that an inversion works with; all but the generator may be null.
 struct Networks {
   Networks(const InvertOptions& o, Device device)
-      : generator(read_network<StyleGan>("--generator", o.generator, device)),
-        vgg(read_network<Vgg>("--vgg", o.vgg, device)),
-        encoder(read_network<InDomainEncoder>("--encoder", o.encoder, device)),
-        sampler(read_network<InversionSampler>("--sampler", o.sampler, device)),
-        G(*generator),
-        energy(made_from("--energy", o.energy, [&](const StateDict& weights) {
-          return read_energy(weights, G.sizes().latents(), device);
+      : frozen(read_inversion_networks({o.generator, o.encoder, o.vgg}, device,
+                                       !o.sampler.empty() || !o.energy.empty())),
+        G(*frozen.generator),
+        sampler(made_from("--sampler", o.sampler,
+                          [&](const Weights& checkpoint) {
+                            check_networks(checkpoint, frozen);
+                            return std::make_unique<InversionSampler>(checkpoint.tensors, device, Dtype::f32,
+                                                                      frozen.encoder.get());
+                          })),
+        energy(made_from("--energy", o.energy, [&](const Weights& checkpoint) {
+          check_networks(checkpoint, frozen);
+          return read_energy(checkpoint.tensors, G.sizes().latents(), device);
         })) {
-    if (vgg && G.size() % 8 != 0)
-      user_error(fmt::format("--vgg needs images of 8x8 at least, --generator '{}' makes {}x{}", o.generator,
-                             G.size(), G.size()),
-                 "leave out --vgg");
-    if (encoder) check_fit("--encoder", o.encoder, encoder->sizes(), o.generator);
-    if (sampler) check_fit("--sampler", o.sampler, sampler->encoder().sizes(), o.generator);
+    if (sampler) check_fit("--sampler", o.sampler, sampler->encoder().sizes(), G, o.generator);
   }
 
-  const std::unique_ptr<StyleGan> generator;
-  const std::unique_ptr<Vgg> vgg;
-  const std::unique_ptr<InDomainEncoder> encoder;
-  const std::unique_ptr<InversionSampler> sampler;
+  const InversionNetworks frozen;
   const StyleGan& G;
+  const std::unique_ptr<InversionSampler> sampler;
   const std::unique_ptr<EnergyNet> energy;
-
- private:
-  void check_fit(const char* option, const std::string& file, const EncoderSizes& sizes,
-                 const std::string& generator_file) const {
-    if (sizes.latents == G.sizes().latents() && sizes.size() == G.size()) return;
-    user_error(
-        fmt::format(
-            "{} '{}' makes W+ of {} numbers from images of {}x{}, --generator '{}' takes {} and makes {}x{}",
-            option, file, sizes.latents, sizes.size(), sizes.size(), generator_file, G.sizes().latents(),
-            G.size(), G.size()),
-        "take both of one release");
-  }
 };
 
 /// Throws UserError for options that do not go together.
@@ -113,6 +109,11 @@ void check(const InvertOptions& o) {
 /// The images to invert, fitted to the generator: of a release its test part, else all, `most` of them.
 Images read_test_images(const fs::path& place, std::int64_t size, std::optional<std::int64_t> most) {
   if (!fs::exists(place)) user_error(fmt::format("--images '{}' does not exist", place.string()));
+  if (fs::is_directory(place) && find_layout(place).format == "mnist") {
+    Images digits = load_dataset("mnist", place).test;
+    split_off(digits, std::min(most.value_or(digits.n), digits.n));
+    return framed(digits, size, 3);
+  }
   const ImageSet set = find_images(place);
   if (!set.left_out.empty()) fmt::print("left out: {}\n", escaped(set.left_out));
   const std::int64_t all = set.source->size(), first = set.n_train < all ? set.n_train : 0;
@@ -146,15 +147,16 @@ double error_of(const Tensor& made, const Tensor& x) {
 /// Where the W+ of images begin.
 Tensor start(const std::string& from, const Networks& nets, const Tensor& x, Generator& random) {
   if (from == "damc") return nets.sampler->sample(x, {}, random);
-  if (from == "encoder") return nets.encoder->forward(x).value();
+  if (from == "encoder") return nets.frozen.encoder->forward(x).value();
   return nets.G.random_latents(x.size(0), random);
 }
 
 Inversions invert_all(const InvertOptions& o, const Networks& nets, const Images& images, Device device) {
   ObjectiveWeights weights = o.in_domain ? kInDomainWeights : ObjectiveWeights{};
-  if (!nets.vgg) weights.feature = 0.0;
-  if (nets.energy) weights.energy = energy_factor(nets.G.size());
-  const InversionObjective objective(nets.G, nets.vgg.get(), nets.encoder.get(), weights, nets.energy.get());
+  if (!nets.frozen.vgg) weights.feature = 0.0;
+  if (nets.energy) weights.energy = energy_factor(nets.G.size(), o.sigma);
+  const InversionObjective objective(nets.G, nets.frozen.vgg.get(), nets.frozen.encoder.get(), weights,
+                                     nets.energy.get());
   Generator random(static_cast<std::uint64_t>(o.seed), 0, device);
   Inversions found;
   std::vector<Tensor> latents, made;
@@ -215,6 +217,15 @@ void write_losses(const fs::path& file, const std::vector<ObjectiveWeights>& los
   atomic_write_file(file, std::as_bytes(std::span(lines)));
 }
 
+/// The distance of what was made from the very images that needs no network.
+void print_pixel_distance(const Tensor& made, const Images& images) {
+  const PixelComponents components(images);
+  StatisticsStream stream(false);
+  stream.add(components(made));
+  fmt::print("pca-fd    {:.4f}  {}/{} pixels, not Inception\n",
+             frechet_distance(components.reference(), stream.finish()).value, images.n, images.n);
+}
+
 /// FID and KID of what was made against the very images; few images, so the covariances are singular, and the form is the
 /// one that is exact for them.
 void print_distances(const FeatureSpace& space, const Tensor& made, const Images& images) {
@@ -242,7 +253,10 @@ void invert(InvertOptions o) {
     space = inception_space(distances, device);
   }
   const Images images = read_test_images(o.images, nets.G.size(), o.count);
-  if (space && images.n < 2) user_error("fid needs two images or more", "leave out --inception");
+  if (images.n < 2 && (space || o.pca_fd)) {
+    user_error(fmt::format("{} needs two images or more", space ? "fid" : "pca-fd"),
+               fmt::format("leave out --{}", space ? "inception" : "pca-fd"));
+  }
   const fs::path out = make_output_folder(o.out);
   const auto begun = std::chrono::steady_clock::now();
   const Inversions found = invert_all(o, nets, images, device);
@@ -254,6 +268,7 @@ void invert(InvertOptions o) {
              seconds.count() / n);
   if (found.replaced + found.returned > 0)
     fmt::print("not a number: {} began anew, {} went back\n", found.replaced, found.returned);
+  if (o.pca_fd) print_pixel_distance(found.images, images);
   if (space) print_distances(*space, found.images, images);
   write_npy(out / "w.npy", found.w_plus.reshape({images.n, nets.G.sizes().layers(), nets.G.sizes().latent}));
   if (o.npy) write_npy(out / "images.npy", found.images);
@@ -276,14 +291,15 @@ void add_invert_command(CLI::App& program) {
       ->required();
   file("--encoder", o->encoder, "weights of its in-domain encoder, styleganinv_ffhq256_encoder.pth");
   file("--sampler", o->sampler,
-       "checkpoint of DAMC for GAN inversion: Q.p.* and Q.encoder.net.*, or Q_state_dict");
+       "checkpoint of DAMC for GAN inversion: Q.p.* and Q.encoder.net.*, or Q_state_dict, or with --encoder "
+       "the model-N.safetensors of a run");
   file("--energy", o->energy,
        "checkpoint with E.ebm.*: E(w) + |w|^2/2 is in the objective (the LEBM baseline)");
   file("--vgg", o->vgg, "weights of VGG-16, vgg16.pth; without them pixels alone are compared");
   file("--inception", o->inception, "weights of Inception-v3: fid and kid against the very images");
   command
       ->add_option("--images", o->images,
-                   "an image file, or a folder of them; of FFHQ and LSUN the test images")
+                   "an image file, or a folder of them; of FFHQ, LSUN and MNIST the test images")
       ->type_name("PATH")
       ->required();
   command->add_option("--out", o->out, "folder for w.npy, losses.jsonl and inversions.png, made if need be")
@@ -304,8 +320,13 @@ void add_invert_command(CLI::App& program) {
   command->add_option("--rate", o->descent.rate, "learning rate of Adam")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  command->add_option("--sigma", o->sigma, "standard deviation of p(x given z), which weighs the energy")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   command->add_flag("--in-domain", o->in_domain,
                     "the objective of in-domain inversion, with the encoder in it");
+  command->add_flag("--pca-fd", o->pca_fd,
+                    "Frechet distance along the principal components of the images' pixels, against these");
   command->add_flag("--npy", o->npy, "also the images made, f32 [N,H,W,C] in [-1, 1], in images.npy");
   command->add_option("--device", o->device, "cpu, cuda or cuda:N")->capture_default_str();
   command->callback([o] { invert(*o); });

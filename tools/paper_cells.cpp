@@ -33,7 +33,7 @@ bool has(const Config& config, const KeyValues& settings) {
 
 std::optional<FittingRun> fitting_run(const PaperRow& row, const PaperColumn& column, const RunView& run) {
   const Config& c = run.config;
-  if (c.method != row.method || c.preset == kClassifierPreset ||
+  if (c.method != row.method || find_preset(c.preset).trains != Trains::model ||
       c.architecture != find_preset(column.preset).images || !has(c, column.settings) ||
       !has(c, row.settings))
     return {};

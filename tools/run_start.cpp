@@ -1,6 +1,8 @@
 #include "tools/run_start.h"
 
+#include "damc/inversion/networks.h"
 #include "damc/run_folder.h"
+#include "data/kinds.h"
 #include "tensor/error.h"
 #include "tools/screen.h"
 
@@ -9,14 +11,22 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// Checks what files a configuration needs before any is read, and keeps their places.
+void note_files(Config& c) {
+  if (find_preset(c.preset).trains == Trains::inversion)
+    require_training_files({c.generator, c.encoder, c.vgg});
+  for (std::string* file : {&c.data, &c.generator, &c.encoder, &c.vgg}) {
+    if (!file->empty()) *file = fs::absolute(*file).string();
+  }
+  to_toml(c);  // refuses what it cannot keep
+}
+
 /// Loads the images that a configuration names and checks that they fit its networks.
 void load_images(RunStart& start) {
-  Config& c = start.config;
+  const Config& c = start.config;
   start.split = load_data(c);
-  c.data = fs::absolute(c.data).string();
-  to_toml(c);  // refuses what it cannot keep
   const Images& train = start.split.train;
-  const Architecture& images = architecture(c.architecture);
+  const Fitting& images = find_kind(c.architecture).fitting;
   if (train.height != images.size || train.width != images.size || train.channels != images.channels) {
     user_error(fmt::format("{} holds images of {}x{}x{}, preset {} needs {}x{}x{}", c.data, train.height,
                            train.width, train.channels, c.preset, images.size, images.size, images.channels));
@@ -61,6 +71,7 @@ RunStart new_run(const Config& config, const fs::path& init) {
     start.state = read_initial(init, config);
     start.is_initial = true;
   }
+  note_files(start.config);
   backend(parse_device(config.device));  // a device that is not there is told before the data are read
   load_images(start);
   return start;
@@ -86,7 +97,7 @@ RunStart resumed_run(const fs::path& folder, const ConfigOptions& options, bool 
     user_error(fmt::format("{}: preset {}, but its state is of preset {}", (folder / "config.toml").string(),
                            start.config.preset, reference.preset));
   }
-  if (!start.config.data.empty()) start.config.data = fs::absolute(start.config.data).string();
+  note_files(start.config);
   start.notes = noted_changes(reference, start.config, folder);
   backend(parse_device(start.config.device));
   load_images(start);

@@ -5,6 +5,7 @@
 #include "tools/classifier_run.h"
 #include "tools/commands.h"
 #include "tools/device_check.h"
+#include "tools/network_run.h"
 #include "tools/shared_options.h"
 #include "tools/status_line.h"
 #include "tools/together.h"
@@ -50,9 +51,11 @@ void print_plan(const Model& model, std::int64_t processes = 1) {
   fmt::print("device: {}\n", model.device.str());
 }
 
-void print_classifier_plan(const ClassifierRun& run) {
-  fmt::print("{}\nclassifier{:>14} parameters\n", to_toml(run.config()), run.classifier().parameter_count());
+void print_network_plan(const NetworkRun& run) {
+  fmt::print("{}\n{:>24} parameters learn\n", to_toml(run.config()), run.training().parameter_count());
 }
+
+bool trains_model(const Config& config) { return find_preset(config.preset).trains == Trains::model; }
 
 /// Trains two iterations to say how long all of them take; the first also sets things up.
 void print_time(TrainingRun& run) {
@@ -72,8 +75,8 @@ RunStart begin(const TrainOptions& options, const Communicator& among) {
                            : new_run(options.config.build(), options.init);
     const std::int64_t processes = among.part().count;
     if (processes == 1) return;
-    if (start.config.preset == kClassifierPreset)
-      user_error(fmt::format("{} processes with preset {}", processes, kClassifierPreset), "start one");
+    if (!trains_model(start.config))
+      user_error(fmt::format("{} processes with preset {}", processes, start.config.preset), "start one");
     if (parse_device(start.config.device).type != DeviceType::cpu)
       user_error(fmt::format("{} processes with device {}", processes, start.config.device),
                  "several processes compute on CPUs");
@@ -94,14 +97,14 @@ std::unique_ptr<TrainingRun> standing_run(RunStart start, const Communicator& am
 void dry_run(const TrainOptions& options, const Communicator& among) {
   std::optional<Config> config;
   if (!options.resume) together(among, [&] { config = options.config.build(); });
-  if (config && config->data.empty() && config->preset != kClassifierPreset) {
+  if (config && config->data.empty() && trains_model(*config)) {
     print_plan(Model(*config), among.part().count);
     fmt::print("time: not measured; with --data DIR the images are read and two iterations timed\n");
     return;
   }
   RunStart start = begin(options, among);
   for (const std::string& note : start.notes) fmt::print("{}\n", note);
-  if (start.config.preset == kClassifierPreset) return print_classifier_plan(ClassifierRun(std::move(start)));
+  if (!trains_model(start.config)) return print_network_plan(NetworkRun(std::move(start)));
   const auto run = standing_run(std::move(start), among);
   print_plan(run->model(), among.part().count);
   fmt::print("data: {}\n", run->progress().data);
@@ -122,7 +125,7 @@ void train(const TrainOptions& options, const Communicator& among) {
   if (options.dry_run) return dry_run(options, among);
   RunStart start = begin(options, among);
   if (!options.no_check) check_first_use(parse_device(start.config.device));
-  if (start.config.preset == kClassifierPreset) return ClassifierRun(std::move(start)).run(out);
+  if (!trains_model(start.config)) return NetworkRun(std::move(start)).run(out);
   standing_run(std::move(start), among)->run(out);
 }
 
@@ -149,8 +152,8 @@ void add_train_command(CLI::App& program) {
   CLI::App& command =
       *program.add_subcommand("train", "learn generator, energy prior and sampler from images");
   const auto options = std::make_shared<TrainOptions>(command);
-  for (const char* key :
-       {"method", "data", "iterations", "batch", "batch_gpu", "seed", "device", "precision", "holdout"}) {
+  for (const char* key : {"method", "data", "iterations", "batch", "batch_gpu", "seed", "device", "precision",
+                          "holdout", "generator", "encoder", "vgg"}) {
     options->config.add_flag(key);
   }
   command.add_option("--out", options->out, "folder in which the run's own folder is made (default: runs)")

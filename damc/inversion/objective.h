@@ -17,8 +17,10 @@ struct ObjectiveWeights {
 };
 inline constexpr ObjectiveWeights kInDomainWeights{1.0, 5e-5, 2.0};
 /// The energy's factor for images of size x size: that at which 1.5 of the pixels' mean is the negative log-likelihood of
-/// sigma 1 in the same measure, 3 / (3 size^2). Differs: neither the paper nor the authors' code states one.
-inline double energy_factor(std::int64_t size) { return 1.0 / static_cast<double>(size * size); }
+/// this sigma in the same measure, 3 sigma^2 / (3 size^2). Differs: neither the paper nor the authors' code states one.
+inline double energy_factor(std::int64_t size, double sigma = 1.0) {
+  return sigma * sigma / static_cast<double>(size * size);
+}
 
 /// The terms of every image, [N], before their factors; what has no part is undefined.
 struct ObjectiveTerms {

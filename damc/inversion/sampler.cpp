@@ -41,12 +41,16 @@ std::unique_ptr<Denoiser> make_denoiser(const StateDict& checkpoint, std::int64_
 
 }  // namespace
 
-InversionSampler::InversionSampler(const StateDict& checkpoint, Device device, Dtype dtype)
-    : encoder_(encoder_weights(checkpoint), device, dtype),
-      denoiser_(make_denoiser(checkpoint, encoder_.sizes().latents, device, dtype)) {}
+InversionSampler::InversionSampler(const StateDict& checkpoint, Device device, Dtype dtype,
+                                   const InDomainEncoder* other)
+    : other_(other) {
+  const StateDict weights = encoder_weights(checkpoint);
+  if (!weights.empty() || !other) own_ = std::make_unique<InDomainEncoder>(weights, device, dtype);
+  denoiser_ = make_denoiser(checkpoint, encoder().sizes().latents, device, dtype);
+}
 
 Tensor InversionSampler::sample(const Tensor& x, const AncestralOptions& options, Generator& random) const {
-  const Tensor condition = encoder_.forward(x).value();
+  const Tensor condition = encoder().forward(x).value();
   const Tensor noise = random.normal(condition.shape(), condition.dtype());
   return ancestral_sample(*denoiser_, noise, condition, {}, options, &random);
 }

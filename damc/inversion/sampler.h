@@ -1,5 +1,5 @@
-/// The DAMC sampler of GAN inversion (Section 5.4): q(W+ given x), as a checkpoint of the authors holds it. Its condition
-/// is the W+ of the in-domain encoder; its denoiser is of any width, that of its file (1024 throughout).
+/// The DAMC sampler of GAN inversion (Section 5.4): q(W+ given x), as a checkpoint of the authors holds it, or one of
+/// `damc train --preset invert-ffhq`. Its condition is the W+ of the in-domain encoder; its denoiser is of any width, that of its file (1024 throughout).
 #pragma once
 
 #include <memory>
@@ -12,16 +12,19 @@ namespace damc {
 
 class InversionSampler {
  public:
-  /// From "Q.p.*" and "Q.encoder.net.*". Throws UserError naming a tensor that is missing or has another shape.
-  explicit InversionSampler(const StateDict& checkpoint, Device device = {}, Dtype dtype = Dtype::f32);
+  /// From "Q.p.*" and "Q.encoder.net.*"; without the latter the condition is that of `other`, which it keeps a reference
+  /// to. Throws UserError naming a tensor that is missing or has another shape.
+  explicit InversionSampler(const StateDict& checkpoint, Device device = {}, Dtype dtype = Dtype::f32,
+                            const InDomainEncoder* other = nullptr);
 
-  const InDomainEncoder& encoder() const { return encoder_; }
+  const InDomainEncoder& encoder() const { return own_ ? *own_ : *other_; }
   const Denoiser& denoiser() const { return *denoiser_; }
   /// W+ [N, latents], one for each image x [N, H, W, 3] in [-1, 1].
   Tensor sample(const Tensor& x, const AncestralOptions& options, Generator& random) const;
 
  private:
-  InDomainEncoder encoder_;
+  const InDomainEncoder* other_;
+  std::unique_ptr<InDomainEncoder> own_;
   std::unique_ptr<Denoiser> denoiser_;
 };
 

@@ -1,6 +1,8 @@
 #include "damc/nets/in_domain_encoder.h"
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
 
 #include "damc/nets/pretrained.h"
 #include "tensor/error.h"
@@ -27,6 +29,15 @@ void add_norm(std::map<std::string, Shape>& all, const std::string& name, std::i
 }
 
 }  // namespace
+
+EncoderSizes EncoderSizes::small(std::int64_t size, std::int64_t latents, std::int64_t width) {
+  ENSURE(size >= 8 && std::has_single_bit(static_cast<std::uint64_t>(size)),
+         "in-domain encoder of {}x{}: a power of 2 from 8 on", size, size);
+  EncoderSizes sizes{{}, 4, latents};
+  for (std::int64_t side = size; side >= 4; side /= 2)
+    sizes.channels.push_back(width * std::min<std::int64_t>(size / side, 4));
+  return sizes;
+}
 
 EncoderSizes InDomainEncoder::sizes_of(const StateDict& weights) {
   const Pretrained expected = expectation();
@@ -62,12 +73,36 @@ std::map<std::string, Shape> InDomainEncoder::shapes(const EncoderSizes& sizes) 
   return all;
 }
 
-InDomainEncoder::InDomainEncoder(const StateDict& weights, Device device, Dtype dtype)
+StateDict InDomainEncoder::initial(const EncoderSizes& sizes, Generator& random) {
+  StateDict weights;
+  for (const auto& [key, shape] : shapes(sizes)) {
+    const bool is_norm = key.find(".bn") != std::string::npos;
+    if (is_norm || key.ends_with("bias")) {
+      const bool is_one = key.ends_with(".weight") || key.ends_with("running_var");
+      weights[key] = Tensor::full(shape, is_one ? 1.0 : 0.0);
+    } else {
+      const double fan_in = static_cast<double>(shape.numel()) / static_cast<double>(shape[0]);
+      weights[key] = mul(random.normal(shape), std::sqrt(2.0 / fan_in));
+    }
+  }
+  weights[block_key(sizes.channels.size()) + "bn.bn.running_var"].fill(kLastGain * kLastGain);
+  return weights;
+}
+
+std::unique_ptr<InDomainEncoder> InDomainEncoder::learning(const StateDict& weights, Device device,
+                                                           Dtype dtype) {
+  return std::unique_ptr<InDomainEncoder>(new InDomainEncoder(weights, device, dtype, true));
+}
+
+InDomainEncoder::InDomainEncoder(const StateDict& weights, Device device, Dtype dtype, bool learns)
     : sizes_(sizes_of(weights)) {
   const Pretrained expected = expectation(shapes(sizes_));
   check_pretrained(expected, weights);
-  for (const auto& [key, shape] : expected.shapes)
-    parameters_[key] = from_torch_layout(weights.at(key)).contiguous().to(dtype).to(device);
+  for (const auto& [key, shape] : expected.shapes) {
+    const bool is_buffer = key.find(".bn") != std::string::npos && !key.ends_with(".bias");
+    parameters_[key] =
+        Variable(from_torch_layout(weights.at(key)).contiguous().to(dtype).to(device), learns && !is_buffer);
+  }
 }
 
 InDomainEncoder::Affine InDomainEncoder::norm(const std::string& name) const {

@@ -4,10 +4,12 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "nn/layers.h"
+#include "tensor/random.h"
 
 namespace damc {
 
@@ -19,9 +21,12 @@ struct EncoderSizes {
 
   /// Height and width of its images.
   std::int64_t size() const { return last << (channels.size() - 1); }
+  /// Of a small one for images of size x size: `width` channels of block 0, twice and then four times as many of those
+  /// after, down to 4x4. Throws Error for a size that is no power of 2 from 8 on.
+  static EncoderSizes small(std::int64_t size, std::int64_t latents, std::int64_t width);
 };
 
-/// Batch norms use their running statistics, eps 1e-5. Parameters have the release's names.
+/// Batch norms use their running statistics, eps 1e-5, also where it learns. Parameters have the release's names.
 class InDomainEncoder final : public Layer {
  public:
   /// Told the name of every block and its output, [N, H, W, C] or [N, latents].
@@ -29,12 +34,19 @@ class InDomainEncoder final : public Layer {
 
   /// From the release's state dict, frozen. Throws UserError naming a tensor that is missing, of another shape, or of
   /// another network.
-  explicit InDomainEncoder(const StateDict& weights, Device device = {}, Dtype dtype = Dtype::f32);
+  explicit InDomainEncoder(const StateDict& weights, Device device = {}, Dtype dtype = Dtype::f32)
+      : InDomainEncoder(weights, device, dtype, false) {}
+  /// The same as one that learns: all but statistics and factors of batch norms, which are buffers.
+  static std::unique_ptr<InDomainEncoder> learning(const StateDict& weights, Device device = {},
+                                                   Dtype dtype = Dtype::f32);
 
   /// The sizes of such a state dict. Throws UserError when they do not fit together.
   static EncoderSizes sizes_of(const StateDict& weights);
   /// The tensors that it must have, in PyTorch's layout.
   static std::map<std::string, Shape> shapes(const EncoderSizes& sizes);
+  /// New weights: filters N(0, 2 / fan in), biases 0, and batch norms that change nothing but the scale of the last
+  /// layer, whose numbers come out with variance 1.
+  static StateDict initial(const EncoderSizes& sizes, Generator& random);
 
   const EncoderSizes& sizes() const { return sizes_; }
   /// Images [N, size, size, 3] in [-1, 1] -> W+ [N, latents].
@@ -43,6 +55,8 @@ class InDomainEncoder final : public Layer {
   void visit(const std::string& prefix, const Visitor& visitor) const override;
 
  private:
+  InDomainEncoder(const StateDict& weights, Device device, Dtype dtype, bool learns);
+
   /// A batch norm as a factor and a term of each channel.
   struct Affine {
     Variable scale, shift;

@@ -1,8 +1,8 @@
 #include "damc/nets/stylegan.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
-#include <numbers>
 
 #include "damc/nets/pretrained.h"
 #include "tensor/error.h"
@@ -79,6 +79,19 @@ Tensor unfused(const Tensor& stored) {
 
 }  // namespace
 
+StyleGanSizes StyleGanSizes::small(std::int64_t size, std::int64_t latents, std::int64_t width) {
+  ENSURE(size >= 8 && std::has_single_bit(static_cast<std::uint64_t>(size)),
+         "StyleGAN of {}x{}: a power of 2 from 8 on", size, size);
+  StyleGanSizes sizes{.latent = 0, .mapping = 1, .channels = {}, .fused = {}};
+  for (std::int64_t side = size; side >= 4; side /= 2) {
+    sizes.channels.insert(sizes.channels.begin(), 2, width * std::min<std::int64_t>(size / side, 4));
+  }
+  sizes.fused.assign(sizes.channels.size(), false);
+  ENSURE(latents % sizes.layers() == 0, "StyleGAN: {} layers with {} latents", sizes.layers(), latents);
+  sizes.latent = latents / sizes.layers();
+  return sizes;
+}
+
 StyleGanSizes StyleGan::sizes_of(const StateDict& weights) {
   const Pretrained expected = expectation();
   StyleGanSizes sizes{};
@@ -121,44 +134,94 @@ std::map<std::string, Shape> StyleGan::shapes(const StyleGanSizes& sizes) {
   return all;
 }
 
-StyleGan::StyleGan(const StateDict& weights, Device device, Dtype dtype) : sizes_(sizes_of(weights)) {
-  check_pretrained(expectation(shapes(sizes_)), weights);
-  check_constants(weights);
-  const auto of = [&](const std::string& key) { return weights.at(key).to(Device{}).to(Dtype::f64); };
-  const auto ready = [&](const Tensor& t) { return t.contiguous().to(dtype).to(device); };
-  const double latent_gain = 1.0 / std::sqrt(static_cast<double>(sizes_.latent));
-  for (std::int64_t i = 0; i < sizes_.mapping; ++i) {
-    const std::string key = fmt::format("mapping.dense{}.", i);
-    mapping_.push_back(ready(mul(of(key + "fc.weight"), std::numbers::sqrt2 * latent_gain * kMappingRate)));
-    mapping_bias_.push_back(ready(mul(of(key + "wscale.bias"), kMappingRate)));
+StateDict StyleGan::initial(const StyleGanSizes& sizes, Generator& random) {
+  StateDict weights;
+  for (const auto& [key, shape] : shapes(sizes)) {
+    const bool is_filter = key.ends_with("weight") && !key.ends_with("apply_noise.weight");
+    if (is_filter || key.ends_with("const") || key.ends_with("apply_noise.noise")) {
+      weights[key] = mul(random.normal(shape), key.starts_with("mapping.") ? 1.0 / kMappingRate : 1.0);
+    } else {
+      weights[key] = Tensor::zeros(shape);
+    }
   }
-  w_avg_ = ready(of("truncation.w_avg"));
-  for (std::int64_t i = 0; i < sizes_.layers(); ++i) {
-    const std::int64_t c = sizes_.channels[static_cast<std::size_t>(i)];
-    const std::string epilogue = epilogue_key(i);
-    Tensor filter = of(filter_key(sizes_, i));
-    if (sizes_.fused[static_cast<std::size_t>(i)]) filter = unfused(filter);
-    if (i > 0) filter = mul(filter, std::sqrt(2.0 / (9.0 * static_cast<double>(in_channels(sizes_, i)))));
-    const Tensor one = Tensor::full({c}, 1.0, Dtype::f64), none = Tensor::zeros({c}, Dtype::f64);
-    layers_.push_back(
-        {ready(from_torch_layout(filter)),
-         ready(add(
-             mul(from_torch_layout(of(epilogue + "apply_noise.noise")), of(epilogue + "apply_noise.weight")),
-             of(epilogue + "bias"))),
-         ready(mul(of(epilogue + "style_mod.dense.fc.weight"), latent_gain)),
-         ready(add(of(epilogue + "style_mod.dense.wscale.bias"), cat(std::vector<Tensor>{one, none}, 0)))});
-  }
-  const double rgb_gain = 1.0 / std::sqrt(static_cast<double>(sizes_.channels.back()));
-  to_rgb_ = ready(mul(from_torch_layout(of(output_key(sizes_) + "conv.weight")), rgb_gain));
-  rgb_bias_ = ready(of(output_key(sizes_) + "bias"));
+  return weights;
 }
 
-Variable StyleGan::apply(std::int64_t i, const Variable& before, const Variable& w) const {
-  const StyleLayer& layer = layers_[static_cast<std::size_t>(i)];
+std::unique_ptr<StyleGan> StyleGan::learning(const StateDict& weights, Device device, Dtype dtype) {
+  return std::unique_ptr<StyleGan>(new StyleGan(weights, device, dtype, true));
+}
+
+StyleGan::StyleGan(const StateDict& weights, Device device, Dtype dtype, bool learns)
+    : sizes_(sizes_of(weights)) {
+  const Pretrained expected = expectation(shapes(sizes_));
+  check_pretrained(expected, weights);
+  check_constants(weights);
+  Parameters of;  // on the CPU in f64, so that scales of frozen ones are multiplied in without rounding
+  for (const auto& [key, shape] : expected.shapes) of[key] = weights.at(key).to(Device{}).to(Dtype::f64);
+  for (std::int64_t i = 0; i < sizes_.layers(); ++i) {
+    Variable& filter = of[filter_key(sizes_, i)];
+    if (!sizes_.fused[static_cast<std::size_t>(i)]) continue;
+    ENSURE(!learns, "StyleGAN: layer {} has a fused filter, which does not learn", i);
+    filter = unfused(filter.value());
+  }
+  for (auto& [key, value] : of) value = from_torch_layout(value.value()).contiguous();
+  make_mapping(of, device, dtype);
+  const auto ready = [&](const Variable& t) { return t.value().to(dtype).to(device); };
+  if (learns) {
+    for (const auto& [key, value] : of) {
+      const bool is_buffer =
+          key.starts_with("mapping.") || key.starts_with("truncation.") || key.ends_with("noise.noise");
+      parameters_[key] = Variable(ready(value), !is_buffer);
+    }
+    w_avg_ = parameters_.at("truncation.w_avg").value();
+    return;
+  }
+  for (std::int64_t i = 0; i < sizes_.layers(); ++i) {
+    const StyleLayer layer = make_layer(i, of);
+    layers_.push_back({ready(layer.filter), ready(layer.level), ready(layer.style), ready(layer.style_bias)});
+  }
+  to_rgb_ = ready(to_rgb(of));
+  rgb_bias_ = ready(of.at(output_key(sizes_) + "bias"));
+}
+
+void StyleGan::make_mapping(const Parameters& of, Device device, Dtype dtype) {
+  const auto ready = [&](const Tensor& t) { return t.to(dtype).to(device); };
+  const double gain = std::sqrt(2.0 / static_cast<double>(sizes_.latent)) * kMappingRate;
+  for (std::int64_t i = 0; i < sizes_.mapping; ++i) {
+    const std::string key = fmt::format("mapping.dense{}.", i);
+    mapping_.push_back(ready(mul(of.at(key + "fc.weight").value(), gain)));
+    mapping_bias_.push_back(ready(mul(of.at(key + "wscale.bias").value(), kMappingRate)));
+  }
+  w_avg_ = ready(of.at("truncation.w_avg").value());
+}
+
+StyleGan::StyleLayer StyleGan::make_layer(std::int64_t i, const Parameters& of) const {
+  const std::int64_t c = sizes_.channels[static_cast<std::size_t>(i)];
+  const std::string epilogue = epilogue_key(i);
+  const Variable& stored = of.at(filter_key(sizes_, i));
+  const Variable& bias = of.at(epilogue + "style_mod.dense.wscale.bias");
+  const Tensor one = Tensor::full({c}, 1.0, bias.dtype(), bias.value().device());
+  const Tensor none = Tensor::zeros({c}, bias.dtype(), bias.value().device());
+  const double gain = i > 0 ? std::sqrt(2.0 / (9.0 * static_cast<double>(in_channels(sizes_, i)))) : 1.0;
+  return {
+      i > 0 ? stored * gain : stored,
+      of.at(epilogue + "apply_noise.noise") * of.at(epilogue + "apply_noise.weight") +
+          of.at(epilogue + "bias"),
+      of.at(epilogue + "style_mod.dense.fc.weight") * (1.0 / std::sqrt(static_cast<double>(sizes_.latent))),
+      bias + cat(std::vector<Tensor>{one, none}, 0)};
+}
+
+Variable StyleGan::to_rgb(const Parameters& of) const {
+  return of.at(output_key(sizes_) + "conv.weight") *
+         (1.0 / std::sqrt(static_cast<double>(sizes_.channels.back())));
+}
+
+Variable StyleGan::apply(std::int64_t i, const StyleLayer& layer, const Variable& before,
+                         const Variable& w) const {
   const std::int64_t n = w.size(0), c = sizes_.channels[static_cast<std::size_t>(i)];
   Variable x = before;
   if (i == 0) {
-    x = layer.filter.expand({n, 4, 4, c});
+    x = expand(layer.filter, {n, 4, 4, c});
   } else if (i % 2 == 0) {
     x = blur(conv2d(upsample(x, 2), layer.filter, {}, {1, 1}));
   } else {
@@ -172,12 +235,25 @@ Variable StyleGan::apply(std::int64_t i, const Variable& before, const Variable&
 Variable StyleGan::synthesize(const Variable& w_plus, const Observer& observer) const {
   ENSURE(w_plus.ndim() == 2 && w_plus.size(1) == sizes_.latents(), "StyleGAN: W+ is {}, expected [N, {}]",
          w_plus.shape().str(), sizes_.latents());
+  const bool learns = !parameters_.empty();
   Variable x;
   for (std::int64_t i = 0; i < sizes_.layers(); ++i) {
-    x = apply(i, x, narrow(w_plus, 1, i * sizes_.latent, sizes_.latent));
+    const StyleLayer layer = learns ? make_layer(i, parameters_) : layers_[static_cast<std::size_t>(i)];
+    x = apply(i, layer, x, narrow(w_plus, 1, i * sizes_.latent, sizes_.latent));
     if (observer) observer(fmt::format("layer{}", i), x.value());
   }
-  return conv2d(x, to_rgb_, rgb_bias_, {}, {.activation = {UnaryOp::tanh}});
+  return conv2d(x, learns ? to_rgb(parameters_) : to_rgb_,
+                learns ? parameters_.at(output_key(sizes_) + "bias") : rgb_bias_, {},
+                {.activation = {UnaryOp::tanh}});
+}
+
+void StyleGan::follow_mean(const Tensor& w_plus, double share) {
+  const Tensor now = mean(w_plus.reshape({-1, sizes_.latent}), 0);
+  w_avg_.copy_from(add(mul(w_avg_, 1.0 - share), mul(now, share)));
+}
+
+void StyleGan::visit(const std::string& prefix, const Visitor& visitor) const {
+  for (const auto& [name, parameter] : parameters_) visitor(prefix + name, parameter);
 }
 
 Tensor StyleGan::map(const Tensor& z, const Observer& observer) const {

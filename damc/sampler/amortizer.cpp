@@ -5,7 +5,7 @@ namespace damc {
 Amortizer::Amortizer(std::unique_ptr<Layer> encoder, const AmortizerOptions& options, Init& init)
     : options_(options),
       encoder_(std::move(encoder)),
-      p_(options.nz, options.nemb, options.width, init),
+      p_(options.nz, options.nemb, options.widths, init),
       null_token_(init.normal({1, options.nemb})),
       plan_(options.sampling, null_token_.dtype(), null_token_.device()) {
   prior_emb_.emplace<Linear>(options.nz, 128, init);

@@ -14,7 +14,7 @@ namespace damc {
 
 struct AmortizerOptions {
   std::int64_t nz, nemb;
-  double width = 1.0;
+  DenoiserWidths widths = DenoiserWidths::scaled(1.0);
   Unconditional unconditional = Unconditional::noise;
   AncestralOptions sampling = {};
 };

@@ -39,10 +39,12 @@ std::unique_ptr<Layer> make_encoder(Init& init) {
 Amortizer make_amortizer(const ToyOptions& options) {
   Generator random = make_generator(options, Stream::init);
   Init init(random);
-  return Amortizer(
-      make_encoder(init),
-      {.nz = 2, .nemb = kEmbedding, .width = options.width, .sampling = {.steps = options.diffusion_steps}},
-      init);
+  return Amortizer(make_encoder(init),
+                   {.nz = 2,
+                    .nemb = kEmbedding,
+                    .widths = DenoiserWidths::scaled(options.width),
+                    .sampling = {.steps = options.diffusion_steps}},
+                   init);
 }
 
 }  // namespace
