@@ -1,5 +1,4 @@
 /// Matrix products and convolutions of variables.
-#include <algorithm>
 #include <numbers>
 
 #include "autograd/memo.h"
@@ -76,8 +75,8 @@ Variable matmul(const Variable& a, const Variable& b, MatmulPrecision p) {
          a.shape().str(), b.shape().str());
   const std::int64_t m = a.size(-2), k = a.size(-1), n = b.size(-1);
   if (b.ndim() == 2) {  // the same matrix for all: one product
-    return reshape(product(reshape(a, {a.numel() / std::max<std::int64_t>(k, 1), k}), b, p),
-                   with_matrix(batch_of(a.shape()), m, n));
+    const Shape batch = batch_of(a.shape());
+    return reshape(product(reshape(a, {batch.numel() * m, k}), b, p), with_matrix(batch, m, n));
   }
   const Shape batch = broadcast_shapes("matmul", batch_of(a.shape()), batch_of(b.shape()));
   const auto stacked = [&](const Variable& x, std::int64_t rows, std::int64_t columns) {
@@ -89,9 +88,9 @@ Variable matmul(const Variable& a, const Variable& b, MatmulPrecision p) {
 // y = act(x w^T + bias), gs = dL/d(x w^T + bias): gx = gs w, gw = gs^T x, gb = sum of gs over rows
 Variable linear(const Variable& x, const Variable& w, const Variable& bias, const ProductOptions& options) {
   if (x.ndim() > 2 && w.ndim() == 2) {
-    Shape shape = x.shape();
-    shape[x.ndim() - 1] = w.size(0);
-    return reshape(linear(reshape(x, {-1, x.size(-1)}), w, bias, options), shape);
+    const Shape batch = batch_of(x.shape());
+    const Variable rows = reshape(x, {batch.numel() * x.size(-2), x.size(-1)});
+    return reshape(linear(rows, w, bias, options), with_matrix(batch, x.size(-2), w.size(0)));
   }
   const Tensor y = linear(x.value(), w.value(), bias.value(), options);
   const BeforeActivation gs(options.activation, y);

@@ -60,7 +60,7 @@ std::vector<OpCase> layer_cases() {
        [](const Variables& v) { return run<InstanceNorm2d>(v, 3); }},
       {"BatchNorm", "", {image, channels, channels}, [](const Variables& v) { return run<BatchNorm>(v, 3); }},
       {"LayerNorm", "", {image, channels, channels}, [](const Variables& v) { return run<LayerNorm>(v, 3); }},
-      {"MaxPool2d", "2", {image}, [](const Variables& v) { return MaxPool2d({.kernel = 2}).forward(v[0]); }},
+      {"MaxPool2d", "2", {image}, [](const Variables& v) { return MaxPool2d(2).forward(v[0]); }},
       {"AvgPool2d", "2", {image}, [](const Variables& v) { return AvgPool2d({.kernel = 2}).forward(v[0]); }},
       {"Upsample", "2", {image}, [](const Variables& v) { return Upsample(2).forward(v[0]); }},
       {"Flatten", "", {image}, [](const Variables& v) { return Flatten().forward(v[0]); }},

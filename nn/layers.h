@@ -151,6 +151,7 @@ class Upsample final : public Layer {
 class MaxPool2d final : public Layer {
  public:
   explicit MaxPool2d(const PoolOptions& options) : options_(options) {}
+  explicit MaxPool2d(Pair kernel) : options_{kernel} {}
   Variable forward(const Variable& x) const override { return max_pool2d(x, options_); }
 
  private:
@@ -161,6 +162,7 @@ class MaxPool2d final : public Layer {
 class AvgPool2d final : public Layer {
  public:
   explicit AvgPool2d(const PoolOptions& options) : options_(options) {}
+  explicit AvgPool2d(Pair kernel) : options_{kernel} {}
   Variable forward(const Variable& x) const override { return avg_pool2d(x, options_); }
 
  private:

@@ -291,6 +291,15 @@ TEST_CASE("a dimension without elements has no largest, its softmax is empty and
   CHECK(std::isnan(cross_entropy(x, Tensor::zeros({0})).value().item()));
 }
 
+TEST_CASE("products over a dimension without elements are zeros") {
+  const auto none = [](const Shape& shape) { return Variable(Tensor::zeros(shape), true); };
+  const Variable x = none({5, 2, 0}), w = none({0, 3});
+  CHECK(matmul(x, w).value().to_vector<float>() == std::vector<float>(30, 0.0f));
+  CHECK(linear(x, none({3, 0}), Tensor::full({3}, 2.0)).value().to_vector<float>() ==
+        std::vector<float>(30, 2.0f));
+  CHECK(grad(sum(matmul(x, w)), {x, w})[1].shape() == Shape{0, 3});
+}
+
 TEST_CASE("indices") {
   const Tensor x = affine(arange(24, Dtype::f64).reshape({2, 3, 4}), 1.0, 0.0);
   const Tensor index = Tensor::from(std::vector<double>{2, 0}, {2});

@@ -118,7 +118,9 @@ TEST_CASE("what pooling refuses, with the sizes") {
   CHECK_THROWS_WITH_AS(max_pool2d(x, {.kernel = 3, .padding = 2}),
                        "pooling: image [1, 4, 5, 2] (N,H,W,C), kernel 3, padding 2 (at most half of it)",
                        Error);
-  CHECK_THROWS_AS(max_pool2d(x, {.kernel = 6}), Error);
+  CHECK_THROWS_WITH_AS(max_pool2d(x, {.kernel = 6}),
+                       "pooling: image [1, 4, 5, 2] with padding 0 has no room for kernel 6, stride 6",
+                       Error);
   CHECK_THROWS_AS(max_pool2d(x, {.kernel = 0}), Error);
   CHECK_THROWS_AS(avg_pool2d(x, {.kernel = 2, .stride = 0}), Error);
   CHECK_THROWS_AS(avg_pool2d(normal({4, 5, 2}), {.kernel = 2}), Error);
