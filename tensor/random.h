@@ -57,7 +57,7 @@ class Generator final : public StepState {
   Part share_;
   std::uint64_t delta_ = 0;  // blocks used since state_ was written
   Part piece_;               // of the share
-  Tensor state_;  // i64 {seed, position}, on the device
+  Tensor state_;             // i64 {seed, position}, on the device
 };
 
 /// z <- scales.z z + scales.g g + scales.w w in one pass, w ~ N(0, I) drawn from `noise`, 0 where that is null. z is

@@ -10,13 +10,13 @@ run=$(echo runs/?????-mnist-quick)
 succeeds 'mse +[0-9.]+ +over 68 test images' eval "$run" --metric mse,auprc
 succeeds 'mse-normal +[0-9.]+ +over [1-6][0-9] test images of other digits than 9' eval "$run" --metric mse-normal
 succeeds 'pca-fd [0-9.]+ +reconstructions 68/' eval "$run" --metric pca-fd --samples 80
+refuses 2 "'gausian' is not one of damc" eval "$run" --metric pca-fd --from gausian
+[ "$(grep -cE '"metric":"(mse|auprc)","value":0?[0-9.]+' "$run/metrics.jsonl")" = 2 ] || fail "metrics.jsonl: $(cat "$run/metrics.jsonl")"
 # Reconstructions of another metric's pass are those of its own.
 alone=$("$damc" eval "$run" --metric pca-fd --samples 60 | grep reconstructions) || fail "no reconstructions"
 for metrics in pca-fd,mse auprc,pca-fd; do
   [ "$("$damc" eval "$run" --metric $metrics --samples 60 | grep reconstructions)" = "$alone" ] || fail "$metrics: not $alone"
 done
-refuses 2 "'gausian' is not one of damc" eval "$run" --metric pca-fd --from gausian
-[ "$(grep -cE '"metric":"(mse|auprc)","value":0?[0-9.]+' "$run/metrics.jsonl")" = 2 ] || fail "metrics.jsonl: $(cat "$run/metrics.jsonl")"
 succeeds 'auprc-reconstruction [0-9.]+ +over 68 .* least possible is' eval "$run" --metric auprc-reconstruction
 succeeds 'iteration 1: auprc [0-9.]+ over 40 test' train --preset mnist-quick "${tiny[@]}" --data small --out measured --holdout 9 --iterations 2 --batch 8 \
   --set eval_every=1 --set eval_metrics=auprc,pca-fd --set eval_samples=40

@@ -144,7 +144,8 @@ TEST_CASE("presets carry the paper's values") {
   }
   CHECK(preset_names() == std::vector<std::string>{"svhn", "celeba64", "cifar10", "celebahq", "mnist-anomaly",
                                                    "mnist-quick", "mnist-compare", "mnist-classifier",
-                                                   "invert-mini-networks", "invert-mini", "invert-ffhq", "invert-tower"});
+                                                   "invert-mini-networks", "invert-mini", "invert-ffhq",
+                                                   "invert-tower"});
   for (const std::string& preset : model_preset_names())
     CHECK_NOTHROW(architecture(preset_config(preset).architecture));
 }

@@ -72,7 +72,7 @@ struct SmallSampler {
   static constexpr std::int64_t nemb = 16, batch = 256;
 
   explicit SmallSampler(Unconditional kind)
-      : options{.nz = 2, .nemb = nemb, .width = 0.25, .unconditional = kind} {
+      : options{.nz = 2, .nemb = nemb, .widths = DenoiserWidths::scaled(0.25), .unconditional = kind} {
     average.copy_from(Q);
   }
 

@@ -24,8 +24,9 @@ ByChains::ByChains(const Config& config, const ChainParts& parts, Device device,
                    }),
       posterior_chain_("posterior chain", {"z0", "x"}, device,
                        [this](const auto& in) { return walk_posterior(in[0], in[1]); }),
-      update_sampler_("sampler updates", {"x", "z+"}, device,
-                      [this](const auto& in) { return parts_.sampler->fit(in[0], in[1], parts_.pieces, random_); }),
+      update_sampler_(
+          "sampler updates", {"x", "z+"}, device,
+          [this](const auto& in) { return parts_.sampler->fit(in[0], in[1], parts_.pieces, random_); }),
       update_generator_("generator update", {"x", "z+"}, device,
                         [this](const auto& in) { return update_generator(in[0], in[1]); }),
       update_target_("target sampler's update", {}, device, [this](const auto&) {

@@ -63,8 +63,8 @@ std::array<Tensor, 5> ByEncoder::learn(const Tensor& x) {
   });
   const auto [loss, norms] = step_together(losses, parts_.learners);
   const Tensor z = drawn.size() == 1 ? drawn[0] : cat(drawn, 0);
-  const Tensor square = pieces.means(
-      x, [&](std::int64_t p) { return std::array{mean_square(pieces.of(z, p))}; })[0];
+  const Tensor square =
+      pieces.means(x, [&](std::int64_t p) { return std::array{mean_square(pieces.of(z, p))}; })[0];
   return {z, loss, norms.front(), norms[norms.size() > 1 ? 1 : 0], sqrt(square)};
 }
 

@@ -18,8 +18,8 @@ struct EnergyParts {
   Learner* learner;      ///< of the network that `learned` reads
   const Prior* learned;  ///< whose energies the loss is of
   std::function<EnergyLoss(const Variable& at_plus, const Variable& at_minus)> loss;  ///< energy_losses.h
-  const Prior* prior;   ///< that the chains walk on
-  ChainOptions chains;  ///< of no steps: samples are those that the chains would start from
+  const Prior* prior;        ///< that the chains walk on
+  ChainOptions chains;       ///< of no steps: samples are those that the chains would start from
   Pieces pieces = Pieces();  ///< of z+; a piece has the z- of its rows
 };
 

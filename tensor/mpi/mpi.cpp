@@ -92,7 +92,8 @@ class MpiCommunicator final : public Communicator {
       total += t.numel();
     }
     const std::int64_t slice = (total + part_.count - 1) / part_.count;
-    const Tensor whole = Tensor::zeros({part_.count * slice}, dtype), slices = Tensor::empty(whole.shape(), dtype);
+    const Tensor whole = Tensor::zeros({part_.count * slice}, dtype),
+                 slices = Tensor::empty(whole.shape(), dtype);
     T* at = static_cast<T*>(whole.raw());
     for (const Tensor& t : tensors) {
       const Tensor values = t.contiguous();

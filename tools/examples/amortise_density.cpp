@@ -28,7 +28,8 @@ class Ring final : public Potential {
 Amortizer make_sampler() {
   Generator random(1);
   Init init(random);
-  return Amortizer(std::make_unique<Linear>(1, 32, init), {.nz = 2, .nemb = 32, .width = 0.5}, init);
+  return Amortizer(std::make_unique<Linear>(1, 32, init),
+                   {.nz = 2, .nemb = 32, .widths = DenoiserWidths::scaled(0.5)}, init);
 }
 
 }  // namespace
