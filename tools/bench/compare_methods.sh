@@ -2,7 +2,7 @@
 # All methods on the same digits, networks, budget and metrics: trains the runs of preset mnist-compare that are not there
 # yet (one that was interrupted goes on), measures each, and writes their tables.
 #   compare_methods.sh [--damc PROGRAM] [--out DIR] [--device D] [--jobs N] [--only NAMES, a regular expression] [--list]
-# Some four hours of two cores together. Several may work on one DIR: each run is made by one of them.
+# Some four hours of two cores together, by estimate. Several may work on one DIR: each run is made by one of them.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 

@@ -2,7 +2,7 @@
 # GAN inversion in small, all of it: trains generator and encoder of digits, the sampler with its energy, and the energy of
 # LEBM, inverts test digits by each method, and writes the table.
 #   invert_mini.sh [--damc PROGRAM] [--out DIR] [--count N] [--steps N] [--device D]
-# Some ten minutes of two cores. What is there already is not trained again; an interrupted training goes on.
+# Some ten minutes of two cores, by estimate. What is there already is not trained again; an interrupted training goes on.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
