@@ -165,7 +165,7 @@ Variable dropout(const Variable& x, double p, Generator& random) {
 
 Variable embedding(const Tensor& index, const Variable& weight) {
   ENSURE(weight.ndim() == 2, "embedding: weight is {}, expected [V, D]", weight.shape().str());
-  return matmul(one_hot(index, weight.size(0)), weight);
+  return matmul(one_hot(index, weight.size(0), "embedding"), weight);
 }
 
 }  // namespace damc

@@ -52,7 +52,7 @@ Variable cross_entropy(const Variable& logits, const Tensor& target) {
          "cross_entropy: logits are {}, targets {}, expected [N, C] and the same, or [N]",
          logits.shape().str(), target.shape().str());
   ENSURE(logits.size(1) > 0, "cross_entropy: logits {} are of no class", logits.shape().str());
-  const Tensor shares = classes ? one_hot(target, logits.size(1)) : target;
+  const Tensor shares = classes ? one_hot(target, logits.size(1), "cross_entropy") : target;
   return sum(log_softmax(logits) * shares) * (-1.0 / static_cast<double>(logits.size(0)));
 }
 
@@ -126,7 +126,7 @@ Variable index_select(const Variable& x, int dim, const Tensor& index) {
   if (x.ndim() == 1 && wrap_dim("index_select", dim, x.shape()) == 0)  // as the one row of a matrix
     return reshape(index_select(reshape(x, {1, x.size(0)}), 1, index), index.shape());
   const Variable last = transpose(x, dim, -1);
-  return transpose(matmul(last, transpose(one_hot(index, x.size(dim)), 0, 1)), dim, -1);
+  return transpose(matmul(last, transpose(one_hot(index, x.size(dim), "index_select"), 0, 1)), dim, -1);
 }
 
 Variable gather(const Variable& x, int dim, const Tensor& index) {
@@ -135,7 +135,7 @@ Variable gather(const Variable& x, int dim, const Tensor& index) {
   others[wrap_dim("gather", dim, others)] = x.size(dim);
   ENSURE(others == x.shape(), "gather: x is {}, index {}", x.shape().str(), index.shape().str());
   // [.., n, C]: the element of each index, picked by zeros and ones from all C.
-  const Tensor picks = one_hot(index.transpose(dim, -1), x.size(dim));
+  const Tensor picks = one_hot(index.transpose(dim, -1), x.size(dim), "gather");
   const Variable from = transpose(x, dim, -1);
   Shape row = from.shape();
   row[row.ndim() - 1] = 1;

@@ -16,6 +16,16 @@ Variable run(const Variables& v, const Arguments&... arguments) {
   return layer.forward(v[0]);
 }
 
+/// The same of a layer that is made without a bias, which has then one parameter.
+template <class L, class... Arguments>
+Variable run_without_bias(const Variables& v, const Arguments&... arguments) {
+  Generator random(1, 0, v[0].device());
+  Init init(random, v[0].dtype());
+  L layer(arguments..., init, false);
+  layer.weight = v[1];
+  return layer.forward(v[0]);
+}
+
 Variable run_sequential(const Variables& v) {
   Generator random(1, 0, v[0].device());
   Init init(random, v[0].dtype());
@@ -35,7 +45,8 @@ Variable run_sequential(const Variables& v) {
 
 std::vector<OpCase> layer_cases() {
   const Draw image{{2, 4, 5, 3}}, channels{{3}}, off_zero{{3, 5}, 0.4, 2.0, 1};
-  const ConvOptions stride_2{2, 1}, spread{.dilation = 2, .groups = 3};
+  const ConvOptions stride_2{2, 1}, spread{.dilation = 2, .groups = 3},
+      doubling{.stride = 2, .padding = 1, .output_padding = 1};
   return {
       {"Linear", "", {{{5, 4}}, {{3, 4}}, {{3}}}, [](const Variables& v) { return run<Linear>(v, 4, 3); }},
       {"Conv2d",
@@ -46,6 +57,10 @@ std::vector<OpCase> layer_cases() {
        "depthwise, dilation 2",
        {image, {{6, 2, 2, 1}}, {{6}}},
        [=](const Variables& v) { return run<Conv2d>(v, 3, 6, Pair(2), spread); }},
+      {"Conv2d",
+       "without bias",
+       {image, {{2, 3, 3, 3}}},
+       [=](const Variables& v) { return run_without_bias<Conv2d>(v, 3, 2, Pair(3), stride_2); }},
       {"ConvTranspose2d",
        "4x4 stride 2",
        {image, {{3, 4, 4, 2}}, {{2}}},
@@ -54,6 +69,10 @@ std::vector<OpCase> layer_cases() {
        "depthwise, dilation 2",
        {image, {{3, 2, 2, 2}}, {{6}}},
        [=](const Variables& v) { return run<ConvTranspose2d>(v, 3, 6, Pair(2), spread); }},
+      {"ConvTranspose2d",
+       "output_padding, without bias",
+       {image, {{3, 3, 3, 2}}},
+       [=](const Variables& v) { return run_without_bias<ConvTranspose2d>(v, 3, 2, Pair(3), doubling); }},
       {"InstanceNorm2d",
        "",
        {image, channels, channels},

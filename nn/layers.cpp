@@ -20,12 +20,13 @@ void Linear::visit(const std::string& prefix, const Visitor& visitor) const {
   if (bias.defined()) visitor(prefix + "bias", bias);
 }
 
-Conv2d::Conv2d(std::int64_t in, std::int64_t out, Pair kernel, const ConvOptions& options, Init& init)
+Conv2d::Conv2d(std::int64_t in, std::int64_t out, Pair kernel, const ConvOptions& options, Init& init,
+               bool with_bias)
     : precision(init.precision()), options_(options) {
   check_groups("Conv2d", in, out, options.groups);
   const std::int64_t of_group = in / options.groups, fan_in = of_group * kernel.h * kernel.w;
   weight = init.uniform({out, kernel.h, kernel.w, of_group}, fan_in);
-  bias = init.uniform({out}, fan_in);
+  if (with_bias) bias = init.uniform({out}, fan_in);
 }
 
 Variable Conv2d::forward_with(const Variable& x, const Unary& activation) const {
@@ -34,16 +35,16 @@ Variable Conv2d::forward_with(const Variable& x, const Unary& activation) const 
 
 void Conv2d::visit(const std::string& prefix, const Visitor& visitor) const {
   visitor(prefix + "weight", weight);
-  visitor(prefix + "bias", bias);
+  if (bias.defined()) visitor(prefix + "bias", bias);
 }
 
 ConvTranspose2d::ConvTranspose2d(std::int64_t in, std::int64_t out, Pair kernel, const ConvOptions& options,
-                                 Init& init)
+                                 Init& init, bool with_bias)
     : precision(init.precision()), options_(options) {
   check_groups("ConvTranspose2d", in, out, options.groups);
   const std::int64_t of_group = out / options.groups, fan_in = of_group * kernel.h * kernel.w;
   weight = init.uniform({in, kernel.h, kernel.w, of_group}, fan_in);
-  bias = init.uniform({out}, fan_in);
+  if (with_bias) bias = init.uniform({out}, fan_in);
 }
 
 Variable ConvTranspose2d::forward_with(const Variable& x, const Unary& activation) const {
@@ -52,7 +53,7 @@ Variable ConvTranspose2d::forward_with(const Variable& x, const Unary& activatio
 
 void ConvTranspose2d::visit(const std::string& prefix, const Visitor& visitor) const {
   visitor(prefix + "weight", weight);
-  visitor(prefix + "bias", bias);
+  if (bias.defined()) visitor(prefix + "bias", bias);
 }
 
 InstanceNorm2d::InstanceNorm2d(std::int64_t channels, Init& init)

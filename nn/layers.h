@@ -38,7 +38,8 @@ class Linear final : public FusableLayer {
 /// Convolution; weight Cout,kH,kW,Cin/groups. Throws Error where channels do not divide into the groups.
 class Conv2d final : public FusableLayer {
  public:
-  Conv2d(std::int64_t in, std::int64_t out, Pair kernel, const ConvOptions& options, Init& init);
+  Conv2d(std::int64_t in, std::int64_t out, Pair kernel, const ConvOptions& options, Init& init,
+         bool with_bias = true);
   Variable forward_with(const Variable& x, const Unary& activation) const override;
   void visit(const std::string& prefix, const Visitor& visitor) const override;
 
@@ -53,7 +54,8 @@ class Conv2d final : public FusableLayer {
 /// Error likewise.
 class ConvTranspose2d final : public FusableLayer {
  public:
-  ConvTranspose2d(std::int64_t in, std::int64_t out, Pair kernel, const ConvOptions& options, Init& init);
+  ConvTranspose2d(std::int64_t in, std::int64_t out, Pair kernel, const ConvOptions& options, Init& init,
+                  bool with_bias = true);
   Variable forward_with(const Variable& x, const Unary& activation) const override;
   void visit(const std::string& prefix, const Visitor& visitor) const override;
 

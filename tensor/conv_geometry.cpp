@@ -28,7 +28,8 @@ Pair extent(const Shape& filter, Pair dilation) {
 
 std::string ConvOptions::str() const {
   return "stride " + stride.str() + ", " + spacing(*this) +
-         (groups == 1 ? "" : ", groups " + std::to_string(groups));
+         (groups == 1 ? "" : ", groups " + std::to_string(groups)) +
+         (output_padding == Pair(0) ? "" : ", output_padding " + output_padding.str());
 }
 
 void check_groups(const char* op, std::int64_t in, std::int64_t out, std::int64_t groups) {
@@ -37,8 +38,10 @@ void check_groups(const char* op, std::int64_t in, std::int64_t out, std::int64_
 }
 
 ConvGeometry conv_geometry(const Shape& x, const Shape& filter, const ConvOptions& options) {
-  const auto& [stride, padding, dilation, groups] = options;
+  const auto& [stride, padding, dilation, groups, output_padding] = options;
   check_options("conv2d", options);
+  ENSURE(output_padding == Pair(0), "conv2d: output_padding {}; only conv_transpose2d has one",
+         output_padding.str());
   ENSURE(x.ndim() == 4 && filter.ndim() == 4 && x[3] == filter[3] * groups && filter.numel() > 0,
          "conv2d: image {} (N,H,W,C) and filter {} (Cout,kH,kW,Cin/groups), {}", x.str(), filter.str(),
          options.str());
@@ -52,19 +55,24 @@ ConvGeometry conv_geometry(const Shape& x, const Shape& filter, const ConvOption
 }
 
 ConvGeometry conv_transpose_geometry(const Shape& x, const Shape& filter, const ConvOptions& options) {
-  const auto& [stride, padding, dilation, groups] = options;
+  const auto& [stride, padding, dilation, groups, more] = options;
   check_options("conv_transpose2d", options);
+  ENSURE(more.h >= 0 && more.w >= 0 && more.h < stride.h && more.w < stride.w,
+         "conv_transpose2d: output_padding {}, expected at least 0 and less than the stride, {}", more.str(),
+         stride.str());
   ENSURE(x.ndim() == 4 && filter.ndim() == 4 && x[3] == filter[0] && filter.numel() > 0,
          "conv_transpose2d: image {} (N,H,W,C) and filter {} (Cin,kH,kW,Cout/groups), {}", x.str(),
          filter.str(), options.str());
   const std::int64_t out_c = filter[3] * groups;
   check_groups("conv_transpose2d", x[3], out_c, groups);
   const Pair size = extent(filter, dilation);
-  const std::int64_t h = (x[1] - 1) * stride.h - 2 * padding.h + size.h;
-  const std::int64_t w = (x[2] - 1) * stride.w - 2 * padding.w + size.w;
+  const std::int64_t h = (x[1] - 1) * stride.h - 2 * padding.h + size.h + more.h;
+  const std::int64_t w = (x[2] - 1) * stride.w - 2 * padding.w + size.w + more.w;
   ENSURE(x[1] > 0 && x[2] > 0 && h > 0 && w > 0, "conv_transpose2d: image {}, filter {}, {} leave no pixel",
          x.str(), filter.str(), spacing(options));
-  return {options, x[0], h, w, out_c, x[1], x[2], filter[0], filter[1], filter[2]};
+  ConvOptions of_convolution = options;
+  of_convolution.output_padding = 0;
+  return {of_convolution, x[0], h, w, out_c, x[1], x[2], filter[0], filter[1], filter[2]};
 }
 
 }  // namespace damc

@@ -26,10 +26,13 @@ struct Pair {
 struct ConvOptions {
   Pair stride = 1, padding = 0, dilation = 1;
   std::int64_t groups = 1;
+  /// Rows and columns more at the end of a transposed convolution's result, fewer than the stride: which of the sizes
+  /// that a convolution takes to one size is meant. For conv2d 0.
+  Pair output_padding = 0;
 
   /// Taps beside each other, and every channel of the output sees all of the input's.
   bool is_dense() const { return dilation == Pair(1) && groups == 1; }
-  /// "stride 1, padding 0", and dilation and groups where there are any.
+  /// "stride 1, padding 0", and dilation, groups and output_padding where there are any.
   std::string str() const;
 };
 
@@ -58,8 +61,8 @@ void check_groups(const char* op, std::int64_t in, std::int64_t out, std::int64_
 ConvGeometry conv_geometry(const Shape& x, const Shape& filter, const ConvOptions& options);
 
 /// Geometry of the convolution whose input gradient is conv_transpose2d(x, filter), filter =
-/// Cin,kH,kW,Cout/groups; the result's size is (size - 1) stride - 2 padding + dilation (kernel - 1) + 1. Throws Error
-/// likewise.
+/// Cin,kH,kW,Cout/groups; the result's size is (size - 1) stride - 2 padding + dilation (kernel - 1) + 1 +
+/// output_padding, which is 0 in the geometry's own options. Throws Error likewise.
 ConvGeometry conv_transpose_geometry(const Shape& x, const Shape& filter, const ConvOptions& options);
 
 }  // namespace damc

@@ -91,6 +91,14 @@ Tensor spread(const char* op, const ConvGeometry& s, const Tensor& g, const Tens
   return out;
 }
 
+void check_indices(const char* op, const std::vector<double>& indices, std::int64_t classes) {
+  for (std::size_t i = 0; i < indices.size(); ++i) {
+    const double at = indices[i];
+    ENSURE(at >= 0.0 && at < static_cast<double>(classes) && at == std::floor(at),
+           "{}: index {} of element {}, expected a whole number from 0 to {}", op, at, i, classes - 1);
+  }
+}
+
 }  // namespace
 
 const char* name(const Unary& f) { return f.op == UnaryOp::leaky_relu && f.p0 == 0.0 ? "relu" : name(f.op); }
@@ -228,10 +236,13 @@ Tensor arange(std::int64_t n, Dtype dtype, Device device) {
   return Tensor::from(numbers, {n}, device).to(dtype);
 }
 
-Tensor one_hot(const Tensor& index, std::int64_t classes) {
+Tensor one_hot(const Tensor& index, std::int64_t classes, const char* op) {
   Shape column = index.shape();
   column.push_back(1);
-  return eq(index.reshape(column), arange(classes, index.dtype(), index.device()));
+  const Tensor hot = eq(index.reshape(column), arange(classes, index.dtype(), index.device()));
+  const bool on_host = index.device().type == DeviceType::cpu;
+  if (on_host) check_indices(op, index.to_vector<double>(), classes);
+  return on_host ? hot : div(hot, sum(hot, -1, true));  // of no class: 0 / 0
 }
 
 Tensor softmax(const Tensor& x, int along) {

@@ -129,8 +129,9 @@ Tensor argmax(const Tensor& x, int dim, bool keepdim = false);
 /// 0, 1, .. n - 1
 Tensor arange(std::int64_t n, Dtype dtype = Dtype::f32, Device device = {});
 /// 1 at each index, 0 elsewhere: index of any shape, whole numbers of a float type; the result has one more dimension,
-/// of size `classes`. An index that is no class gives zeros.
-Tensor one_hot(const Tensor& index, std::int64_t classes);
+/// of size `classes`. An index that is no class throws Error on the CPU, in the name of `op`; a GPU is not waited for, and
+/// gives a row of NaN.
+Tensor one_hot(const Tensor& index, std::int64_t classes, const char* op = "one_hot");
 /// e^x / sum e^x over a dimension, and its logarithm; of no elements none.
 Tensor softmax(const Tensor& x, int dim);
 Tensor log_softmax(const Tensor& x, int dim);

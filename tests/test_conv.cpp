@@ -343,6 +343,12 @@ TEST_CASE("errors say which shapes do not fit") {
         "padding 0");
   CHECK(message({1, 1, 1, 3}, {3, 2, 2, 2}, 1, 1, true) ==
         "conv_transpose2d: image [1, 1, 1, 3], filter [3, 2, 2, 2], padding 1 leave no pixel");
+  CHECK(refusal({1, 5, 5, 3}, {3, 3, 3, 3}, {.stride = {2, 3}, .output_padding = {1, 3}}, true) ==
+        "conv_transpose2d: output_padding 1x3, expected at least 0 and less than the stride, 2x3");
+  CHECK(refusal({1, 5, 5, 3}, {3, 3, 3, 3}, {.stride = 2, .output_padding = -1}, true) ==
+        "conv_transpose2d: output_padding -1, expected at least 0 and less than the stride, 2");
+  CHECK(refusal({1, 5, 5, 3}, {3, 3, 3, 3}, {.stride = 2, .output_padding = 1}, false) ==
+        "conv2d: output_padding 1; only conv_transpose2d has one");
   for (const bool transposed : {false, true}) {
     CHECK(message({1, 5, 5, 3}, {3, 3, 3, 3}, 0, 0, transposed) != "");
     CHECK(message({1, 5, 5, 3}, {3, 3, 3, 3}, 1, -1, transposed) != "");

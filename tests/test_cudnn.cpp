@@ -98,10 +98,11 @@ std::vector<ConvGeometry> other_than_dense() {
       conv_geometry({4, 16, 15, 32}, {32, 3, 3, 1}, {.stride = 2, .padding = 1, .groups = 32}),
       conv_geometry({2, 6, 5, 3}, {6, 3, 3, 1}, {.padding = 2, .dilation = 2, .groups = 3}),
       conv_geometry({2, 4, 4, 6}, {6, 4, 4, 2}, {.groups = 3}),
-      conv_transpose_geometry({2, 3, 4, 6}, {6, 3, 2, 2}, {.stride = 2, .dilation = {2, 1}, .groups = 3})};
+      conv_transpose_geometry({2, 3, 4, 6}, {6, 3, 2, 2}, {.stride = 2, .dilation = {2, 1}, .groups = 3}),
+      conv_transpose_geometry({2, 3, 4, 5}, {5, 3, 3, 2}, {.stride = 2, .padding = 1, .output_padding = 1})};
 }
 
-TEST_CASE("taps that lie apart, and channels in groups") {
+TEST_CASE("taps that lie apart, channels in groups, and rows beyond the last filter") {
   for (const ConvGeometry& s : other_than_dense()) check_passes(s);
 }
 

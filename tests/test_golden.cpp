@@ -316,21 +316,21 @@ TEST_CASE("layers") {
     if (!entry.first.ends_with(".gy")) continue;
     const std::string name = entry.first.substr(0, entry.first.size() - 3);
     if (name.find("_pool.") != std::string::npos || golden.tensors().contains(name + ".hx")) continue;
-    int kernel = 0, stride = 0, padding = 0;
+    int kernel = 0, stride = 0, padding = 0, more = 0;
     const bool conv = std::sscanf(name.c_str(), "conv.k%ds%dp%d", &kernel, &stride, &padding) == 3;
     const bool transposed =
-        std::sscanf(name.c_str(), "conv_transpose.k%ds%dp%d", &kernel, &stride, &padding) == 3;
+        std::sscanf(name.c_str(), "conv_transpose.k%ds%dp%do%d", &kernel, &stride, &padding, &more) >= 3;
     REQUIRE((conv || transposed || name.starts_with("instance_norm.")));
     for (const Dtype dtype : {Dtype::f32, Dtype::f64}) {
       check_layer(golden, name, dtype, [&](const Variable& x, const Variable& w, const Variable& b) {
         return conv         ? conv2d(x, w, b, {stride, padding})
-               : transposed ? conv_transpose2d(x, w, b, {stride, padding})
+               : transposed ? conv_transpose2d(x, w, b, {stride, padding, 1, 1, more})
                             : instance_norm(x, w, b);
       });
     }
     ++checked;
   }
-  CHECK(checked == 7 + 7 + 2);
+  CHECK(checked == 7 + 7 + 3 + 2);
 }
 
 TEST_CASE("convolutions with taps that lie apart and channels in groups, differentiated twice") {

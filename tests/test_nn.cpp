@@ -319,6 +319,21 @@ TEST_CASE("the seed decides the initial values") {
   CHECK(std::adjacent_find(all.begin(), all.end()) == all.end());
 }
 
+TEST_CASE("a convolution without bias has one parameter, under PyTorch's name") {
+  Generator random(3);
+  Init init(random);
+  const Conv2d down(4, 6, 3, {.stride = 2, .padding = 1}, init, false);
+  const ConvTranspose2d up(6, 4, 3, {.stride = 2, .padding = 1, .output_padding = 1}, init, false);
+  for (const Module* layer : std::initializer_list<const Module*>{&down, &up}) {
+    const StateDict state = layer->state_dict("net.");
+    REQUIRE(state.size() == 1);
+    CHECK(state.begin()->first == "net.weight");
+    CHECK(layer->parameter_count() == 6 * 4 * 3 * 3);
+  }
+  const Variable x = random.normal({2, 8, 6, 4});
+  CHECK(up.forward(down.forward(x)).shape() == x.shape());
+}
+
 TEST_CASE("sinusoidal_embedding is [sin, cos] of t times falling frequencies") {
   constexpr std::int64_t size = 8, half = size / 2;
   const std::vector<double> t{0.0, 1.0, 37.5};

@@ -257,8 +257,6 @@ TEST_CASE("argmax, one_hot, max: the first of the largest") {
   CHECK(argmax(x, -2).to_vector<float>() == std::vector<float>{1, 0, 0});
   CHECK(max(x, 1).to_vector<float>() == std::vector<float>{7, 2});
   CHECK(one_hot(argmax(x, 1), 3).to_vector<float>() == std::vector<float>{0, 1, 0, 1, 0, 0});
-  CHECK(one_hot(Tensor::from(std::vector<float>{3, -1, 0.5}, {3}), 3).to_vector<float>() ==
-        std::vector<float>(9, 0));
   CHECK(contains(error_of([&] { max(x, 2); }), "max: dimension 2 of shape [2, 3]"));
 }
 
@@ -311,6 +309,23 @@ TEST_CASE("indices") {
   CHECK(select(x, 2, -1).value().to_vector<double>() == std::vector<double>{3, 7, 11, 15, 19, 23});
   CHECK(contains(error_of([&] { select(x, 1, 3); }), "select: element 3 of dimension 1 of shape [2, 3, 4]"));
   CHECK(contains(error_of([&] { gather(x, 1, index); }), "gather: x is [2, 3, 4], index [2]"));
+}
+
+TEST_CASE("an index that is none is named with its place") {
+  const Tensor x = Tensor::zeros({4, 3});
+  const auto indices = [](double odd) { return Tensor::from(std::vector<float>{2, 0, float(odd), 1}, {4}); };
+  CHECK(error_of([&] { cross_entropy(x, indices(3)); }) ==
+        "cross_entropy: index 3 of element 2, expected a whole number from 0 to 2");
+  CHECK(error_of([&] { embedding(indices(-1), x); }) ==
+        "embedding: index -1 of element 2, expected a whole number from 0 to 3");
+  CHECK(error_of([&] { index_select(x, 1, indices(0.5)); }) ==
+        "index_select: index 0.5 of element 2, expected a whole number from 0 to 2");
+  CHECK(error_of([&] {
+          gather(x, 1, indices(7).reshape({4, 1}));
+        }) == "gather: index 7 of element 2, expected a whole number from 0 to 2");
+  CHECK(error_of([&] { one_hot(indices(std::nan("")), 3); }) ==
+        "one_hot: index nan of element 2, expected a whole number from 0 to 2");
+  CHECK(embedding(indices(3), x).shape() == Shape{4, 3});
 }
 
 TEST_CASE("dropout keeps the expected share and scales it") {

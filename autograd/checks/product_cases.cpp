@@ -20,8 +20,8 @@ std::vector<OpCase> convolution_cases(const std::string& op, const std::vector<C
   std::vector<OpCase> rows;
   for (const ConvSizes& s : geometries) {
     // Weights are sized so that a sum is of order 1: tanh neither saturates nor stays linear.
-    const auto [stride, padding, dilation, groups] = s.options;
-    const std::int64_t overlap = transposed ? stride.h * stride.w : 1;
+    const std::int64_t groups = s.options.groups;
+    const std::int64_t overlap = transposed ? s.options.stride.h * s.options.stride.w : 1;
     const double terms =
         std::max(1.0, static_cast<double>(s.kh * s.kw * s.in) / static_cast<double>(overlap * groups));
     const Shape filter =
@@ -96,7 +96,8 @@ std::vector<OpCase> conv_transpose2d_cases() {
                             {"7x1", 8, 3, 2, 7, 1, 3, {1, {3, 0}}},
                             {"3x2 dilation 2x3", 3, 4, 2, 3, 2, 3, {{1, 2}, 1, {2, 3}}},
                             {"2 groups", 3, 4, 6, 3, 3, 4, {2, 1, 1, 2}},
-                            {"depthwise, dilation 2", 4, 3, 3, 3, 3, 6, {1, 2, 2, 3}}},
+                            {"depthwise, dilation 2", 4, 3, 3, 3, 3, 6, {1, 2, 2, 3}},
+                            {"2x3 stride 3, output_padding 1x2", 3, 2, 2, 2, 3, 3, {3, 1, 1, 1, {1, 2}}}},
                            true, [](const auto&... arguments) { return conv_transpose2d(arguments...); });
 }
 

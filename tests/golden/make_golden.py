@@ -236,6 +236,8 @@ TRANSPOSE_CASES = ((3, 1, 1, 5, 7), (4, 2, 1, 4, 3), (4, 2, 1, 3, 5), (4, 1, 0, 
                    (4, 1, 0, 3, 2), (3, 1, 0, 2, 3), (7, 1, 0, 1, 1))
 # kernel, stride, padding, dilation, groups, height, width
 APART_CASES = ((3, 1, 2, 2, 1, 4, 5), (2, 2, 1, 3, 1, 4, 3), (3, 1, 1, 1, 3, 3, 4), (3, 2, 1, 2, 3, 4, 3))
+# kernel, stride, padding, output_padding, height, width
+PADDED_CASES = ((3, 2, 1, 1, 4, 3), (2, 3, 0, 2, 3, 2), (4, 2, 1, 1, 1, 1))
 # kernel, stride, padding, height, width, count_include_pad
 POOL_CASES = {"max_pool": ((2, 2, 0, 6, 4, 1), (3, 2, 0, 7, 9, 1), (3, 1, 1, 5, 4, 1), (3, 2, 1, 6, 5, 1)),
               "avg_pool": ((2, 2, 0, 6, 4, 1), (3, 1, 1, 5, 4, 1), (3, 1, 1, 5, 4, 0), (3, 2, 1, 6, 5, 0))}
@@ -271,6 +273,11 @@ def layers_golden(batch=2, cin=3, cout=5):
             layer(name, lambda x, w, b: op(x, w, b, stride=s, padding=p, dilation=d, groups=g),
                   formula(name + ".x", (1, height, width, 3)),
                   formula(name + ".w", shape), formula(name + ".b", (6,)), twice=True)
+    for k, s, p, more, height, width in PADDED_CASES:
+        name = f"conv_transpose.k{k}s{s}p{p}o{more}.{height}x{width}"
+        layer(name, lambda x, w, b: F.conv_transpose2d(x, w, b, stride=s, padding=p, output_padding=more),
+              formula(name + ".x", (batch, height, width, cin)),
+              formula(name + ".w", (cin, cout, k, k)), formula(name + ".b", (cout,)))
 
     def norm(x, w, b):
         return F.instance_norm(x, weight=w, bias=b, eps=1e-5)
