@@ -103,6 +103,28 @@ least=$("$damc" train --preset mnist-quick "${small[@]}" --batch 1 --dry-run | s
 said=$(short_of_memory $((least + 32)) 512)
 [ "$said" = "it has no room for a batch of any size" ] || { echo "in $((least + 32)) MiB: $said" >&2; exit 1; }
 
+# So is the batch of GAN inversion, in training and in use.
+# fits_instead_of BATCH COMMAND..: the command has no room for the batch; prints one that fits.
+fits_instead_of() {
+  local asked=$1
+  shift
+  STAND_IN_IDLE=1 STAND_IN_FINITE=1 STAND_IN_MIB=64 LD_PRELOAD=$stand_in "$damc" "$@" --batch "$asked" --device cuda >"$work/log" 2>&1 || true
+  sed -n "s/^damc: error: cuda:0 is out of memory: .*; a batch of \([1-9][0-9]*\) instead of $asked fits\$/\1/p" "$work/log"
+}
+networks=(train --no-check --preset invert-mini-networks --data "$data" --iterations 4 --set ngf=2 --set nif=2 --set nz=64
+  --set eval_samples=5)
+batch=$(fits_instead_of 512 "${networks[@]}" --out "$work/short")
+STAND_IN_MIB=64 run "${networks[@]}" --device cuda --batch "${batch:-512}" --out "$work/networks"
+networks=("$work"/networks/*)
+with=(--generator "${networks[0]}/generator.safetensors" --encoder "${networks[0]}/encoder.safetensors")
+batch=$(fits_instead_of 512 train --no-check --preset invert-mini "${with[@]}" --data "$data" --iterations 4 --set nz=64 --set nemb=64 \
+  --set ndf=8 --set denoiser_width=16 --set posterior_steps=2 --set phase_iterations=2 --out "$work/short")
+[ -n "$batch" ] || { cat "$work/log" >&2; echo "no batch of invert-mini is said to fit" >&2; exit 1; }
+invert=(invert "${with[@]}" --images "$data" --count 300 --steps 3 --out "$work/inverted")
+batch=$(fits_instead_of 300 "${invert[@]}")
+STAND_IN_IDLE=1 STAND_IN_FINITE=1 STAND_IN_MIB=64 LD_PRELOAD=$stand_in "$damc" "${invert[@]}" --device cuda --batch "${batch:-300}" >"$work/log" 2>&1 ||
+  { cat "$work/log" >&2; echo "damc invert fails with the batch that fits, '$batch'" >&2; exit 1; }
+
 # A device that computes nothing fails every case of the test of one that does.
 STAND_IN_IDLE=1 LD_PRELOAD=$stand_in "$parity" >"$work/log" 2>&1 && { echo "the parity test passes beside the stand-in" >&2; exit 1; }
 grep -q '^\[doctest\] test cases: *[1-9][0-9]* | *0 passed | ' "$work/log" ||

@@ -68,4 +68,21 @@ std::int64_t fitting_pieces(Model& model, const Split& split, std::int64_t most)
   return 0;
 }
 
+std::int64_t fitting_share(std::int64_t batch, const std::function<void(std::int64_t)>& work) {
+  while (batch /= 2) {
+    if (stop_signal()) throw Exit{128 + stop_signal()};
+    try {
+      work(batch);
+      return batch;
+    } catch (const Error&) {  // a library's own error as well, as above
+    }
+  }
+  return 0;
+}
+
+std::string with_fitting_batch(const OutOfMemory& error, std::int64_t fits, std::int64_t asked) {
+  if (fits == 0) return fmt::format("{}; it has no room for a batch of any size", error.what());
+  return fmt::format("{}; a batch of {} instead of {} fits", error.what(), fits, asked);
+}
+
 }  // namespace damc

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <optional>
 #include <span>
 
@@ -26,6 +27,7 @@
 #include "tools/command_line.h"
 #include "tools/commands.h"
 #include "tools/feature_distances.h"
+#include "tools/fitting_batch.h"
 #include "tools/shared_options.h"
 #include "tools/status_line.h"
 
@@ -185,6 +187,25 @@ Inversions invert_all(const InvertOptions& o, const Networks& nets, const Images
   return found;
 }
 
+/// The same; where the device's memory does not suffice, the error names a batch that fits.
+Inversions invert_or_explain(const InvertOptions& o, const Networks& nets, const Images& images,
+                             Device device) {
+  try {
+    return invert_all(o, nets, images, device);
+  } catch (const OutOfMemory& error) {
+    const std::int64_t asked = std::min(o.batch, images.n);
+    const std::int64_t fits = fitting_share(asked, [&](std::int64_t batch) {
+      InvertOptions few = o;
+      few.batch = batch;
+      few.descent.steps = std::min<std::int64_t>(o.descent.steps, 2);
+      std::vector<std::int64_t> numbers(static_cast<std::size_t>(batch));
+      std::iota(numbers.begin(), numbers.end(), 0);
+      invert_all(few, nets, subset(images, numbers), device);
+    });
+    throw Error(with_fitting_batch(error, fits, asked));
+  }
+}
+
 /// Rows of images, G(z0) and G(z) under each other; gaps are black.
 void write_picture(const fs::path& file, const std::vector<Tensor>& shown) {
   std::vector<Tensor> of[3];
@@ -259,7 +280,7 @@ void invert(InvertOptions o) {
   }
   const fs::path out = make_output_folder(o.out);
   const auto begun = std::chrono::steady_clock::now();
-  const Inversions found = invert_all(o, nets, images, device);
+  const Inversions found = invert_or_explain(o, nets, images, device);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begun;
   const auto n = static_cast<double>(images.n);
   fmt::print("mse start {:.6f}  over {} images (per pixel value in [-1, 1]), from {}\n", found.start / n,

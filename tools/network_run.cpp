@@ -3,13 +3,16 @@
 #include <algorithm>
 #include <bit>
 
+#include "damc/batched.h"
 #include "damc/inversion/autoencoder.h"
 #include "damc/inversion/training.h"
 #include "damc/run_folder.h"
 #include "damc/run_records.h"
 #include "data/feed.h"
 #include "tensor/error.h"
+#include "tensor/record.h"
 #include "tools/classifier_run.h"
+#include "tools/fitting_batch.h"
 #include "tools/stop_signal.h"
 
 namespace damc {
@@ -90,12 +93,37 @@ void NetworkRun::run(const fs::path& parent) {
   for (const std::string& note : notes_) journal_.say(note);
   try {
     train();
+  } catch (const OutOfMemory& error) {
+    const std::string message = explain(error);
+    journal_.log_end(fmt::format("ended by an error after iteration {}: {}", progress_.iterations, message));
+    throw Error(message);
   } catch (const std::exception& error) {
     journal_.log_end(
         fmt::format("ended by an error after iteration {}: {}", progress_.iterations, error.what()));
     throw;
   }
   journal_.say(fmt::format("done: {}", journal_.folder().string()));
+}
+
+/// The message when memory does not suffice, with a batch that would: tried in the first and the last iterations, which
+/// may be of another phase, those that are recorded among them.
+std::string NetworkRun::explain(const OutOfMemory& error) {
+  const std::int64_t asked = config_.batch;
+  journal_.say(fmt::format("batch {}: {}; trying smaller ones", asked, error.what()));
+  const Images& images = split_.train;
+  const std::int64_t fits = fitting_share(asked, [&](std::int64_t batch) {
+    training_.reset();
+    Config smaller = config_;
+    smaller.batch = batch;
+    training_ = make_training(smaller, split_);
+    const std::vector<std::int64_t> numbers(static_cast<std::size_t>(batch), 0);
+    const Tensor x = to_tensor(subset(images, numbers), 0, batch, device_);
+    const Tensor next = x.clone();  // the next minibatch is there before an iteration ends
+    for (const std::int64_t k : {std::int64_t{0}, config_.iterations - 1})
+      for (int i = 0; i < kCallsUntilRecorded; ++i) training_->iterate(k, x, numbers);
+    backend(device_).synchronize();
+  });
+  return with_fitting_batch(error, fits, asked);
 }
 
 void NetworkRun::train() {

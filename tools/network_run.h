@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "damc/training.h"
+#include "tensor/error.h"
 #include "tools/run_journal.h"
 #include "tools/run_start.h"
 
@@ -29,6 +30,7 @@ class NetworkRun {
  private:
   void go_on_from(const SavedState& state);
   void train();
+  std::string explain(const OutOfMemory& error);
   void finish_iteration(const Stats& stats);
   void evaluate();
   void save();

@@ -278,13 +278,11 @@ std::string TrainingRun::explain(const OutOfMemory& error) {
   method_.reset();  // trains no further: the memory goes to batches that are tried
   model_->config.batch_gpu = 0;
   const std::int64_t batch = fitting_batch(*model_, *split_, error);
-  if (batch == 0) return fmt::format("{}; it has no room for a batch of any size", error.what());
-  const std::int64_t pieces = fitting_pieces(*model_, *split_, batch);
-  return fmt::format("{}; a batch of {} instead of {} fits{}", error.what(), batch, asked,
-                     pieces == 0
-                         ? std::string()
-                         : fmt::format("\nhint: --batch-gpu {} learns the same from all {}, in pieces of {}",
-                                       pieces, asked, pieces));
+  const std::int64_t pieces = batch == 0 ? 0 : fitting_pieces(*model_, *split_, batch);
+  return with_fitting_batch(error, batch, asked) +
+         (pieces == 0 ? std::string()
+                      : fmt::format("\nhint: --batch-gpu {} learns the same from all {}, in pieces of {}",
+                                    pieces, asked, pieces));
 }
 
 void TrainingRun::log(const Stats& stats, double seconds) {
