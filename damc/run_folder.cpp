@@ -89,6 +89,11 @@ std::int64_t logged_iteration(std::string_view line) {
   return text.starts_with(mark) ? leading_number(std::string_view(text).substr(mark.size())) : -1;
 }
 
+bool is_run_folder(const fs::path& folder) {
+  std::error_code failure;
+  return fs::is_regular_file(folder / "config.toml", failure);
+}
+
 }  // namespace
 
 fs::path make_run_folder(const fs::path& parent, const std::string& name, const Config& config) {
@@ -109,9 +114,18 @@ fs::path make_run_folder(const fs::path& parent, const std::string& name, const 
 
 void check_run_folder(const fs::path& folder) {
   std::error_code failure;
-  if (fs::is_regular_file(folder / "config.toml", failure)) return;
+  if (is_run_folder(folder)) return;
+  fs::path example = "runs/00000-mnist-quick";
+  bool holds_runs = false;
+  for (const auto& entry : fs::directory_iterator(folder, failure)) {
+    if (!is_run_folder(entry.path()) || (holds_runs && entry.path() < example)) continue;
+    holds_runs = true;
+    example = entry.path();  // the newest has the highest number
+  }
   user_error(fmt::format("{} is not a run folder: it has no config.toml", folder.string()),
-             "give a folder that 'damc train' made, such as runs/00000-mnist-quick");
+             fmt::format("{}, such as {}",
+                         holds_runs ? "it holds runs; give one" : "give a folder that 'damc train' made",
+                         example.string()));
 }
 
 Run open_run(const fs::path& folder) {

@@ -135,6 +135,9 @@ succeeds '^Q.encoder  *[0-9]+ parameters' info "$golden/weights.safetensors"
 refuses 2 'not a run folder' info .
 refuses 2 'does not exist' info nowhere
 refuses 2 'not a run folder' sample nowhere --out out
+refuses 2 'runs is not a run folder' sample runs --out out
+"$damc" sample runs --out out 2>&1 | grep -q '^hint: it holds runs; give one, such as runs/' || fail "the runs of a folder are not named"
+refuses 2 "'out.png' is the folder that takes the files" sample runs/made --out out.png
 succeeds '2000 images, the first 1024 shown' sample runs/made --from gaussian --count 2000 --out out
 refuses 2 'damcx' sample runs/made --from damcx --out out
 refuses 2 'count' sample runs/made --count 0 --out out
@@ -192,6 +195,7 @@ succeeds 'mse sampler .* over 1 images' reconstruct runs/made --images out/sampl
 refuses 2 "'nowhere' does not exist" reconstruct runs/made --images nowhere --out out
 refuses 2 'Inception' eval runs/made --metric fid --data nowhere
 refuses 2 'held-out' eval runs/made --metric mse,auprc --data nowhere
+refuses 2 'metric mse is asked for twice' eval runs/made --metric mse,pca-fd,mse --data nowhere
 refuses 2 'no data folder' eval runs/made
 refuses 2 'nowhere' eval runs/made --data nowhere
 succeeds 'packed: 5 images of 64x64x3' data pack out/samples-damc packed --preset celeba64

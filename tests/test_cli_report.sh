@@ -123,6 +123,8 @@ succeeds "$run/samples-damc.png: 3 frames of [0-9]+x[0-9]+" movie "$run"
 succeeds 'out.png: 3 frames' movie "$run" --of reconstructions --milliseconds 50 --out out.png
 exists out.png
 refuses 2 "no pictures 'samples-dmac'" movie "$run" --of samples-dmac
+refuses 2 "'out.gif': what is written is no .gif" movie "$run" --out out.gif
+refuses 2 "'out.pdf': what is written is no .pdf" report "$run" --out out.pdf
 refuses 2 'has no pictures' movie empty
 refuses 2 'is not a run folder' movie small
 refuses 2 'milliseconds' movie "$run" --milliseconds 0

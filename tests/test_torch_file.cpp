@@ -195,6 +195,14 @@ TEST_CASE("torch: other kinds of files are told apart") {
   check_refused(file, "an HDF5 file");
   file.write("\x80\x04N.");
   check_refused(file, "a Python pickle");
+  file.write("\x89PNG\r\n\x1a\n and an image");
+  check_refused(file, "is a PNG image, not a file of weights");
+  file.write("<!DOCTYPE html><html>404");
+  check_refused(file, "is a web page");
+  file.write("version https://git-lfs.github.com/spec/v1\n");
+  check_refused(file, "is a pointer of Git LFS");
+  file.write("root:x:0:0:root");
+  check_refused(file, "neither safetensors nor one of PyTorch's");
 }
 
 TEST_CASE("torch: a tensor stays within its storage") {

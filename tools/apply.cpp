@@ -200,7 +200,7 @@ void apply(const ApplyOptions& options) {
   if (options.dtype == "f64" && config.precision != Precision::fp32) {
     user_error("--dtype f64 with a precision for f32", "leave out one of --dtype and --precision");
   }
-  check_output_file("--out", options.out);
+  check_output_file("--out", options.out, {".npy"});
   Setting setting(options, config);
   note_emulation(setting.config);
   for (std::size_t i = 0; i < files.size(); ++i) setting.read_input(piece.inputs[i], files[i]);

@@ -78,6 +78,8 @@ bool reconstructs(const std::string& metric) {
 void check_metrics(const std::vector<std::string>& metrics, const Config& config,
                    const DistanceOptions& options) {
   for (const std::string& metric : metrics) {
+    if (std::ranges::count(metrics, metric) > 1)
+      user_error(fmt::format("metric {} is asked for twice", metric), "leave one of them out");
     if (std::ranges::find(metric_names(), metric) == metric_names().end()) {
       user_error(fmt::format("unknown metric '{}'", metric),
                  did_you_mean(metric, metric_names()) +

@@ -58,7 +58,7 @@ void movie(const MovieOptions& options) {
   const std::string& kind = chosen(pictures, options);
   const std::map<std::int64_t, fs::path>& files = pictures.at(kind);
   const fs::path out = options.out.empty() ? fs::path(options.run) / (kind + ".png") : fs::path(options.out);
-  check_output_file("--out", out);
+  check_output_file("--out", out, {".png", ".apng"});
   ApngWriter writer(out, static_cast<std::int64_t>(files.size()));
   std::int64_t height = 0, width = 0;
   for (const auto& [iteration, file] : files) {

@@ -30,7 +30,7 @@ void report(const ReportOptions& options) {
   const fs::path out = !options.out.empty()
                            ? fs::path(options.out)
                            : (runs.size() == 1 ? first : first.parent_path()) / "report.html";
-  check_output_file("--out", out);
+  check_output_file("--out", out, {".html", ".htm"});
   const std::string page = report_page(runs, *files);
   atomic_write_file(out, std::as_bytes(std::span(page)));
   if (is_standard_output(out)) return;

@@ -196,8 +196,14 @@ Tensor read_array(const fs::path& file, Dtype dtype) {
   return Tensor::from(std::vector<double>(whole.begin(), whole.end()), stored.shape()).to(dtype);
 }
 
-void check_output_file(const std::string& option, const fs::path& file) {
+void check_output_file(const std::string& option, const fs::path& file,
+                       const std::vector<std::string>& suffixes) {
   const fs::path folder = file.parent_path();
+  const std::string suffix = file.extension().string();
+  if (!suffix.empty() && !suffixes.empty() && std::ranges::find(suffixes, suffix) == suffixes.end()) {
+    user_error(fmt::format("{} '{}': what is written is no {}", option, file.string(), suffix),
+               fmt::format("let the name end with {}", fmt::join(suffixes, " or ")));
+  }
   std::error_code failure;
   if (file.filename().empty() || fs::is_directory(file, failure)) {
     user_error(fmt::format("{} '{}' names no file", option, file.string()), "give the file's name, too");
@@ -214,8 +220,14 @@ void check_output_file(const std::string& option, const fs::path& file) {
 
 void check_output_folder(const std::string& option, const std::string& folder) {
   if (folder.empty()) user_error(fmt::format("{} '' names no folder", option));
-  fs::path place = fs::absolute(folder);
+  constexpr std::string_view of_files[] = {".png", ".jpg", ".jpeg", ".gif", ".npy", ".npz", ".safetensors"};
   std::error_code failure;
+  if (std::ranges::find(of_files, fs::path(folder).extension().string()) != std::end(of_files) &&
+      !fs::exists(folder, failure)) {
+    user_error(fmt::format("{} '{}' is the folder that takes the files", option, folder),
+               "leave out the suffix, or make a folder of that name first");
+  }
+  fs::path place = fs::absolute(folder);
   while (!fs::exists(fs::symlink_status(place, failure))) {  // up to what is there
     if (failure == std::errc::filename_too_long) break;
     place = place.parent_path();

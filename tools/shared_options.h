@@ -102,10 +102,13 @@ Split load_data(const Config& config, const std::string& folder = "");
 /// The numbers of a .npy file, integers too, as f32 or f64. Throws UserError as read_npy does.
 Tensor read_array(const std::filesystem::path& file, Dtype dtype = Dtype::f32);
 
-/// Throws UserError unless `file`, the value of an option, can be written: before the work whose result would be lost.
-void check_output_file(const std::string& option, const std::filesystem::path& file);
+/// Throws UserError unless `file`, the value of an option, can be written: before the work whose result would be lost. A
+/// suffix that it has must be one of `suffixes`, if there are any: what is written there does not follow the name.
+void check_output_file(const std::string& option, const std::filesystem::path& file,
+                       const std::vector<std::string>& suffixes = {});
 
-/// The same for a folder, which need not exist yet; makes nothing.
+/// The same for a folder, which need not exist yet; makes nothing. A new one with the name of a file of results is refused
+/// as a mistake.
 void check_output_folder(const std::string& option, const std::string& folder);
 
 /// Makes a folder for results, with its parents, unless it exists. Throws UserError when that cannot be done.

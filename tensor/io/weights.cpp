@@ -23,6 +23,34 @@ bool holds(InputFile& file, std::int64_t at, std::string_view text) {
   return std::string_view(reinterpret_cast<const char*>(found.data()), text.size()) == text;
 }
 
+constexpr const char* kConvert = "convert it to safetensors, or load it in Python and torch.save its tensors";
+constexpr const char* kDownload = "the download failed: get the file itself";
+constexpr const char* kGive = "give a file of weights: safetensors, or one of PyTorch's";
+
+/// Files that are taken for weights, by how they begin.
+struct OtherKind {
+  std::int64_t at;
+  std::string_view begins;
+  const char *what, *hint;
+};
+constexpr OtherKind kOtherKinds[] = {
+    {0, "\x89HDF", "an HDF5 file, as Keras and MATLAB write them", kConvert},
+    {257, "ustar", "a tar archive, as PyTorch 0.1 wrote them", kConvert},
+    {0, "\x80\2", "a Python pickle, not one of PyTorch", kConvert},
+    {0, "\x80\3", "a Python pickle, not one of PyTorch", kConvert},
+    {0, "\x80\4", "a Python pickle, not one of PyTorch", kConvert},
+    {0, "\x80\5", "a Python pickle, not one of PyTorch", kConvert},
+    {0, "GGUF", "a GGUF file", kConvert},
+    {0, "\x1f\x8b", "compressed by gzip", "unpack it first"},
+    {0, "version https://", "a pointer of Git LFS", "get the file itself: git lfs pull"},
+    {0, "<!DOCTYPE", "a web page", kDownload},
+    {0, "<!doctype", "a web page", kDownload},
+    {0, "<html", "a web page", kDownload},
+    {0, "\x89PNG", "a PNG image", kGive},
+    {0, "\xff\xd8\xff", "a JPEG image", kGive},
+    {0, "\x93NUMPY", "an array of NumPy", kGive},
+};
+
 }  // namespace
 
 bool is_torch_file(const fs::path& path) {
@@ -33,14 +61,15 @@ bool is_torch_file(const fs::path& path) {
 StoredWeights open_weights(const fs::path& path) {
   if (is_torch_file(path)) return flatten(read_torch_file(path), fmt::format("'{}'", path.string()));
   InputFile file(path);
-  const char* what = holds(file, 0, "\x89HDF")   ? "an HDF5 file, as Keras and MATLAB write them"
-                     : holds(file, 257, "ustar") ? "a tar archive, as PyTorch 0.1 wrote them"
-                     : holds(file, 0, "\x80\2") || holds(file, 0, "\x80\3") || holds(file, 0, "\x80\4")
-                         ? "a Python pickle, not one of PyTorch"
-                         : nullptr;
-  if (what) {
-    user_error(fmt::format("'{}': {}, which is not read", path.string(), what),
-               "convert it to safetensors, or load it in Python and torch.save its tensors");
+  for (const OtherKind& other : kOtherKinds) {
+    if (holds(file, other.at, other.begins))
+      user_error(fmt::format("'{}' is {}, not a file of weights that is read", path.string(), other.what),
+                 other.hint);
+  }
+  if (file.size() > 8 && !holds(file, 8, "{")) {
+    user_error(
+        fmt::format("'{}' is no file of weights: neither safetensors nor one of PyTorch's", path.string()),
+        kConvert);
   }
   return open_safetensors(path);
 }
