@@ -28,7 +28,7 @@ Generator noise(const Model& model, Stream purpose, std::int64_t rollbacks, Part
 }
 
 std::unique_ptr<Pool> make_pool(const Model& model, std::int64_t images) {
-  if (model.config.start != Start::pool) return nullptr;
+  if (model.config.start != Start::pool || !method_parts(model.config.method).walks()) return nullptr;
   Generator random = make_generator(model.config, Stream::pool, model.device);
   return std::make_unique<Pool>(images * (model.config.flip ? 2 : 1), model.config.nz, random);
 }

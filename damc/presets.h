@@ -59,6 +59,9 @@ struct MethodParts {
   double first_phase = 0.0;
   bool sampler_afterwards = false;  ///< fitted in a second phase, in which nothing else learns
   CriticKind critic = CriticKind::none;
+
+  /// Whether the z of an image is found by a chain while training.
+  bool walks() const { return encoder == EncoderKind::none && critic == CriticKind::none; }
 };
 
 const std::vector<MethodParts>& methods();

@@ -195,6 +195,7 @@ succeeds 'mse sampler .* over 1 images' reconstruct runs/made --images out/sampl
 refuses 2 "'nowhere' does not exist" reconstruct runs/made --images nowhere --out out
 refuses 2 'Inception' eval runs/made --metric fid --data nowhere
 refuses 2 'held-out' eval runs/made --metric mse,auprc --data nowhere
+refuses 2 'pca-fd of 1 sample' eval runs/made --metric pca-fd --samples 1 --data nowhere
 refuses 2 'metric mse is asked for twice' eval runs/made --metric mse,pca-fd,mse --data nowhere
 refuses 2 'no data folder' eval runs/made
 refuses 2 'nowhere' eval runs/made --data nowhere

@@ -30,6 +30,12 @@ for method in $methods; do
   exists drawn/samples-*.png drawn/samples-*.npy "$run/metrics.jsonl"
   rm -r runs drawn whole
 done
+echo "-- what has no part in a method is said"
+succeeds '^without effect here: posterior_steps, lr_q \(preset mnist-quick, method vae\)$' train --preset mnist-quick --method vae \
+  --set lr_q=1 --set posterior_steps=3 --set lr_g=1e-3 --dry-run
+succeeds '^without effect here: method, posterior_steps \(preset mnist-classifier\)$' train --preset mnist-classifier --method vae \
+  --set posterior_steps=9 --set lr_c=1e-3 --data small --batch 4 --iterations 1 --out runs
+rm -r runs
 echo "-- a batch in pieces"
 succeeds 'done' train "${start[@]}" --batch-gpu 4 --iterations 2 --out runs
 succeeds 'done' train --resume runs/* --batch-gpu 0 --iterations 3

@@ -4,10 +4,12 @@
 
 #include <cmath>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "autograd/checks/op_cases.h"
 #include "damc/batched.h"
+#include "damc/key_parts.h"
 #include "damc/method.h"
 #include "damc/presets.h"
 #include "tensor/error.h"
@@ -126,6 +128,82 @@ TEST_CASE("every method learns the same from a batch in pieces") {
   Config odd = of_method("damc");
   odd.batch_gpu = 3;
   CHECK_THROWS_AS(Session(odd).iterate(0), Error);
+}
+
+namespace {
+
+/// Another value of a key than a configuration has; empty where it has no other.
+std::string other_value(const Config& config, const ConfigKey& key) {
+  const std::string now = plain_text(config, key), choices = key.choices;
+  if (!choices.empty()) {
+    const std::string last = choices.substr(choices.rfind('|') + 1);
+    return last != now ? last : choices.substr(0, choices.find('|'));
+  }
+  if (now == "true" || now == "false") return now == "true" ? "false" : "true";
+  if (std::holds_alternative<std::string Config::*>(key.member)) return "elsewhere";
+  const double value = std::stod(now), twice = value == 0.0 ? 2.0 : 2.0 * value;
+  return fmt::format("{}", twice <= key.most ? twice : value / 2.0);
+}
+
+/// The state after three iterations, of every phase; none where the key cannot have that value.
+std::optional<std::map<std::string, std::string>> trained(const std::string& method, const std::string& key,
+                                                          const std::string& value) {
+  Config config = of_method(method);
+  try {
+    ConfigBuilder builder = ConfigBuilder::from_text(to_toml(config), "this");
+    if (!key.empty()) builder.set(key, value);
+    config = builder.finish();
+  } catch (const UserError&) {
+    return {};
+  }
+  Session session(config);
+  session.iterate(0, 3);
+  return bytes(session.state());
+}
+
+}  // namespace
+
+TEST_CASE("a key without a part in a method changes nothing of its training, and rates with one do") {
+  const std::set<std::string> groups{"method", "model",     "chains",  "encoder",
+                                     "critic", "inversion", "sampler", "learning"};
+  const std::set<std::string> shapes{"method", "nz", "ngf", "layers"};
+  const std::set<std::string> felt{"lr_q",
+                                   "lr_e",
+                                   "lr_2",
+                                   "posterior_steps",
+                                   "posterior_step_size",
+                                   "prior_steps",
+                                   "prior_step_size",
+                                   "latent_l2",
+                                   "filter_l2",
+                                   "sigma_vae",
+                                   "gradient_penalty",
+                                   "weight_decay",
+                                   "q_updates",
+                                   "ndf",
+                                   "nif",
+                                   "nemb",
+                                   "width",
+                                   "mlp_width"};
+  int without = 0, with = 0;
+  for (const std::string& method : method_names()) {
+    CAPTURE(method);
+    const auto base = trained(method, "", "");
+    for (const ConfigKey& key : config_keys()) {
+      const std::string name = key.name;
+      if (!groups.contains(key.group) || shapes.contains(name)) continue;
+      const Config config = of_method(method);
+      const bool part = has_part(key, config);
+      if (part && !felt.contains(name)) continue;  // it may be felt in use alone
+      const auto other = trained(method, name, other_value(config, key));
+      if (!other) continue;
+      CAPTURE(name);
+      CHECK((*other == *base) == !part);
+      ++(part ? with : without);
+    }
+  }
+  CHECK(without > 300);
+  CHECK(with > 90);
 }
 
 TEST_CASE("every method goes on to the last bit from a state") {

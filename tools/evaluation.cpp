@@ -95,6 +95,10 @@ void check_metrics(const std::vector<std::string>& metrics, const Config& config
           fmt::format("{} tells a held-out digit from the others, but this run learned from all", metric),
           "train with --preset mnist-anomaly, or --set holdout=DIGIT on another MNIST preset");
     }
+    const bool of_sets = metric == "pca-fd" || metric == "classifier-fd" || is_inception_metric(metric);
+    if (of_sets && options.samples && *options.samples < 2)
+      user_error(fmt::format("{} of {} sample", metric, *options.samples),
+                 "a distance of sets needs two or more");
     if (is_inception_metric(metric) && options.inception.empty()) {
       user_error(
           fmt::format("{} needs the weights of Inception-v3, which do not come with this program", metric),

@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 #include <algorithm>
 
+#include "damc/key_parts.h"
 #include "data/dataset.h"
 #include "data/image_io.h"
 #include "tensor/error.h"
@@ -98,6 +99,19 @@ void ConfigOptions::set(ConfigBuilder& builder) const {
     }
   }
   for (const auto& [key, value] : flags_) builder.set(key, value);
+}
+
+std::optional<std::string> ConfigOptions::without_part(const Config& config) const {
+  std::vector<std::string> given, idle;
+  for (const std::string& setting : settings_) given.push_back(split_assignment("--set", setting).first);
+  for (const auto& [key, value] : flags_) given.push_back(key);
+  for (const ConfigKey& key : config_keys()) {
+    if (std::ranges::find(given, key.name) != given.end() && !has_part(key, config)) idle.push_back(key.name);
+  }
+  if (idle.empty()) return {};
+  const bool is_model = find_preset(config.preset).trains == Trains::model;
+  return fmt::format("without effect here: {} (preset {}{})", fmt::join(idle, ", "), config.preset,
+                     is_model ? ", method " + config.method : "");
 }
 
 RunOptions::RunOptions(CLI::App& command) {

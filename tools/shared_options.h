@@ -39,6 +39,8 @@ class ConfigOptions {
   /// What was given, over a configuration that is there already. Throws UserError for another preset, or as
   /// ConfigBuilder does.
   void overlay(ConfigBuilder& builder) const;
+  /// A line on keys that were given one by one and have no part in what the configuration trains, if there are any.
+  std::optional<std::string> without_part(const Config& config) const;
 
  private:
   void set(ConfigBuilder& builder) const;

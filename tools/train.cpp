@@ -73,6 +73,7 @@ RunStart begin(const TrainOptions& options, const Communicator& among) {
   together(among, [&] {
     start = options.resume ? resumed_run(*options.resume, options.config, among.leads())
                            : new_run(options.config.build(), options.init);
+    if (const auto note = options.config.without_part(start.config)) start.notes.push_back(*note);
     const std::int64_t processes = among.part().count;
     if (processes == 1) return;
     if (!trains_model(start.config))
@@ -99,6 +100,7 @@ void dry_run(const TrainOptions& options, const Communicator& among) {
   if (!options.resume) together(among, [&] { config = options.config.build(); });
   if (config && config->data.empty() && trains_model(*config)) {
     print_plan(Model(*config), among.part().count);
+    if (const auto note = options.config.without_part(*config)) fmt::print("{}\n", *note);
     fmt::print("time: not measured; with --data DIR the images are read and two iterations timed\n");
     return;
   }
