@@ -50,6 +50,15 @@ succeeds 'mse +[0-9.]+ ' invert "${with[@]}" --energy "$lebm/model-000002.safete
   "${test[@]}" --out lebm --steps 2
 exists damc/w.npy lebm/inversions.png
 
+echo "-- a signal ends an inversion after its batch, and what was found is kept"
+code=0
+timeout --preserve-status -s TERM 2 "$damc" invert "${with[@]}" --images small --out stopped --batch 1 --steps 20000 --pca-fd \
+  >stdout 2>stderr || code=$?
+[ $code = 143 ] || fail "a stopped inversion: exit $code: $(cat stdout stderr)"
+done=$(sed -n 's/^stopped after \([1-9][0-9]*\) of 20 images$/\1/p' stdout)
+grep -aq "'shape': ($done, " stopped/w.npy || fail "w.npy of a stopped inversion: $(cat stdout)"
+exists stopped/inversions.png stopped/losses.jsonl
+
 echo "-- what is missing, or is not what it was"
 refuses 2 '--generator FILE' "${mini[@]}" --out none
 refuses 2 '--encoder FILE' "${mini[@]}" --out none --generator moved.safetensors

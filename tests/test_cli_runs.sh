@@ -52,7 +52,7 @@ succeeds 'done' train "${start[@]}" --out stopped --iterations 1
 run=$(echo stopped/*)
 for signal in 'INT 130' 'TERM 143' 'HUP 129' 'USR1 138' 'USR2 140'; do
   interrupt $signal 0
-  for told in 'stopping after this iteration; a state is saved first' \
+  for told in 'stopping after this iteration; what is done is saved first' \
     "stopped by SIG${signal% *} after iteration $(newest); continue with: damc train --resume $run"; do
     grep -qF "$told" screen.txt || fail "what the screen shows after $signal: $(cat screen.txt)"
   done

@@ -30,6 +30,7 @@
 #include "tools/fitting_batch.h"
 #include "tools/shared_options.h"
 #include "tools/status_line.h"
+#include "tools/stop_signal.h"
 
 namespace damc {
 namespace {
@@ -153,6 +154,7 @@ Tensor start(const std::string& from, const Networks& nets, const Tensor& x, Gen
   return nets.G.random_latents(x.size(0), random);
 }
 
+/// Batch by batch, until a signal asks to stop.
 Inversions invert_all(const InvertOptions& o, const Networks& nets, const Images& images, Device device) {
   ObjectiveWeights weights = o.in_domain ? kInDomainWeights : ObjectiveWeights{};
   if (!nets.frozen.vgg) weights.feature = 0.0;
@@ -163,7 +165,7 @@ Inversions invert_all(const InvertOptions& o, const Networks& nets, const Images
   Inversions found;
   std::vector<Tensor> latents, made;
   StatusLine status(0, images.n, "image");
-  for (std::int64_t first = 0; first < images.n; first += o.batch) {
+  for (std::int64_t first = 0; first < images.n && !(first > 0 && stop_signal()); first += o.batch) {
     const Tensor x = to_tensor(images, first, std::min(o.batch, images.n - first), device);
     const Tensor z0 = start(o.from, nets, x, random);
     const Descent descent =
@@ -273,15 +275,20 @@ void invert(InvertOptions o) {
     distances.inception = o.inception;
     space = inception_space(distances, device);
   }
-  const Images images = read_test_images(o.images, nets.G.size(), o.count);
+  Images images = read_test_images(o.images, nets.G.size(), o.count);
   if (images.n < 2 && (space || o.pca_fd)) {
     user_error(fmt::format("{} needs two images or more", space ? "fid" : "pca-fd"),
                fmt::format("leave out --{}", space ? "inception" : "pca-fd"));
   }
   const fs::path out = make_output_folder(o.out);
+  catch_stop_signals();
   const auto begun = std::chrono::steady_clock::now();
   const Inversions found = invert_or_explain(o, nets, images, device);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begun;
+  if (const std::int64_t done = found.w_plus.size(0); done < images.n) {
+    fmt::print("stopped after {} of {} images\n", done, images.n);
+    split_off(images, done);
+  }
   const auto n = static_cast<double>(images.n);
   fmt::print("mse start {:.6f}  over {} images (per pixel value in [-1, 1]), from {}\n", found.start / n,
              images.n, o.from);
@@ -289,14 +296,15 @@ void invert(InvertOptions o) {
              seconds.count() / n);
   if (found.replaced + found.returned > 0)
     fmt::print("not a number: {} began anew, {} went back\n", found.replaced, found.returned);
-  if (o.pca_fd) print_pixel_distance(found.images, images);
-  if (space) print_distances(*space, found.images, images);
   write_npy(out / "w.npy", found.w_plus.reshape({images.n, nets.G.sizes().layers(), nets.G.sizes().latent}));
   if (o.npy) write_npy(out / "images.npy", found.images);
   write_losses(out / "losses.jsonl", found.loss, images.n);
   write_picture(out / "inversions.png", found.shown);
+  if (o.pca_fd && images.n > 1) print_pixel_distance(found.images, images);
+  if (space && images.n > 1) print_distances(*space, found.images, images);
   fmt::print("{}: rows are images, G(z0), G(z); w.npy has the W+, losses.jsonl every step\n",
              escaped((out / "inversions.png").native()));
+  if (stop_signal()) throw Exit{128 + stop_signal()};
 }
 
 }  // namespace

@@ -15,9 +15,10 @@ constexpr int kKillingPress = 3;
 
 volatile std::sig_atomic_t first_signal = 0, presses = 0, silent = 0;
 
-constexpr std::string_view kStopping = "\nstopping after this iteration; a state is saved first\n";
+constexpr std::string_view kStopping = "\nstopping after this iteration; what is done is saved first\n";
 constexpr std::string_view kPressed =
-    "\nstopping after this iteration; a state is saved first (a third Ctrl-C kills, and loses what is not "
+    "\nstopping after this iteration; what is done is saved first (a third Ctrl-C kills, and loses what is "
+    "not "
     "saved)\n";
 
 /// Does only what a handler may: sets flags, writes, restores errno.

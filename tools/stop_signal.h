@@ -1,4 +1,5 @@
-/// Signals that ask a training run to stop: it ends its iteration, saves a state and exits with 128 + the signal.
+/// Signals that ask a training run to stop: it ends its iteration, saves a state and exits with 128 + the signal. An
+/// inversion ends its batch and writes what is found.
 #pragma once
 
 #include <string>
