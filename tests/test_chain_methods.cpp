@@ -128,7 +128,8 @@ TEST_CASE("abp and sri: a linear generator ends where its chains' bias puts it")
   };
   for (const Case& of :
        {Case{Start::pool, 30, 0.1, 1.0776, 1.6189}, Case{Start::pool, 10, 0.3, .9502, 1.3758},
-        Case{Start::noise, 10, 0.3, 1.1314, 1.5187}}) {
+        Case{Start::noise, 10, 0.3, 1.1314, 1.5187}, Case{Start::noise, 30, 0.3, .9522, 1.3760},
+        Case{Start::noise, 100, 0.1, 1.2884, 1.7879}}) {
     CAPTURE(of.steps);
     CAPTURE(of.step_size);
     const std::array<double, 2> found = learned_generator(of.start, of.steps, of.step_size);
@@ -211,7 +212,7 @@ TEST_CASE("the noise prediction of a known density: no sampler is better, and on
   struct Case {
     double variance, least;
   };
-  for (const Case& of : {Case{1.0, .261808}, Case{4.0, .349774}}) {
+  for (const Case& of : {Case{1.0, .261808}, Case{0.25, .173726}, Case{4.0, .349774}}) {
     CAPTURE(of.variance);
     constexpr std::int64_t batch = 128, nz = 2;
     Generator random(10);
