@@ -174,6 +174,37 @@ TEST_CASE("what is counted is the formulas' work for every preset and part") {
   }
 }
 
+TEST_CASE("a step of GAN inversion: forward and back through StyleGAN and VGG-16 of the release's sizes") {
+  // Multiply-adds of an image. StyleGAN: where the image doubles a 4x4 transposed filter of the smaller one, and a 3x3
+  // filter; then the image's 1x1.
+  const auto conv = [](double size, double in, double out, double taps = 9.0) {
+    return size * size * in * out * taps;
+  };
+  double macs = conv(4, 512, 512);
+  double channels = 512;
+  for (const auto& [size, out] :
+       {std::pair{8, 512}, {16, 512}, {32, 512}, {64, 256}, {128, 128}, {256, 64}}) {
+    macs += conv(size / 2, channels, out, 16.0) + conv(size, out, out);
+    channels = out;
+  }
+  macs += conv(256, 64, 3, 1.0);
+  // VGG-16 to relu4_3.
+  macs += conv(256, 3, 64) + conv(256, 64, 64) + conv(128, 64, 128) + conv(128, 128, 128);
+  macs += conv(64, 128, 256) + 2.0 * conv(64, 256, 256) + conv(32, 256, 512) + 2.0 * conv(32, 512, 512);
+  const Config config = preset_config("invert-ffhq");
+  const std::vector<CountedPart> two = count_inversion(config, 2), four = count_inversion(config, 4);
+  REQUIRE(two[1].part == "adam_step");
+  // Blurs, styles and the energy have little of it.
+  CHECK(two[1].work.flop == doctest::Approx(2.0 * 2.0 * 2.0 * macs).epsilon(0.02));
+  for (std::size_t i = 0; i < two.size(); ++i) {
+    CAPTURE(two[i].part);
+    CHECK(four[i].work.flop ==
+          doctest::Approx(2.0 * two[i].work.flop).epsilon(0.005));  // times are embedded once
+    CHECK(four[i].work.launches == two[i].work.launches);
+  }
+  CHECK(two[2].work.flop == doctest::Approx(two[0].work.flop + 100.0 * two[1].work.flop).epsilon(0.02));
+}
+
 TEST_CASE("a device that computes is given as many kernels as the one that counts") {
   constexpr std::int64_t batch = 2;
   const char* precision = "fp32";

@@ -165,15 +165,21 @@ std::int64_t InversionTraining::parameter_count() const {
   return (E_ ? E_->parameter_count() : 0) + (Q_ ? Q_->parameter_count() : 0);
 }
 
+Tensor InversionTraining::start(const Tensor& x, Generator& random) const {
+  return Q_ ? Q_->sample(frozen_.encoder->forward(x).value(), random)
+            : frozen_.generator->random_latents(x.size(0), random);
+}
+
+Tensor InversionTraining::invert(const Tensor& x, std::int64_t steps, Generator& random) const {
+  return descend(posterior(), start(x, random), x, {steps, config_.lr_w}, random).w_plus;
+}
+
 double InversionTraining::evaluate(const Images& images) const {
   Generator random = make_generator(config_, Stream::evaluation, device_);
-  const InversionObjective objective = posterior();
   double squares = 0.0;
   for (std::int64_t first = 0; first < images.n; first += kEvaluated) {
     const Tensor x = to_tensor(images, first, std::min(kEvaluated, images.n - first), device_);
-    const Tensor z0 = Q_ ? Q_->sample(frozen_.encoder->forward(x).value(), random)
-                         : frozen_.generator->random_latents(x.size(0), random);
-    const Tensor z = descend(objective, z0, x, {config_.test_posterior_steps, config_.lr_w}, random).w_plus;
+    const Tensor z = invert(x, config_.test_posterior_steps, random);
     squares += sum_squares(sub(frozen_.generator->forward(z).value(), x)).item();
   }
   return squares / static_cast<double>(images.n * images.image_size());

@@ -41,9 +41,12 @@ class InversionTraining final : public Training {
   std::int64_t parameter_count() const override;
   const char* loss() const override { return Q_ ? "loss_q" : "energy_plus"; }
   const char* metric() const override { return "mse"; }
-  /// Squared error per pixel value of G(z) after config.test_posterior_steps from a sample of the sampler, or from a random
-  /// W+ where there is none.
+  /// Squared error per pixel value of G(z), z of invert() after config.test_posterior_steps.
   double evaluate(const Images& images) const override;
+  /// Where the W+ of images x begin: at a sample of the sampler, or at random where there is none.
+  Tensor start(const Tensor& x, Generator& random) const;
+  /// W+ after so many steps of the posterior from there.
+  Tensor invert(const Tensor& x, std::int64_t steps, Generator& random) const;
 
  private:
   InversionObjective posterior() const;

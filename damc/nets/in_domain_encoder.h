@@ -24,6 +24,10 @@ struct EncoderSizes {
   /// Of a small one for images of size x size: `width` channels of block 0, twice and then four times as many of those
   /// after, down to 4x4. Throws Error for a size that is no power of 2 from 8 on.
   static EncoderSizes small(std::int64_t size, std::int64_t latents, std::int64_t width);
+  /// Of the release's encoders: images of 256x256, W+ of 14 x 512.
+  static EncoderSizes release() {
+    return {.channels = {64, 128, 256, 512, 1024, 1024, 1024}, .last = 4, .latents = 7168};
+  }
 };
 
 /// Batch norms use their running statistics, eps 1e-5, also where it learns. Parameters have the release's names.

@@ -32,6 +32,8 @@ struct StyleGanSizes {
   /// in those before, W+ of `latents` numbers, one mapping layer. Throws Error for a size that is no power of 2 from 8 on,
   /// and latents that the layers do not divide.
   static StyleGanSizes small(std::int64_t size, std::int64_t latents, std::int64_t width);
+  /// Of the release's generators, of faces and of towers: images of 256x256, W+ of 14 x 512.
+  static StyleGanSizes release();
 };
 
 class StyleGan final : public Layer {
@@ -78,9 +80,10 @@ class StyleGan final : public Layer {
 
  private:
   struct StyleLayer {
-    Variable filter;      // [Cout, 3, 3, Cin], scaled; of layer 0 the constant image [1, 4, 4, C]
-    Variable level;       // noise * weight + bias, [1, H, W, C]
-    Variable style;       // [2C, latent], scaled
+    Variable filter;  // [Cout, 3, 3, Cin], scaled; where the image doubles [Cin, 4, 4, Cout]; of layer 0 the
+                      // constant image [1, 4, 4, C]
+    Variable level;   // noise * weight + bias, [1, H, W, C]
+    Variable style;   // [2C, latent], scaled
     Variable style_bias;  // [2C], 1 added in the first half: y = x (s0 + 1) + s1
   };
   using Parameters = std::map<std::string, Variable>;

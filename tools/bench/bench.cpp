@@ -138,7 +138,14 @@ void run_floors(const BenchOptions& options) {
       report.add(std::move(row));
     }
   };
+  const auto untimed = [](BenchReport&, const Config&, std::int64_t) {};  // needs the weights
   for (const Config& config : configurations(options)) {
+    if (find_preset(config.preset).trains == Trains::inversion) {
+      const std::int64_t images = options.batch ? options.batch : config.batch;
+      add("iteration", config, images, untimed, count_inversion_iteration);
+      add("sampling", config, images, untimed, count_inversion);
+      continue;
+    }
     add("iteration", config, options.batch ? options.batch : config.batch, bench_iteration, count_iteration);
     add("sampling", config, options.batch ? options.batch : 64, bench_sampling, count_sampling);
   }

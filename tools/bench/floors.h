@@ -63,6 +63,14 @@ std::vector<CountedPart> count_shared_iteration(const Config& config, const Comm
 /// damc_posterior, lebm_posterior: drawing latent vectors and decoding them.
 std::vector<CountedPart> count_sampling(const Config& config, std::int64_t batch);
 
+/// Of GAN inversion (damc/inversion/training.h) with networks of the release's sizes, or of invert-mini's: an iteration of
+/// the warm-up, and one of Algorithm 1.
+std::vector<CountedPart> count_inversion_iteration(const Config& config, std::int64_t batch);
+/// damc_start: the encoder and a sample of the sampler; adam_step: one on the W+ of `batch` images; damc_inversion: the
+/// start and config.test_posterior_steps of them. A descent's first objective counts twice: nothing but zeros comes back
+/// from the counting device, which as numbers of finite objectives say that there is none.
+std::vector<CountedPart> count_inversion(const Config& config, std::int64_t batch);
+
 /// Floors beside what was measured: a table for the reader and JSON in the layout of BenchReport.
 class FloorsReport {
  public:
