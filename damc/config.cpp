@@ -387,6 +387,8 @@ Config ConfigBuilder::finish() const {
                  fmt::format("five layers have {} latents", latents));
     if (c.precision == Precision::bf16) user_error("precision = bf16 with layers = 5", "use tf32");
   }
+  if (!is_model && c.precision == Precision::bf16)
+    user_error(fmt::format("precision = bf16 with preset {}", c.preset), "use tf32");
   if (is_model && c.start == Start::sampler && !method.sampler && method.encoder == EncoderKind::none) {
     user_error(fmt::format("start = sampler: method {} has no sampler", c.method), "use noise or pool");
   }

@@ -59,6 +59,11 @@ done=$(sed -n 's/^stopped after \([1-9][0-9]*\) of 20 images$/\1/p' stdout)
 grep -aq "'shape': ($done, " stopped/w.npy || fail "w.npy of a stopped inversion: $(cat stdout)"
 exists stopped/inversions.png stopped/losses.jsonl
 
+echo "-- in tf32"
+succeeds 'mse +[0-9.]+ ' invert "${with[@]}" "${test[@]}" --out rounded --steps 2 --precision tf32
+refuses 2 "'bf16'" invert "${with[@]}" "${test[@]}" --out none --precision bf16
+refuses 2 'precision = bf16 with preset invert-mini' "${mini[@]}" --out none "${with[@]}" --precision bf16
+
 echo "-- what is missing, or is not what it was"
 refuses 2 '--generator FILE' "${mini[@]}" --out none
 refuses 2 '--encoder FILE' "${mini[@]}" --out none --generator moved.safetensors

@@ -114,6 +114,27 @@ TEST_CASE("encoder and VGG-16 are PyTorch's") {
   }
 }
 
+TEST_CASE("in tf32 networks round what they multiply") {
+  StyleGan G(small_generator());
+  InDomainEncoder encoder(small_encoder());
+  Vgg vgg(small_vgg());
+  const auto outputs = [&] {
+    const Tensor x = target(Dtype::f32);
+    return std::vector<Tensor>{G.forward(wp(Dtype::f32)).value(), encoder.forward(x).value(),
+                               vgg.features(x).value()};
+  };
+  const std::vector<Tensor> exact = outputs();
+  G.precision = encoder.precision = vgg.precision = MatmulPrecision::tf32;
+  const std::vector<Tensor> rounded = outputs();
+  for (std::size_t i = 0; i < exact.size(); ++i) {
+    CAPTURE(i);
+    const double error =
+        std::sqrt(sum_squares(sub(rounded[i], exact[i])).item() / sum_squares(exact[i]).item());
+    CHECK(error > 1e-5);
+    CHECK(error < 5e-3);
+  }
+}
+
 TEST_CASE("the in-domain objective and its gradient with respect to W+") {
   for (const Dtype dtype : kTypes) {
     const StyleGan G(small_generator(), {}, dtype);

@@ -41,7 +41,8 @@ constexpr std::int64_t kColumns = 8;  // images beside each other in the picture
 constexpr std::int64_t kShown = 32;   // images in the picture
 
 struct InvertOptions {
-  std::string generator, encoder, sampler, energy, vgg, inception, images, out, from, device = "cpu";
+  std::string generator, encoder, sampler, energy, vgg, inception, images, out, from, device = "cpu",
+                                                                                      precision = "fp32";
   std::optional<std::int64_t> count;
   std::int64_t batch = 8, seed = 1;
   double sigma = 1.0;
@@ -75,7 +76,8 @@ void check_networks(const Weights& checkpoint, const InversionNetworks& nets) {
 struct Networks {
   Networks(const InvertOptions& o, Device device)
       : frozen(read_inversion_networks({o.generator, o.encoder, o.vgg}, device,
-                                       !o.sampler.empty() || !o.energy.empty())),
+                                       !o.sampler.empty() || !o.energy.empty(),
+                                       products_of(parse_precision(o.precision)))),
         G(*frozen.generator),
         sampler(made_from("--sampler", o.sampler,
                           [&](const Weights& checkpoint) {
@@ -358,6 +360,11 @@ void add_invert_command(CLI::App& program) {
                     "Frechet distance along the principal components of the images' pixels, against these");
   command->add_flag("--npy", o->npy, "also the images made, f32 [N,H,W,C] in [-1, 1], in images.npy");
   command->add_option("--device", o->device, "cpu, cuda or cuda:N")->capture_default_str();
+  command
+      ->add_option("--precision", o->precision,
+                   "arithmetic of the convolutions: f32, or a GPU's tensor cores in tf32")
+      ->check(one_of({"fp32", "tf32"}))
+      ->capture_default_str();
   command->callback([o] { invert(*o); });
 }
 

@@ -40,7 +40,8 @@ std::unique_ptr<Training> make_training(const Config& c, Split& split) {
     }
     case Trains::inversion: {
       auto training = std::make_unique<InversionTraining>(
-          c, read_inversion_networks({c.generator, c.encoder, c.vgg}, device, true), device);
+          c, read_inversion_networks({c.generator, c.encoder, c.vgg}, device, true, products_of(c.precision)),
+          device);
       frame(split, training->image_size());
       return training;
     }

@@ -9,11 +9,12 @@ namespace {
 
 template <class Net>
 std::unique_ptr<Net> read_network(const char* name, const std::string& file, Device device,
-                                  std::map<std::string, std::string>* checksums) {
+                                  MatmulPrecision precision, std::map<std::string, std::string>* checksums) {
   if (file.empty()) return nullptr;
   try {
     const StateDict weights = read_checkpoint(file).tensors;
     auto net = std::make_unique<Net>(weights, device);
+    net->precision = precision;
     if (checksums) checksums->emplace(name, sha256(weights));
     return net;
   } catch (const UserError& error) {
@@ -35,12 +36,13 @@ void require_training_files(const InversionFiles& files) {
   }
 }
 
-InversionNetworks read_inversion_networks(const InversionFiles& files, Device device, bool with_checksums) {
+InversionNetworks read_inversion_networks(const InversionFiles& files, Device device, bool with_checksums,
+                                          MatmulPrecision precision) {
   InversionNetworks nets;
   auto* checksums = with_checksums ? &nets.checksums : nullptr;
-  nets.generator = read_network<StyleGan>("generator", files.generator, device, checksums);
-  nets.encoder = read_network<InDomainEncoder>("encoder", files.encoder, device, checksums);
-  nets.vgg = read_network<Vgg>("vgg", files.vgg, device, checksums);
+  nets.generator = read_network<StyleGan>("generator", files.generator, device, precision, checksums);
+  nets.encoder = read_network<InDomainEncoder>("encoder", files.encoder, device, precision, checksums);
+  nets.vgg = read_network<Vgg>("vgg", files.vgg, device, precision, checksums);
   const std::int64_t size = nets.generator->size();
   if (nets.vgg && size % 8 != 0) {
     user_error(fmt::format("--vgg needs images of 8x8 at least, --generator '{}' makes {}x{}",

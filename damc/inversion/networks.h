@@ -31,9 +31,10 @@ struct InversionNetworks {
 /// file, and what file it is.
 void require_training_files(const InversionFiles& files);
 
-/// Reads them. Throws UserError naming the option ("--generator") and what is wrong with its file: it is not there, is of
+/// Reads them, to multiply in that precision. Throws UserError naming the option ("--generator") and what is wrong with its file: it is not there, is of
 /// another network, or does not fit the generator.
-InversionNetworks read_inversion_networks(const InversionFiles& files, Device device, bool with_checksums);
+InversionNetworks read_inversion_networks(const InversionFiles& files, Device device, bool with_checksums,
+                                          MatmulPrecision precision = MatmulPrecision::f32);
 
 /// Throws UserError unless W+ and images of the encoder that `option` names are the generator's.
 void check_fit(const std::string& option, const std::string& file, const EncoderSizes& sizes,

@@ -119,7 +119,7 @@ Variable InDomainEncoder::convolution(const Variable& x, const std::string& conv
   const Pair padding = filter.size(1) / 2;
   const Variable term = bias.empty() ? shift : shift + parameters_.at(bias) * scale;
   return conv2d(x, filter * reshape(scale, {filter.size(0), 1, 1, 1}), term, {1, padding},
-                {.activation = kActivation});
+                {kActivation, precision});
 }
 
 Variable InDomainEncoder::block(std::size_t number, const Variable& before) const {
@@ -144,7 +144,7 @@ Variable InDomainEncoder::encode(const Variable& images, const Observer& observe
   const std::string last = block_key(sizes_.channels.size());
   const auto [scale, shift] = norm(last + "bn");
   x = reshape(permute(x, {0, 3, 1, 2}), {x.size(0), -1});  // the release flattens channels first
-  x = linear(x, parameters_.at(last + "fc.weight"), {}) * (scale * kLastGain) + shift;
+  x = linear(x, parameters_.at(last + "fc.weight"), {}, {{}, precision}) * (scale * kLastGain) + shift;
   if (observer) observer(last.substr(0, last.size() - 1), x.value());
   return x;
 }

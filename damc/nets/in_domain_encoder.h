@@ -58,6 +58,8 @@ class InDomainEncoder final : public Layer {
   Variable encode(const Variable& images, const Observer& observer) const;
   void visit(const std::string& prefix, const Visitor& visitor) const override;
 
+  MatmulPrecision precision = MatmulPrecision::f32;  ///< of its convolutions and its last layer
+
  private:
   InDomainEncoder(const StateDict& weights, Device device, Dtype dtype, bool learns);
 

@@ -243,9 +243,9 @@ Variable StyleGan::apply(std::int64_t i, const StyleLayer& layer, const Variable
   if (i == 0) {
     x = expand(layer.filter, {n, 4, 4, c});
   } else if (i % 2 == 0) {
-    x = blur(conv_transpose2d(x, layer.filter, {}, {.stride = 2, .padding = 1}));
+    x = blur(conv_transpose2d(x, layer.filter, {}, {.stride = 2, .padding = 1}, {{}, precision}));
   } else {
-    x = conv2d(x, layer.filter, {}, {1, 1});
+    x = conv2d(x, layer.filter, {}, {1, 1}, {{}, precision});
   }
   x = leaky_relu(x + layer.level, kSlope);
   const Variable style = linear(w, layer.style, layer.style_bias);
@@ -264,7 +264,7 @@ Variable StyleGan::synthesize(const Variable& w_plus, const Observer& observer) 
   }
   return conv2d(x, learns ? to_rgb(parameters_) : to_rgb_,
                 learns ? parameters_.at(output_key(sizes_) + "bias") : rgb_bias_, {},
-                {.activation = {UnaryOp::tanh}});
+                {{UnaryOp::tanh}, precision});
 }
 
 void StyleGan::follow_mean(const Tensor& w_plus, double share) {

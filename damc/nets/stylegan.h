@@ -78,6 +78,8 @@ class StyleGan final : public Layer {
   /// Of one that learns; a frozen one has no parameters.
   void visit(const std::string& prefix, const Visitor& visitor) const override;
 
+  MatmulPrecision precision = MatmulPrecision::f32;  ///< of its convolutions
+
  private:
   struct StyleLayer {
     Variable filter;  // [Cout, 3, 3, Cin], scaled; where the image doubles [Cin, 4, 4, Cout]; of layer 0 the

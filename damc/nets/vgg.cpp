@@ -68,7 +68,7 @@ Variable Vgg::features(const Variable& images, const Observer& observer) const {
     if (stage.front() != 0) x = max_pool2d(x, {.kernel = 2});
     for (const int layer : stage) {
       const Convolution& c = convolutions_.at(layer);
-      x = conv2d(x, c.filter, c.bias, {1, 1}, {.activation = {UnaryOp::leaky_relu, 0.0}});
+      x = conv2d(x, c.filter, c.bias, {1, 1}, {{UnaryOp::leaky_relu, 0.0}, precision});
       if (observer) observer(fmt::format("layer{}", layer), x.value());
     }
   }

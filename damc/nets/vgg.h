@@ -28,6 +28,8 @@ class Vgg {
   /// multiples of 8.
   Variable features(const Variable& images, const Observer& observer = {}) const;
 
+  MatmulPrecision precision = MatmulPrecision::f32;  ///< of its convolutions
+
  private:
   struct Convolution {
     Tensor filter, bias;
