@@ -22,6 +22,15 @@ run=runs/00000-mnist-quick
 for threads in 1 3; do OMP_NUM_THREADS=$threads succeeds 'done' "${train[@]}" --out "threads$threads" --set iterations=2; done
 cmp threads[13]/*/model-*.safetensors || fail "1 and 3 threads gave other weights"
 
+# Nor on that of the processors or of OpenBLAS's threads: mpirun and batch systems bind a process to one of many.
+processor=$(taskset -cp $$ | sed 's/.*: //; s/[-,].*//')
+for bound in "taskset -c $processor" 'env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=4' 'env OMP_NUM_THREADS=2 OPENBLAS_NUM_THREADS=1'; do
+  # shellcheck disable=SC2086
+  $bound "$damc" "${train[@]}" --out bound --set iterations=2 >stdout 2>stderr || fail "$bound: $(cat stderr)"
+  cmp threads1/*/model-000002.safetensors bound/*/model-000002.safetensors || fail "$bound: other weights"
+  rm -r bound
+done
+
 if [ "$2" != ON ]; then # AddressSanitizer takes terabytes of addresses
   for kib in 100000 150000 200000 250000 300000; do
     limited "$kib" "${train[@]}" --out refused --set iterations=1

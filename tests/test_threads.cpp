@@ -116,4 +116,5 @@ TEST_CASE("memory that cannot be mapped is known before") {
   CHECK(can_map(3, std::size_t{1} << 20));
   CHECK_FALSE(can_map(1, std::size_t{1} << 60));
   CHECK(can_map(0, std::size_t{1} << 60));
+  CHECK(can_map(1, 0));
 }

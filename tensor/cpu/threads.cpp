@@ -69,6 +69,7 @@ int quota_of_group(const fs::path& group) {
 }  // namespace
 
 bool can_map(int count, std::size_t bytes) {
+  if (bytes == 0) return true;  // mmap refuses to map nothing
   void* last = nullptr;  // each block holds the address of the one before
   int mapped = 0;
   for (; mapped < count; ++mapped) {
