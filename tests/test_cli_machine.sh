@@ -43,6 +43,14 @@ if [ "$2" != ON ]; then # AddressSanitizer takes terabytes of addresses
   OMP_NUM_THREADS=1 limited 200000 info
 fi
 
+# A limit on the size of files, and a folder that is gone, are one line.
+message=$(ulimit -f 8 && "$damc" "${train[@]}" --out short --set iterations=1 2>&1 >/dev/null)
+[ $? = 1 ] && grep -q '^damc: error: cannot write .*: File too large$' <<<"$message" || fail "ulimit -f: $message"
+mkdir gone
+message=$(cd gone && rmdir ../gone && "$damc" "${train[@]}" --out runs --set iterations=1 2>&1)
+[ $? = 2 ] && grep -q "^damc: error: --out 'runs': the folder that this program works in is gone" <<<"$message" ||
+  fail "without a folder: $message"
+
 # The program starts over to tell OpenMP how long to wait: as the same process, under the same name and arguments; what
 # the user has set stays. One SIGTERM ends it.
 settings_with() { # ASSIGNMENTS

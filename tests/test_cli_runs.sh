@@ -50,7 +50,7 @@ interrupt() { # interrupt SIGNAL CODE DELAY: the run goes on to its next state a
 }
 succeeds 'done' train "${start[@]}" --out stopped --iterations 1
 run=$(echo stopped/*)
-for signal in 'INT 130' 'TERM 143' 'HUP 129' 'USR1 138' 'USR2 140'; do
+for signal in 'INT 130' 'TERM 143' 'HUP 129' 'USR1 138' 'USR2 140' 'XCPU 152'; do
   interrupt $signal 0
   for told in 'stopping after this iteration; what is done is saved first' \
     "stopped by SIG${signal% *} after iteration $(newest); continue with: damc train --resume $run"; do

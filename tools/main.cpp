@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -66,6 +67,7 @@ int finish() {
 
 int main(int argc, char** argv) {
   open_standard_streams();
+  std::signal(SIGXFSZ, SIG_IGN);  // a file beyond the limit is an error of the write, which has a message
   CLI::App program{"DAMC: energy-based priors and diffusion-amortised MCMC, from scratch", "damc"};
   program.require_subcommand(0, 1);  // that there is one is checked below: so the error names an unknown one
   program.failure_message([](const CLI::App*, const CLI::Error&) { return std::string(); });

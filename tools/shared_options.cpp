@@ -241,7 +241,11 @@ void check_output_folder(const std::string& option, const std::string& folder) {
     user_error(fmt::format("{} '{}' is the folder that takes the files", option, folder),
                "leave out the suffix, or make a folder of that name first");
   }
-  fs::path place = fs::absolute(folder);
+  fs::path place = fs::absolute(folder, failure);
+  if (failure)
+    user_error(fmt::format("{} '{}': the folder that this program works in is gone: {}", option, folder,
+                           failure.message()),
+               "cd to another one");
   while (!fs::exists(fs::symlink_status(place, failure))) {  // up to what is there
     if (failure == std::errc::filename_too_long) break;
     place = place.parent_path();

@@ -10,7 +10,7 @@
 namespace damc {
 namespace {
 
-constexpr int kCaught[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};
+constexpr int kCaught[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU, SIGPIPE};
 constexpr int kKillingPress = 3;
 
 volatile std::sig_atomic_t first_signal = 0, presses = 0, silent = 0;

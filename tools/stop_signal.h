@@ -6,7 +6,7 @@
 
 namespace damc {
 
-/// Catches SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, and SIGPIPE, which says that nobody reads standard output any more;
+/// Catches SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU, and SIGPIPE, which says that nobody reads standard output any more;
 /// those that the caller has chosen to ignore stay ignored. Each is acknowledged on stderr at once, and system calls go
 /// on, above all those that write a state. Only a third Ctrl-C kills. Without `acknowledge` nothing is said.
 void catch_stop_signals(bool acknowledge = true);

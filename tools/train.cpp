@@ -16,7 +16,8 @@ namespace damc {
 namespace {
 
 constexpr const char* kEndings =
-    "Ctrl-C, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 and a closed output pipe end a run after its iteration, with "
+    "Ctrl-C, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU and a closed output pipe end a run after its "
+    "iteration, with "
     "a "
     "state saved and exit code 128 + the signal; only a third Ctrl-C kills at once.";
 
