@@ -25,6 +25,7 @@ class WeightCache {
     std::int64_t rows = 0, columns = 0;  ///< of what is packed,
     bool transposed = false;             ///< and whether it is the weight's transpose
     int count = 1;                       ///< planes
+    Dtype dtype = Dtype::f32;            ///< of packed numbers, or any for those of the weight's own
     auto operator<=>(const Form&) const = default;
   };
 

@@ -10,6 +10,7 @@
 #include "tensor/backend.h"
 #include "tensor/cpu/variants.h"
 #include "tensor/error.h"
+#include "tensor/ops.h"
 #include "tensor/random.h"
 #include "tests/messages.h"
 
@@ -73,6 +74,26 @@ TEST_CASE("all variants compute the same") {
       CHECK(others[0] == drawn[0]);
       CHECK(difference(others, drawn) <= 1e-6);
     }
+  }
+}
+
+TEST_CASE("bf16 convolutions of all variants agree within the rounding of what is stored") {
+  const auto passes = [](const CpuVariant& variant) {
+    BackendOverride here(Device{}, variant.make());
+    std::vector<std::vector<double>> all;
+    for (const std::int64_t kernel : {3, 4}) {  // direct, and Winograd's form
+      Generator random(2);
+      const ConvGeometry s = conv_geometry({3, 8, 8, 32}, {33, kernel, kernel, 32}, {kernel - 2, 1});
+      const Tensor x = random.normal(s.in_shape()).to(Dtype::bf16), w = random.normal(s.filter_shape()),
+                   g = random.normal(s.out_shape()).to(Dtype::bf16);
+      for (const Tensor& y : {conv2d_forward(s, x, w), conv2d_grad_x(s, g, w), conv2d_grad_w(s, g, x)})
+        all.push_back(y.to(Dtype::f64).to_vector<double>());
+    }
+    return all;
+  };
+  const auto wanted = passes(chosen_cpu_variant());
+  for (const CpuVariant& variant : cpu_variants()) {
+    if (variant.runs) CHECK(difference(passes(variant), wanted) <= 0x1p-7);
   }
 }
 

@@ -1,8 +1,9 @@
-/// A GPU's tensor-core products on the CPU, for their numerics: slow.
+/// A GPU's tensor-core products on the CPU, for their numerics: slow. Those in tf32, and in bf16 the convolutions whose
+/// taps lie apart or whose channels are grouped; the others have kernels of their own.
 ///
 /// Operands are rounded as a tensor core takes them and multiplied by the f32 kernels, whose sums are f32 as the
 /// tensor core's are. A bf16 product's sum is rounded to bf16 before bias and activation, which are a pass of their
-/// own on a GPU as well. True f32 and f64 products go through untouched.
+/// own on a GPU as well. All other products go through untouched.
 #pragma once
 
 #include <bit>
@@ -49,19 +50,19 @@ class EmulatedProducts final : public Exact {
 
   void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Tensor& bias,
               const ProductOptions& options, const Tensor& out) override {
-    convolve(x, filter, bias, options, out,
+    convolve(s, x, filter, bias, options, out,
              [&](const Tensor& x1, const Tensor& filter1, const Tensor& bias1, const ProductOptions& o,
                  const Tensor& y) { Exact::conv2d(s, x1, filter1, bias1, o, y); });
   }
   void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Tensor& bias,
                      const ProductOptions& options, const Tensor& out) override {
-    convolve(g, filter, bias, options, out,
+    convolve(s, g, filter, bias, options, out,
              [&](const Tensor& g1, const Tensor& filter1, const Tensor& bias1, const ProductOptions& o,
                  const Tensor& gx) { Exact::conv2d_grad_x(s, g1, filter1, bias1, o, gx); });
   }
   void conv2d_grad_w(const ConvGeometry& s, const Tensor& g, const Tensor& x, MatmulPrecision precision,
                      const Tensor& out) override {
-    if (x.dtype() == Dtype::bf16) {
+    if (x.dtype() == Dtype::bf16 && !s.is_dense()) {
       Exact::conv2d_grad_w(s, widened(g), widened(x), precision, out);
     } else if (is_tf32(x, precision)) {
       Exact::conv2d_grad_w(s, tf32(g), tf32(x), precision, out);
@@ -73,9 +74,9 @@ class EmulatedProducts final : public Exact {
  private:
   /// product(x, filter, bias, options, out) is the exact convolution.
   template <class Product>
-  void convolve(const Tensor& x, const Tensor& filter, const Tensor& bias, const ProductOptions& options,
-                const Tensor& out, const Product& product) {
-    if (x.dtype() == Dtype::bf16) {
+  void convolve(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Tensor& bias,
+                const ProductOptions& options, const Tensor& out, const Product& product) {
+    if (x.dtype() == Dtype::bf16 && !s.is_dense()) {
       const auto w = rounded_filter(functor::round_to_bf16{}, WeightCache::Form::bf16, filter);
       const Tensor sum = Tensor::empty(out.shape());
       product(widened(x), *w, Tensor(), ProductOptions{}, sum);

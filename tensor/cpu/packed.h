@@ -2,8 +2,8 @@
 /// then reads in order. With few rows on the left that saves most of a library's time, which goes into packing
 /// at every call (damc bench --suite kernels: linear beside linear_held).
 ///
-/// A panel holds two vectors of columns (or one, the last): [panel, k, columns of the panel], filled up with
-/// zeros.
+/// A panel holds two vectors of columns (or one, the last): [panel, steps along k, columns of the panel, numbers of a
+/// step], filled up with zeros; a step is one number, in bf16 two (factors.h).
 #pragma once
 
 #include <omp.h>
@@ -12,8 +12,10 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <type_traits>
 #include <utility>
 
+#include "tensor/cpu/factors.h"
 #include "tensor/cpu/gemm.h"
 #include "tensor/cpu/pool.h"
 
@@ -23,21 +25,19 @@ namespace damc {
 template <class T>
 class PackedMatrices {
  public:
-#ifdef __AVX512F__
-  using Vector [[gnu::vector_size(64)]] = T;
-  static constexpr int kRows = 8;  // of one kernel: its sums, two vectors each, fit into the registers
-#else
-  using Vector [[gnu::vector_size(32)]] = T;
-  static constexpr int kRows = 4;
-#endif
-  static constexpr std::int64_t kLanes = sizeof(Vector) / sizeof(T), kPanel = 2 * kLanes;
+  using Vector = typename Factors<T>::Vector;
+  static constexpr int kDepth = Factors<T>::depth;
+  static constexpr std::int64_t kLanes = sizeof(Vector) / sizeof(T) / kDepth, kPanel = 2 * kLanes;
+  /// Of one kernel: its sums, two vectors each, fit into the registers.
+  static constexpr int kRows = kRegister / 8;
 
   PackedMatrices(HostPool& pool, std::int64_t count, std::int64_t k, std::int64_t n)
       : count_(count),
         k_(k),
         n_(n),
+        steps_((k + kDepth - 1) / kDepth),
         width_((n + kLanes - 1) / kLanes * kLanes),
-        values_(pool, count * k * width_) {}
+        values_(pool, count * steps_ * kDepth * width_) {}
 
   std::int64_t count() const { return count_; }
   std::int64_t k() const { return k_; }
@@ -46,32 +46,94 @@ class PackedMatrices {
   /// Columns of a panel, with the filling.
   std::int64_t columns(std::int64_t panel) const { return std::min(kPanel, width_ - panel * kPanel); }
   const T* panel(std::int64_t matrix, std::int64_t panel) const {
-    return values_.data() + (matrix * width_ + panel * kPanel) * k_;
+    return values_.data() + offset(matrix, panel);
   }
 
-  /// Takes the values of matrix number `matrix` from b.
-  void pack(std::int64_t matrix, const Matrix<T>& b) {
+  /// Takes the values of matrix number `matrix` from b, rounded if need be.
+  template <class From>
+  void pack(std::int64_t matrix, const Matrix<From>& b) {
     pack(matrix, b, [](std::int64_t j) { return j; });
   }
   /// The same; column j is number source(j) of b, or zeros where that is negative.
-  template <class Source>
-  void pack(std::int64_t matrix, const Matrix<T>& b, const Source& source) {
+  template <class From, class Source>
+  void pack(std::int64_t matrix, const Matrix<From>& b, const Source& source) {
 #pragma omp parallel for schedule(static)
     for (std::int64_t p = 0; p < panels(); ++p) {
-      const std::int64_t wide = columns(p);
       std::int64_t from[kPanel];
-      for (std::int64_t j = 0; j < wide; ++j) from[j] = p * kPanel + j < n_ ? source(p * kPanel + j) : -1;
-      T* to = values_.data() + (matrix * width_ + p * kPanel) * k_;
-      for (std::int64_t i = 0; i < k_; ++i, to += wide) {
-        for (std::int64_t j = 0; j < wide; ++j) {
-          to[j] = from[j] < 0 ? T(0) : b.transposed ? b.data[from[j] * b.ld + i] : b.data[i * b.ld + from[j]];
-        }
-      }
+      for (std::int64_t j = 0; j < kPanel; ++j) from[j] = p * kPanel + j < n_ ? source(p * kPanel + j) : -1;
+      pack_panel(b, from, columns(p), values_.data() + offset(matrix, p));
     }
   }
 
  private:
-  std::int64_t count_, k_, n_, width_;
+  static constexpr std::int64_t kRun = 16 * kDepth;  // of a column's numbers: about a cache line
+
+  std::int64_t offset(std::int64_t matrix, std::int64_t panel) const {
+    return (matrix * width_ + panel * kPanel) * steps_ * kDepth;
+  }
+
+  /// The columns number from[0], .., from[wide - 1] of b.
+  template <class From>
+  void pack_panel(const Matrix<From>& b, const std::int64_t (&from)[kPanel], std::int64_t wide, T* to) const {
+    const bool whole = wide == kPanel && from[0] >= 0 && from[kPanel - 1] == from[0] + kPanel - 1;
+    if (!whole || k_ % kDepth != 0) std::fill_n(to, steps_ * kDepth * wide, T{});
+    const std::int64_t step_length = wide * kDepth;
+    if (b.transposed) {
+      for (std::int64_t first = 0; first < k_; first += kRun) {
+        const std::int64_t count = std::min(k_ - first, kRun);
+        for (std::int64_t j = 0; j < wide; ++j) {
+          if (from[j] >= 0)
+            put_run(b.data + from[j] * b.ld + first, count, to + first * wide + j * kDepth, step_length);
+        }
+      }
+      return;
+    }
+    for (std::int64_t i = 0; i < k_; ++i) {
+      const From* row = b.data + i * b.ld;
+      T* step = to + i / kDepth * step_length + i % kDepth;
+      if (whole && i % kDepth == 0 && i + kDepth <= k_) {
+        interleave(row + from[0], b.ld, step);
+        i += kDepth - 1;
+        continue;
+      }
+      for (std::int64_t j = 0; j < wide; ++j) {
+        if (from[j] >= 0) step[j * kDepth] = T(row[from[j]]);
+      }
+    }
+  }
+
+  /// A column's next numbers, rounded, to one step after the other.
+  template <class From>
+  static void put_run(const From* column, std::int64_t count, T* to, std::int64_t step_length) {
+    T run[kRun];
+    if constexpr (std::is_same_v<From, T>) {
+      std::copy_n(column, count, run);
+    } else {
+      const auto put = [&](std::int64_t i) { run[i] = T(column[i]); };
+#pragma omp simd
+      for (std::int64_t i = 0; i < count; ++i) put(i);
+    }
+    if (count % kDepth != 0) run[count] = T{};
+    for (std::int64_t i = 0; i < count; i += kDepth, to += step_length)
+      std::memcpy(to, run + i, kDepth * sizeof(T));
+  }
+
+  /// kDepth rows of a panel's columns as one step.
+  template <class From>
+  static void interleave(const From* rows, std::int64_t ld, T* to) {
+    const auto put = [&](std::int64_t j) {
+      if constexpr (kDepth == 1) {
+        to[j] = T(rows[j]);
+      } else {  // by their bits: copies of structures are not vectorised
+        to[2 * j].bits = T(rows[j]).bits;
+        to[2 * j + 1].bits = T(rows[ld + j]).bits;
+      }
+    };
+#pragma omp simd
+    for (std::int64_t j = 0; j < kPanel; ++j) put(j);
+  }
+
+  std::int64_t count_, k_, n_, steps_, width_;
   Scratch<T> values_;
 };
 
@@ -86,21 +148,32 @@ template <int count, class F>
 
 /// c [rows, columns of the panel] = a [rows, k] panel
 template <int rows, int vectors, class T>
-void kernel(std::int64_t k, const T* a, std::int64_t lda, const T* panel, T* c, std::int64_t ldc) {
-  constexpr std::int64_t lanes = PackedMatrices<T>::kLanes;
-  using Vector = typename PackedMatrices<T>::Vector;
-  Vector sums[rows][vectors];
+void kernel(std::int64_t k, const T* a, std::int64_t lda, const T* panel, Computed<T>* c, std::int64_t ldc) {
+  using F = Factors<T>;
+  using Sums = typename F::Sums;
+  Sums sums[rows][vectors];
   const auto for_sums = [&](const auto& f) {
     unrolled<rows>([&](auto r) { unrolled<vectors>([&](auto v) { f(sums[r][v], r, v); }); });
   };
-  for_sums([](Vector& sum, auto, auto) { sum = Vector{}; });
-  for (std::int64_t i = 0; i < k; ++i) {
-    Vector b[vectors];
-    unrolled<vectors>([&](auto v) { std::memcpy(&b[v], panel + (i * vectors + v) * lanes, sizeof(Vector)); });
-    for_sums([&](Vector& sum, auto r, auto v) { sum += a[r * lda + i] * b[v]; });
+  for_sums([](Sums& sum, auto, auto) { sum = Sums{}; });
+  typename F::Vector b[vectors];
+  const auto load = [&](std::int64_t i) {
+    unrolled<vectors>([&](auto v) {
+      std::memcpy(&b[v], panel + (i * vectors + v * F::depth) * PackedMatrices<T>::kLanes, kRegister);
+    });
+  };
+  std::int64_t i = 0;
+  for (; i + F::depth <= k; i += F::depth) {
+    load(i);
+    for_sums([&](Sums& sum, auto r, auto v) { F::add(sum, F::of_row(a + r * lda + i), b[v]); });
   }
-  for_sums(
-      [&](const Vector& sum, auto r, auto v) { std::memcpy(c + r * ldc + v * lanes, &sum, sizeof(Vector)); });
+  if (i < k) {
+    load(i);
+    for_sums([&](Sums& sum, auto r, auto v) { F::add(sum, F::last_of_row(a + r * lda + i), b[v]); });
+  }
+  for_sums([&](const Sums& sum, auto r, auto v) {
+    std::memcpy(c + r * ldc + v * PackedMatrices<T>::kLanes, &sum, kRegister);
+  });
 }
 
 /// f(value), as a constant if it has its usual value: loops of a few whole vectors need no more than them.
@@ -115,11 +188,11 @@ void as_constant(std::int64_t value, const F& f) {
 
 /// m rows of a times one panel, of whose columns the first `columns` belong to c.
 template <int vectors, class T>
-void rows_times_panel(std::int64_t m, std::int64_t k, const T* a, std::int64_t lda, const T* panel, T* c,
-                      std::int64_t ldc, std::int64_t columns) {
+void rows_times_panel(std::int64_t m, std::int64_t k, const T* a, std::int64_t lda, const T* panel,
+                      Computed<T>* c, std::int64_t ldc, std::int64_t columns) {
   constexpr int rows = PackedMatrices<T>::kRows;
   constexpr std::int64_t wide = vectors * PackedMatrices<T>::kLanes;
-  T edge[rows * wide];  // takes the filling of the last panel
+  Computed<T> edge[rows * wide];  // takes the filling of the last panel
   const auto multiply = [&]<int count>(std::integral_constant<int, count>, std::int64_t i) {
     if (columns == wide) {
       kernel<count, vectors>(k, a + i * lda, lda, panel, c + i * ldc, ldc);
@@ -130,6 +203,7 @@ void rows_times_panel(std::int64_t m, std::int64_t k, const T* a, std::int64_t l
   };
   std::int64_t i = 0;
   for (; i + rows <= m; i += rows) multiply(std::integral_constant<int, rows>{}, i);
+  for (; i + rows / 4 <= m; i += rows / 4) multiply(std::integral_constant<int, rows / 4>{}, i);
   for (; i < m; ++i) multiply(std::integral_constant<int, 1>{}, i);
 }
 
@@ -150,7 +224,8 @@ void for_panels(std::int64_t m, const PackedMatrices<T>& b, const F& f) {
 /// c [rows, columns] = a [rows, k] panel
 template <class T>
 void multiply(std::int64_t rows, const T* a, std::int64_t lda, const PackedMatrices<T>& b,
-              std::int64_t matrix, std::int64_t panel, T* c, std::int64_t ldc, std::int64_t columns) {
+              std::int64_t matrix, std::int64_t panel, Computed<T>* c, std::int64_t ldc,
+              std::int64_t columns) {
   if (b.columns(panel) == PackedMatrices<T>::kPanel) {
     rows_times_panel<2>(rows, b.k(), a, lda, b.panel(matrix, panel), c, ldc, columns);
   } else {
@@ -165,14 +240,28 @@ void multiply(std::int64_t rows, const T* a, std::int64_t lda, const PackedMatri
 /// while it lies in the cache.
 template <class T, class Finish>
 void gemm(std::int64_t m, const T* a, std::int64_t lda, std::int64_t a_stride, const PackedMatrices<T>& b,
-          T* c, std::int64_t ldc, std::int64_t c_stride, const Finish& finish) {
+          Computed<T>* c, std::int64_t ldc, std::int64_t c_stride, const Finish& finish) {
   packed::for_panels(m, b, [&](std::int64_t q, std::int64_t p, std::int64_t first, std::int64_t rows) {
     const std::int64_t column = p * PackedMatrices<T>::kPanel;
     const std::int64_t columns = std::min(PackedMatrices<T>::kPanel, b.n() - column);
-    T* piece = c + q * c_stride + first * ldc + column;
+    Computed<T>* piece = c + q * c_stride + first * ldc + column;
     packed::multiply(rows, a + q * a_stride + first * lda, lda, b, q, p, piece, ldc, columns);
     packed::as_constant<PackedMatrices<T>::kPanel>(
         columns, [&](auto count) { finish(piece, ldc, rows, column, count); });
+  });
+}
+
+/// The same for results that are not sums as they come: use(piece, ld, matrix, first row, rows, first column, columns)
+/// gets them piece by piece.
+template <class T, class Use>
+void gemm_pieces(std::int64_t m, const T* a, std::int64_t lda, std::int64_t a_stride,
+                 const PackedMatrices<T>& b, const Use& use) {
+  constexpr std::int64_t wide = PackedMatrices<T>::kPanel;
+  packed::for_panels(m, b, [&](std::int64_t q, std::int64_t p, std::int64_t first, std::int64_t rows) {
+    Computed<T> piece[packed::kBlock * wide];
+    packed::multiply(rows, a + q * a_stride + first * lda, lda, b, q, p, piece, wide, b.columns(p));
+    packed::as_constant<wide>(std::min(wide, b.n() - p * wide),
+                              [&](auto columns) { use(piece, wide, q, first, rows, p * wide, columns); });
   });
 }
 

@@ -20,11 +20,14 @@
 
 #include <algorithm>
 #include <memory>
+#include <type_traits>
 
 #include "tensor/conv_geometry.h"
 #include "tensor/cpu/gemm.h"
 #include "tensor/cpu/packed.h"
+#include "tensor/cpu/parallel.h"
 #include "tensor/cpu/pool.h"
+#include "tensor/cpu/transposed_product.h"
 #include "tensor/cpu/winograd_transforms.h"
 #include "tensor/kernels/functors.h"
 
@@ -40,11 +43,17 @@ inline bool winograd_fits(const ConvGeometry& s) {
 
 /// f(tile) with the tile whose size suits the geometry: the larger one when it saves products. With one such
 /// tile to an image the products are thin, and unless U is packed, reading it takes longer than multiplying.
+///
+/// In bf16 U and V are rounded, which the larger tile's maps amplify. Relative errors (L2) of random images against the
+/// direct product of the same operands: 2.3e-3 for the direct one itself (its result is rounded), 4.8e-3 for tiles of
+/// 2x2, 1.0e-2 for 4x4. So these serve pinned filters alone: chains, whose gradients have noise of their own (of svhn's
+/// posterior chain the end is off by 6.5e-3 instead of 4.2e-3, and 3.2e-3 by direct products).
 template <class T, class F>
 void dispatch_tile(const ConvGeometry& s, bool packed, const F& f) {
   const auto tiles = [&](std::int64_t m) { return ((s.out_h + m - 1) / m) * ((s.out_w + m - 1) / m); };
   const std::int64_t filter_bytes = 25 * 4 * s.in_c * s.out_c * std::int64_t{sizeof(T)};
-  const bool pays = tiles(4) > 1 || (packed && filter_bytes <= 128ll << 20);
+  const bool exact = std::is_same_v<T, Computed<T>> || packed;
+  const bool pays = exact && (tiles(4) > 1 || (packed && filter_bytes <= 128ll << 20));
   if (pays && 25 * tiles(4) < 9 * tiles(2)) {
     f(winograd::FourOutputs{});
   } else {
@@ -52,21 +61,26 @@ void dispatch_tile(const ConvGeometry& s, bool packed, const F& f) {
   }
 }
 
-/// The three passes of one convolution; `bias` may be null, `activation` is a functor.
+/// The three passes of one convolution; `bias` may be null, `activation` is a functor. T is the type of images and of the
+/// factors U, V and S; the maps, products, filters and bias are of type C.
 template <class T, class Tile>
 class WinogradConv {
  public:
   static constexpr int m = Tile::outputs, P = Tile::products, kPlanes = P * P;
+  using C = Computed<T>;
 
   /// One matrix for each product of a tile.
-  struct Planes : Scratch<T> {
+  template <class Q>
+  struct Planes : Scratch<Q> {
     Planes(HostPool& pool, std::int64_t rows_of_plane, std::int64_t cols_of_plane)
-        : Scratch<T>(pool, kPlanes * rows_of_plane * cols_of_plane),
+        : Scratch<Q>(pool, kPlanes * rows_of_plane * cols_of_plane),
           rows(rows_of_plane),
           cols(cols_of_plane) {}
-    T* at(std::int64_t plane, std::int64_t row) const { return this->data() + (plane * rows + row) * cols; }
+    Q* at(std::int64_t plane, std::int64_t row) const { return this->data() + (plane * rows + row) * cols; }
     std::int64_t rows, cols;
   };
+  using FactorPlanes = Planes<T>;
+  using ProductPlanes = Planes<C>;
 
   WinogradConv(const ConvGeometry& s, HostPool& pool)
       : s_(s),
@@ -77,36 +91,34 @@ class WinogradConv {
         length_(std::max(s.in_c, s.out_c)),
         zeros_(pool, length_),
         spare_(pool, length_ * omp_get_max_threads()) {
-    std::fill_n(zeros_.data(), length_, T(0));
+    std::fill_n(zeros_.data(), length_, C(0));
   }
 
   /// U, as planes or packed for one of the passes.
   struct Filter {
-    std::shared_ptr<const Planes> planes;
+    std::shared_ptr<const FactorPlanes> planes;
     std::shared_ptr<const PackedMatrices<T>> packed;
   };
 
-  std::shared_ptr<const Planes> transform_filter(const T* w) const {
-    auto u = std::make_shared<Planes>(pool_, s_.out_c, depth_);
-    for_taps(w, *u, [&](const auto& taps, const auto& planes) {
-      winograd::transform<Tile::filter, T>(taps, planes, s_.in_c);
-    });
-    return u;
+  /// U for one use.
+  Filter transformed(const C* w, bool transposed) const {
+    if constexpr (std::is_same_v<T, C>) return {transform_filter(w), nullptr};
+    return {nullptr, pack_filter(w, transposed)};
   }
   /// U^T for forward (transposed), U for grad_x.
-  std::shared_ptr<const PackedMatrices<T>> pack_filter(const T* w, bool transposed) const {
+  std::shared_ptr<const PackedMatrices<T>> pack_filter(const C* w, bool transposed) const {
     const auto u = transform_filter(w);
     auto packed = std::make_shared<PackedMatrices<T>>(pool_, kPlanes, transposed ? depth_ : s_.out_c,
                                                       transposed ? s_.out_c : depth_);
     for (std::int64_t plane = 0; plane < kPlanes; ++plane) {
-      packed->pack(plane, {u->at(plane, 0), depth_, transposed});
+      packed->pack(plane, Matrix<T>{u->at(plane, 0), depth_, transposed});
     }
     return packed;
   }
 
   template <class F>
-  void forward(const T* x, const Filter& u, const T* bias, F activation, T* y) const {
-    for_blocks([&](const Images& images, const Planes& v, const Planes& products) {
+  void forward(const T* x, const Filter& u, const C* bias, F activation, T* y) const {
+    for_blocks<T, C>([&](const Images& images, const FactorPlanes& v, const ProductPlanes& products) {
       transform_input(x, images, v);
       times_filter(v, u, true, products);
       fold_output(products, images, bias ? bias : zeros_.data(), activation, y);
@@ -114,26 +126,34 @@ class WinogradConv {
   }
 
   template <class F>
-  void grad_x(const T* gy, const Filter& u, const T* bias, F activation, T* gx) const {
-    for_blocks([&](const Images& images, const Planes& v, const Planes& spread) {
+  void grad_x(const T* gy, const Filter& u, const C* bias, F activation, T* gx) const {
+    for_blocks<C, T>([&](const Images& images, const ProductPlanes& v, const FactorPlanes& spread) {
       spread_output(gy, images, spread);
       times_filter(spread, u, false, v);
       gather_input(v, images, bias ? bias : zeros_.data(), activation, gx);
     });
   }
 
-  void grad_w(const T* gy, const T* x, T* gw) const {
-    const Planes u(pool_, s_.out_c, depth_);
-    if (s_.n == 0) std::fill_n(u.data(), kPlanes * s_.out_c * depth_, T(0));
-    for_blocks([&](const Images& images, const Planes& v, const Planes& spread) {
+  void grad_w(const T* gy, const T* x, C* gw) const {
+    const ProductPlanes u(pool_, s_.out_c, depth_);
+    if (s_.n == 0) std::fill_n(u.data(), kPlanes * s_.out_c * depth_, C(0));
+    for_blocks<T, T>([&](const Images& images, const FactorPlanes& v, const FactorPlanes& spread) {
       transform_input(x, images, v);
       spread_output(gy, images, spread);
-      multiply({spread, true}, {v}, images.first == 0 ? T(0) : T(1), u);
+      const C beta = images.first == 0 ? 0 : 1;
+      if constexpr (std::is_same_v<T, C>) {
+        multiply({spread, true}, {v}, beta, u);
+      } else {
+        parallel_tasks(kPlanes, [&](std::int64_t plane) {
+          transposed_product(pool_, s_.out_c, depth_, v.rows, spread.at(plane, 0), v.at(plane, 0), beta,
+                             u.at(plane, 0));
+        });
+      }
     });
     for_taps(gw, u, [&](const auto& taps, const auto& planes) {
-      const T* in[P][P];
+      const C* in[P][P];
       for (int i = 0; i < kPlanes; ++i) in[i / P][i % P] = planes[i / P][i % P];
-      winograd::transform<Tile::filter.transposed(), T>(in, taps, s_.in_c);
+      winograd::transform<Tile::filter.transposed(), C>(in, taps, s_.in_c);
     });
   }
 
@@ -144,8 +164,16 @@ class WinogradConv {
     std::int64_t first, count;
   };
 
+  std::shared_ptr<const FactorPlanes> transform_filter(const C* w) const {
+    auto u = std::make_shared<FactorPlanes>(pool_, s_.out_c, depth_);
+    for_taps(w, *u, [&](const auto& taps, const auto& planes) {
+      winograd::transform<Tile::filter, C>(taps, planes, s_.in_c);
+    });
+    return u;
+  }
+
   struct Factor {
-    const Planes& planes;
+    const FactorPlanes& planes;
     bool transposed = false;
     std::int64_t rows() const { return transposed ? planes.cols : planes.rows; }
     std::int64_t cols() const { return transposed ? planes.rows : planes.cols; }
@@ -153,7 +181,7 @@ class WinogradConv {
 
   /// out = a b + beta out, plane by plane. Many columns are divided too, for many threads; into the same parts for any
   /// number of them.
-  static void multiply(const Factor& a, const Factor& b, T beta, const Planes& out) {
+  static void multiply(const Factor& a, const Factor& b, T beta, const FactorPlanes& out) {
     const std::int64_t parts = std::max<std::int64_t>(1, out.cols / 512);
 #pragma omp parallel for schedule(dynamic, 1)
     for (std::int64_t task = 0; task < kPlanes * parts; ++task) {
@@ -165,24 +193,26 @@ class WinogradConv {
     }
   }
 
-  static void times_filter(const Planes& a, const Filter& u, bool transposed, const Planes& out) {
-    if (u.packed) {
-      gemm<T>(a.rows, a.data(), a.cols, a.rows * a.cols, *u.packed, out.data(), out.cols, out.rows * out.cols,
-              [](auto...) {});
-    } else {
-      multiply({a}, {*u.planes, transposed}, T(0), out);
+  static void times_filter(const FactorPlanes& a, const Filter& u, bool transposed,
+                           const ProductPlanes& out) {
+    if constexpr (std::is_same_v<T, C>) {
+      if (!u.packed) return multiply({a}, {*u.planes, transposed}, T(0), out);
     }
+    gemm<T>(a.rows, a.data(), a.cols, a.rows * a.cols, *u.packed, out.data(), out.cols, out.rows * out.cols,
+            [](auto...) {});
   }
 
-  /// f(images, V, M) for blocks of images whose planes stay in the cache.
-  template <class F>
+  /// f(images, planes of V's size, planes of M's size) for blocks of images whose planes stay in the cache.
+  template <class Q, class R, class F>
   void for_blocks(const F& f) const {
     const std::int64_t tiles = rows_ * cols_;
-    const std::int64_t image_bytes = kPlanes * tiles * (depth_ + s_.out_c) * std::int64_t{sizeof(T)};
+    const std::int64_t image_bytes =
+        kPlanes * tiles * (depth_ * std::int64_t{sizeof(Q)} + s_.out_c * std::int64_t{sizeof(R)});
     const std::int64_t block = std::max<std::int64_t>(1, kBlockBytes / image_bytes);
     for (std::int64_t first = 0; first < s_.n; first += block) {
       const std::int64_t count = std::min(block, s_.n - first);
-      f(Images{first, count}, Planes(pool_, count * tiles, depth_), Planes(pool_, count * tiles, s_.out_c));
+      f(Images{first, count}, Planes<Q>(pool_, count * tiles, depth_),
+        Planes<R>(pool_, count * tiles, s_.out_c));
     }
   }
 
@@ -221,13 +251,19 @@ class WinogradConv {
     return 2 * m * tile - padding + phase;
   }
 
-  /// activation(value + bias), as `transform` ends.
+  /// activation(value + bias), as `transform` ends; the value is rounded as it would be stored.
   template <class F>
-  static auto epilogue(const T* bias, F activation) {
-    return [=](T value, std::int64_t channel) { return activation.f(value + bias[channel]); };
+  static auto epilogue(const C* bias, F activation) {
+    return [=](C value, std::int64_t channel) {
+      return activation.f(static_cast<C>(static_cast<T>(value)) + bias[channel]);
+    };
   }
+  /// What lies outside of an image, to be read.
+  const T* outside() const {
+    return reinterpret_cast<const T*>(zeros_.data());
+  }  // zero bits are 0 in T as well
 
-  void transform_input(const T* x, const Images& images, const Planes& v) const {
+  void transform_input(const T* x, const Images& images, const FactorPlanes& v) const {
     for_tiles(images, 0, [&](std::int64_t n, std::int64_t tile0, std::int64_t row, std::int64_t col) {
       for (int phase = 0; phase < 4; ++phase) {
         const std::int64_t h = first_input(row, phase / 2, s_.padding.h),
@@ -236,24 +272,24 @@ class WinogradConv {
         T* out[P][P];
         for (int j = 0; j < P; ++j) {
           for (int k = 0; k < P; ++k) {
-            in[j][k] = input_pixel<const T>(x, n, h + 2 * j, w + 2 * k, zeros_.data());
+            in[j][k] = input_pixel<const T>(x, n, h + 2 * j, w + 2 * k, outside());
             out[j][k] = v.at(P * j + k, tile0 + row * cols_ + col) + phase * s_.in_c;
           }
         }
-        winograd::transform<Tile::input, T>(in, out, s_.in_c);
+        winograd::transform<Tile::input, C>(in, out, s_.in_c);
       }
     });
   }
 
   template <class F>
-  void gather_input(const Planes& v, const Images& images, const T* bias, F activation, T* x) const {
+  void gather_input(const ProductPlanes& v, const Images& images, const C* bias, F activation, T* x) const {
     // The last input of the last tiles belongs to tiles that do not exist.
     for_tiles(images, 1, [&](std::int64_t n, std::int64_t tile0, std::int64_t row, std::int64_t col) {
       for (int phase = 0; phase < 4; ++phase) {
         const std::int64_t h = first_input(row, phase / 2, s_.padding.h),
                            w = first_input(col, phase % 2, s_.padding.w);
         if (h >= s_.in_h || w >= s_.in_w) continue;
-        const T* in[P + 1][P + 1];
+        const C* in[P + 1][P + 1];
         T* out[m][m];
         for (int j = 0; j <= P; ++j) {
           for (int k = 0; k <= P; ++k) {
@@ -266,45 +302,46 @@ class WinogradConv {
         for (int j = 0; j < m; ++j) {
           for (int k = 0; k < m; ++k) out[j][k] = input_pixel(x, n, h + 2 * j, w + 2 * k, spare());
         }
-        winograd::transform<winograd::gathering<Tile>(), T>(in, out, s_.in_c, epilogue(bias, activation));
+        winograd::transform<winograd::gathering<Tile>(), C>(in, out, s_.in_c, epilogue(bias, activation));
       }
     });
   }
 
-  void spread_output(const T* y, const Images& images, const Planes& spread) const {
+  void spread_output(const T* y, const Images& images, const FactorPlanes& spread) const {
     for_tiles(images, 0, [&](std::int64_t n, std::int64_t tile0, std::int64_t row, std::int64_t col) {
       const T* in[m][m];
       T* out[P][P];
       for (int j = 0; j < m; ++j) {
         for (int k = 0; k < m; ++k)
-          in[j][k] = output_pixel<const T>(y, n, m * row + j, m * col + k, zeros_.data());
+          in[j][k] = output_pixel<const T>(y, n, m * row + j, m * col + k, outside());
       }
       for (int i = 0; i < kPlanes; ++i) out[i / P][i % P] = spread.at(i, tile0 + row * cols_ + col);
-      winograd::transform<Tile::output.transposed(), T>(in, out, s_.out_c);
+      winograd::transform<Tile::output.transposed(), C>(in, out, s_.out_c);
     });
   }
 
   template <class F>
-  void fold_output(const Planes& products, const Images& images, const T* bias, F activation, T* y) const {
+  void fold_output(const ProductPlanes& products, const Images& images, const C* bias, F activation,
+                   T* y) const {
     for_tiles(images, 0, [&](std::int64_t n, std::int64_t tile0, std::int64_t row, std::int64_t col) {
-      const T* in[P][P];
+      const C* in[P][P];
       T* out[m][m];
       for (int i = 0; i < kPlanes; ++i) in[i / P][i % P] = products.at(i, tile0 + row * cols_ + col);
       for (int j = 0; j < m; ++j) {
         for (int k = 0; k < m; ++k) out[j][k] = output_pixel(y, n, m * row + j, m * col + k, spare());
       }
-      winograd::transform<Tile::output, T>(in, out, s_.out_c, epilogue(bias, activation));
+      winograd::transform<Tile::output, C>(in, out, s_.out_c, epilogue(bias, activation));
     });
   }
 
   /// f(taps, planes) for the taps of one phase of one filter: 2x2 rows of w [Cout, 4, 4, Cin], PxP rows of U.
-  template <class Q, class F>
-  void for_taps(Q* w, const Planes& u, const F& f) const {
+  template <class W, class Q, class F>
+  void for_taps(W* w, const Planes<Q>& u, const F& f) const {
 #pragma omp parallel for schedule(static)
     for (std::int64_t filter = 0; filter < s_.out_c; ++filter) {
       for (int phase = 0; phase < 4; ++phase) {
-        Q* taps[2][2];
-        T* planes[P][P];
+        W* taps[2][2];
+        Q* planes[P][P];
         for (int i = 0; i < 4; ++i) {
           const int h = phase / 2 + 2 * (i / 2), v = phase % 2 + 2 * (i % 2);
           taps[i / 2][i % 2] = w + ((filter * 4 + h) * 4 + v) * s_.in_c;
@@ -319,7 +356,8 @@ class WinogradConv {
   HostPool& pool_;
   std::int64_t rows_, cols_;  // tiles of one image
   std::int64_t depth_, length_;
-  Scratch<T> zeros_, spare_;
+  Scratch<C> zeros_;
+  Scratch<T> spare_;
 };
 
 }  // namespace damc

@@ -4,7 +4,10 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <utility>
+
+#include "tensor/dtype.h"
 
 namespace damc::winograd {
 
@@ -69,24 +72,28 @@ constexpr Matrix<Tile::outputs, Tile::products + 1> gathering() {
 
 /// f(0), .., f(N - 1) with the numbers as types.
 template <int N, class F>
-inline void unrolled(const F& f) {
-  [&]<int... i>(std::integer_sequence<int, i...>) { (f(std::integral_constant<int, i>{}), ...); }
+[[gnu::always_inline]] inline void unrolled(const F& f) {
+  [&]<int... i>(std::integer_sequence<int, i...>) __attribute__((always_inline)) {
+    (f(std::integral_constant<int, i>{}), ...);
+  }
   (std::make_integer_sequence<int, N>{});
 }
 
-/// Row `row` of m times the column x[0], x[step], ..; zeros cost nothing.
-template <auto m, int row, int step, class T, class V>
-inline V product(const V* x) {
-  V sum{};
-  unrolled<m.cols>([&](auto k) {
-    constexpr T factor = static_cast<T>(m.at[row][k]);
-    if constexpr (k == m.first_in(row)) {
-      sum = factor * x[k * step];
-    } else if constexpr (factor != 0) {
-      sum += factor * x[k * step];
-    }
-  });
-  return sum;
+/// sum += number k of row `row` of m times x[k]; zeros cost nothing.
+template <auto m, int row, int k, class T, class V>
+[[gnu::always_inline]] inline void add_term(const V* x, V& sum) {
+  constexpr T factor = static_cast<T>(m.at[row][k]);
+  if constexpr (k == m.first_in(row)) {
+    sum = factor * x[k];
+  } else if constexpr (factor != 0) {
+    sum += factor * x[k];
+  }
+}
+
+/// sum = row `row` of m times the column x
+template <auto m, int row, class T, class V, int... k>
+[[gnu::always_inline]] inline void product(const V* x, V& sum, std::integer_sequence<int, k...>) {
+  (add_term<m, row, k, T>(x, sum), ...);
 }
 
 /// Several neighbouring channels at once; the compiler cuts them to the width of the machine.
@@ -96,46 +103,64 @@ struct Lanes {
   using Vector [[gnu::vector_size(64)]] = T;
 };
 
-/// `transform` of the channels from c on that fill one V.
-template <auto m, class V, class T, class F>
-inline void transform_lanes(const T* const (&in)[m.cols][m.cols], T* const (&out)[m.rows][m.rows],
-                            std::int64_t c, const F& finish) {
-  V d[m.cols * m.cols], s[m.rows * m.cols];
-  for (int j = 0; j < m.cols; ++j) {
-    for (int k = 0; k < m.cols; ++k) std::memcpy(&d[j * m.cols + k], in[j][k] + c, sizeof(V));
+/// v = as many numbers as it holds
+template <class V, class T>
+inline void load(V& v, const T* from) {
+  if constexpr (std::is_same_v<T, bf16> && sizeof(V) == 64) {
+    std::uint16_t bits [[gnu::vector_size(32)]];
+    std::memcpy(&bits, from, sizeof(bits));
+    using Words [[gnu::vector_size(64)]] = std::uint32_t;
+    const Words upper = __builtin_convertvector(bits, Words) << 16;
+    std::memcpy(&v, &upper, sizeof(V));
+  } else if constexpr (std::is_same_v<T, bf16>) {
+    v = *from;
+  } else {
+    std::memcpy(&v, from, sizeof(V));
   }
-  unrolled<m.cols>([&](auto k) {
-    unrolled<m.rows>([&](auto j) { s[j * m.cols + k] = product<m, j, m.cols, T>(d + k); });
-  });
-  unrolled<m.rows>([&](auto j) {
-    unrolled<m.rows>([&](auto i) {
-      T result[sizeof(V) / sizeof(T)];
-      const V r = product<m, i, 1, T>(s + j * m.cols);
-      std::memcpy(result, &r, sizeof(V));
-      T* to = out[j][i] + c;
-#pragma omp simd
-      for (std::size_t lane = 0; lane < sizeof(V) / sizeof(T); ++lane) {
-        to[lane] = finish(result[lane], c + static_cast<std::int64_t>(lane));
-      }
-    });
-  });
 }
 
-/// out = finish(m in m^T, channel) for every channel.
-template <auto m, class T, class F>
-void transform(const T* const (&in)[m.cols][m.cols], T* const (&out)[m.rows][m.rows], std::int64_t length,
+/// `transform` of the channels from c on that fill one V, computed as T.
+template <auto m, class V, class T, class In, class Out, class F>
+inline void transform_lanes(In* const (&in)[m.cols][m.cols], Out* const (&out)[m.rows][m.rows],
+                            std::int64_t c, const F& finish) {
+  constexpr std::make_integer_sequence<int, m.cols> all;
+  V s[m.rows][m.cols];
+  for (int k = 0; k < m.cols; ++k) {
+    V d[m.cols];
+    for (int j = 0; j < m.cols; ++j) load(d[j], in[j][k] + c);
+    unrolled<m.rows>([&](auto j) __attribute__((always_inline)) { product<m, j, T>(d, s[j][k], all); });
+  }
+  for (int j = 0; j < m.rows; ++j) {
+    unrolled<m.rows>([&](auto i) __attribute__((always_inline)) {
+      V r;
+      product<m, i, T>(s[j], r, all);
+      T result[sizeof(V) / sizeof(T)];
+      std::memcpy(result, &r, sizeof(V));
+      // Not in the loop itself: what is made in one is kept in memory.
+      const auto put = [&, to = out[j][i] + c](std::int64_t lane) {
+        to[lane] = static_cast<Out>(finish(result[lane], c + lane));
+      };
+#pragma omp simd
+      for (std::int64_t lane = 0; lane < std::int64_t{sizeof(V) / sizeof(T)}; ++lane) put(lane);
+    });
+  }
+}
+
+/// out = finish(m in m^T, channel) for every channel, computed as T.
+template <auto m, class T, class In, class Out, class F>
+void transform(In* const (&in)[m.cols][m.cols], Out* const (&out)[m.rows][m.rows], std::int64_t length,
                const F& finish) {
   constexpr std::int64_t lanes = Lanes<T>::count;
   std::int64_t c = 0;
   for (; c + lanes <= length; c += lanes) {
-    transform_lanes<m, typename Lanes<T>::Vector>(in, out, c, finish);
+    transform_lanes<m, typename Lanes<T>::Vector, T>(in, out, c, finish);
   }
-  for (; c < length; ++c) transform_lanes<m, T>(in, out, c, finish);
+  for (; c < length; ++c) transform_lanes<m, T, T>(in, out, c, finish);
 }
 
-template <auto m, class T>
-void transform(const T* const (&in)[m.cols][m.cols], T* const (&out)[m.rows][m.rows], std::int64_t length) {
-  transform<m>(in, out, length, [](T value, std::int64_t) { return value; });
+template <auto m, class T, class In, class Out>
+void transform(In* const (&in)[m.cols][m.cols], Out* const (&out)[m.rows][m.rows], std::int64_t length) {
+  transform<m, T>(in, out, length, [](T value, std::int64_t) { return value; });
 }
 
 }  // namespace damc::winograd

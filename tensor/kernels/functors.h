@@ -219,7 +219,11 @@ struct pow {
 template <class T>
 struct leaky_relu {
   T p0, p1;
-  DAMC_HD T f(T x) const { return x > T(0) ? x : p0 == T(0) && x <= T(0) ? T(0) : p0 * x; }
+  DAMC_HD T f(T x) const {
+    const T scaled = p0 * x;
+    const T below = ((p0 == T(0)) & (x <= T(0))) ? T(0) : scaled;
+    return x > T(0) ? x : below;
+  }
   DAMC_HD T vjp(T g, T, T y) const { return y > T(0) ? g : p0 == T(0) && y <= T(0) ? T(0) : p0 * g; }
 };
 
