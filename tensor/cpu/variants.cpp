@@ -22,6 +22,9 @@ std::unique_ptr<Backend> make_cpu_kernels();
 namespace x86_64_v4 {
 std::unique_ptr<Backend> make_cpu_kernels();
 }
+namespace x86_64_v4_bf16 {
+std::unique_ptr<Backend> make_cpu_kernels();
+}
 
 std::span<const CpuVariant> cpu_variants() {
   static const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
@@ -29,9 +32,11 @@ std::span<const CpuVariant> cpu_variants() {
   static const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                          __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
                          __builtin_cpu_supports("avx512vl");
+  static const bool v4_bf16 = v4 && __builtin_cpu_supports("avx512bf16");
   static const CpuVariant variants[] = {{"baseline", true, baseline::make_cpu_kernels},
                                         {"x86-64-v3", v3, x86_64_v3::make_cpu_kernels},
-                                        {"x86-64-v4", v4, x86_64_v4::make_cpu_kernels}};
+                                        {"x86-64-v4", v4, x86_64_v4::make_cpu_kernels},
+                                        {"x86-64-v4-bf16", v4_bf16, x86_64_v4_bf16::make_cpu_kernels}};
   return variants;
 }
 #else

@@ -1,5 +1,6 @@
 /// The CPU's kernels for several processors. A build for one processor (DAMC_NATIVE) has one variant; a portable one of
-/// x86-64 has cpu_backend.cpp compiled three times, and the program takes what its processor runs.
+/// x86-64 has cpu_backend.cpp compiled for each of its levels and once more with AVX512-BF16, and the program takes what
+/// its processor runs.
 ///
 /// Compilers fuse multiply-adds, which then round once, as each processor allows: variants agree within rounding, how
 /// nearly is in tests/test_cpu_variants.cpp.
@@ -14,8 +15,9 @@
 namespace damc {
 
 struct CpuVariant {
-  std::string_view name;  ///< "native", "baseline" or the microarchitecture level, as compilers name it
-  bool runs;              ///< on this processor
+  /// "native", "baseline" or the microarchitecture level, as compilers name it; "-bf16" with AVX512-BF16
+  std::string_view name;
+  bool runs;  ///< on this processor
   std::unique_ptr<Backend> (*make)();
 };
 
