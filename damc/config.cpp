@@ -306,7 +306,8 @@ const std::vector<ConfigKey>& config_keys() {
        0, 0, "stop|rollback"},
       {"divergence", "on_nan_retries", &C::on_nan_retries, "rollbacks in a run before it stops", 0, 100},
       {"machine", "precision", &C::precision,
-       "arithmetic: f32, or a GPU's tensor cores in tf32 or bf16 (slow on the CPU)", 0, 0, "fp32|tf32|bf16"},
+       "arithmetic: f32, tf32 (a GPU's; slow on a CPU) or bf16 (a GPU's, or a CPU's with AVX512-BF16)", 0, 0,
+       "fp32|tf32|bf16"},
       {"machine", "device", &C::device, "cpu, cuda or cuda:N"},
   };
   return keys;

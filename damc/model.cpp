@@ -84,7 +84,7 @@ Model::Model(const Config& c, Dtype dtype)
       images(images_of(c)),
       device(parse_device(c.device)),
       init_random_(make_generator(c, Stream::init, device)),
-      init_(init_random_, dtype, products_of(c.precision)),
+      init_(init_random_, dtype, products_of(c.precision, device)),
       generator_(make_generator_net(images, c, init_)),
       G(*generator_),
       likelihood(G, c.sigma) {

@@ -1,15 +1,16 @@
 /// The arithmetic of a run.
 ///
 ///   fp32  everything in f32
-///   tf32  products of f32 operands rounded to 10 bits after the leading one, on tensor cores
+///   tf32  products of f32 operands rounded to 10 bits after the leading one, on tensor cores; a CPU emulates them
 ///   bf16  activations of the generator and the encoder stored in bf16 and multiplied with weights rounded to bf16;
-///         every other product as in tf32. Weights, biases, sums, statistics of normalisation, gradients of weights,
-///         latent vectors and the optimiser stay f32.
-/// A GPU's tensor cores do this fast; the CPU emulates it.
+///         every other product as in tf32 on a GPU, in f32 on a CPU. Weights, biases, sums, statistics of normalisation,
+///         gradients of weights, latent vectors and the optimiser stay f32.
+/// In bf16 a GPU's tensor cores are fast, and a CPU with AVX512-BF16.
 #pragma once
 
 #include <string>
 
+#include "tensor/device.h"
 #include "tensor/dtype.h"
 #include "tensor/product_options.h"
 
@@ -26,9 +27,12 @@ constexpr const char* name(Precision precision) {
 /// From its name in a configuration. Throws Error for another.
 Precision parse_precision(const std::string& name);
 
-/// How f32 operands are multiplied.
-inline MatmulPrecision products_of(Precision precision) {
-  return precision == Precision::fp32 ? MatmulPrecision::f32 : MatmulPrecision::tf32;
+/// How f32 operands are multiplied on a device. A CPU has no unit for tf32, so it does so for its numerics only, where
+/// they are asked for.
+inline MatmulPrecision products_of(Precision precision, Device device) {
+  const bool rounds =
+      precision == Precision::tf32 || (precision == Precision::bf16 && device.type != DeviceType::cpu);
+  return rounds ? MatmulPrecision::tf32 : MatmulPrecision::f32;
 }
 
 /// The type of a convolutional network's activations for inputs of type `outside`.

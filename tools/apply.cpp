@@ -40,7 +40,7 @@ class Setting {
         dtype_(options.dtype == "f64" ? Dtype::f64 : Dtype::f32),
         random_(make_generator(config, Stream::init, device_)),
         precision_(config.precision),
-        init_(random_, dtype_, products_of(precision_)),
+        init_(random_, dtype_, products_of(precision_, device_)),
         file_(options.weights),
         weights_(read_checkpoint(file_).tensors) {}
 

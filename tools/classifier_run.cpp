@@ -14,7 +14,7 @@ constexpr const char* kPrefix = "C.";  // of the weights' names in files
 
 std::unique_ptr<Classifier> fresh(const Config& config, Device device) {
   Generator random = make_generator(config, Stream::init, device);
-  Init init(random, Dtype::f32, products_of(config.precision));
+  Init init(random, Dtype::f32, products_of(config.precision, device));
   return std::make_unique<Classifier>(init);
 }
 

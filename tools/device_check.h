@@ -15,7 +15,7 @@ struct CheckedPart {
 };
 
 /// Runs every part on a device, in seconds, and reports each as it is done: memory; every kernel of a training iteration
-/// against the CPU's in f64, in every precision (a CPU's in fp32: the others are emulated by the same code); recorded
+/// against the CPU's in f64, in every precision (but a CPU's tf32, which is emulated by the code of fp32); recorded
 /// steps against the same kernels one by one; whole iterations against the CPU's; a state written and read again. A part
 /// that throws has failed, and so have those that it leaves no device for. Whether all passed.
 bool check_device(Device device, const std::function<void(const CheckedPart&)>& report);

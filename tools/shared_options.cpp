@@ -180,10 +180,8 @@ LoadedRun RunOptions::load() const {
 }
 
 void note_emulation(const Config& config) {
-  if (config.precision == Precision::fp32 || parse_device(config.device).type != DeviceType::cpu) return;
-  show_aside(
-      fmt::format("note: the CPU emulates the arithmetic of {}, for its numerics; it is slower than fp32\n",
-                  name(config.precision)));
+  if (config.precision != Precision::tf32 || parse_device(config.device).type != DeviceType::cpu) return;
+  show_aside("note: the CPU emulates the arithmetic of tf32, for its numerics; it is slower than fp32\n");
 }
 
 std::pair<std::string, std::string> split_assignment(const std::string& option, const std::string& text) {

@@ -89,7 +89,7 @@ class RunOptions {
 /// How the sampler draws where it is not by ancestral sampling in all steps: ", ddim in 10 steps, eta 0.5"; else "".
 std::string sampler_note(const Config& config);
 
-/// Says on stderr that the CPU only emulates a configuration's precision, if that is so.
+/// Says on stderr that the CPU only emulates a configuration's precision, if that is so: tf32.
 void note_emulation(const Config& config);
 
 /// Splits KEY=VALUE at the first '='. Throws UserError, naming the option, when there is none or the key is

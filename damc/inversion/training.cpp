@@ -51,7 +51,7 @@ InversionTraining::InversionTraining(const Config& c, InversionNetworks networks
   const MethodParts& parts = checked_parts(c.method);
   check_sizes(c, *frozen_.generator);
   Generator initial = make_generator(c, Stream::init, device);
-  Init init(initial, Dtype::f32, products_of(c.precision));
+  Init init(initial, Dtype::f32, products_of(c.precision, device));
   if (parts.sampler) {
     const auto condition_is_given = [] { return std::make_unique<Sequential>(); };
     Q_ = std::make_unique<Amortizer>(condition_is_given(), amortizer_options(c), init);

@@ -228,7 +228,7 @@ void add_bench_command(CLI::App& program) {
       ->capture_default_str();
   command
       .add_option("--precision", options->precision,
-                  "arithmetic: fp32 (default), tf32, bf16 (kernels take f32 operands in all three)")
+                  "arithmetic: fp32 (default), tf32, bf16 (of the kernels only convolutions take its operands)")
       ->check(one_of({"fp32", "tf32", "bf16"}));
   command.callback([options] { run(checked(*options)); });
 }

@@ -82,7 +82,7 @@ void BenchReport::sample_gemm() {
     const PinnedWeights pinned({b_});  // rounded once, not at every product
     sample([&] { conv2d(a_, b_, {}, {1, 0}); });
   } else {
-    sample([&] { matmul(a_, b_, products_of(precision_)); });
+    sample([&] { matmul(a_, b_, products_of(precision_, device_)); });
   }
 }
 

@@ -18,7 +18,7 @@ double gigaflop(std::int64_t macs) { return 2e-9 * static_cast<double>(macs); }
 
 void bench_linear_layers(BenchReport& report, const Config& config, std::int64_t batch) {
   Generator random(1, 0, report.device());
-  const ProductOptions plain{{}, products_of(report.precision())};
+  const ProductOptions plain{{}, products_of(report.precision(), report.device())};
   const Model model(config);
   std::set<std::pair<std::int64_t, std::int64_t>> seen;
   const auto visitor = [&](const std::string&, const Variable& parameter) {
@@ -44,7 +44,9 @@ void bench_linear_layers(BenchReport& report, const Config& config, std::int64_t
 void bench_convolution(BenchReport& report, const std::string& preset, const ConvLayer& layer) {
   const ConvGeometry& s = layer.geometry;
   Generator random(1, 0, report.device());
-  const Tensor image = random.normal(s.in_shape()), small = random.normal(s.out_shape());
+  const Dtype stored = activations_of(report.precision(), Dtype::f32);
+  const Tensor image = random.normal(s.in_shape()).to(stored),
+               small = random.normal(s.out_shape()).to(stored);
   const Tensor filter = random.normal(s.filter_shape());
   const auto measure = [&](const char* part, const auto& pass) {
     report.measure({.suite = "kernels",
@@ -54,7 +56,7 @@ void bench_convolution(BenchReport& report, const std::string& preset, const Con
                     .gflop = gigaflop(s.macs())},
                    pass);
   };
-  const ProductOptions plain{{}, products_of(report.precision())};
+  const ProductOptions plain{{}, products_of(report.precision(), report.device())};
   const auto pull = [&] { conv2d_forward(s, image, filter, {}, plain); };
   const auto push = [&] { conv2d_grad_x(s, small, filter, {}, plain); };
   // A transposed convolution runs a convolution's passes the other way round.
@@ -94,7 +96,7 @@ void bench_instance_norm(BenchReport& report, const std::string& preset, const S
 
 void bench_common_kernels(BenchReport& report) {
   Generator random(1, 0, report.device());
-  const MatmulPrecision precision = products_of(report.precision());
+  const MatmulPrecision precision = products_of(report.precision(), report.device());
   for (const std::int64_t n : {256, 512, 1024, 2048}) {
     const Tensor a = random.normal({n, n}), b = random.normal({n, n});
     report.measure({.suite = "kernels",
