@@ -115,7 +115,7 @@ void start_threads() {
   // OpenBLAS has a buffer for each of its threads; told to run on the calling one, it has all but one to give.
   const auto lacking = static_cast<std::size_t>(std::max(0, threads - (openblas_get_num_threads() - 1)));
   const std::size_t bytes = lacking * kBlasBuffer + static_cast<std::size_t>(threads - 1) * stack_bytes();
-  ENSURE(bytes == 0 || can_map(1, bytes),
+  ENSURE(can_map(1, bytes),
          "out of memory: {} threads need {} MiB more of address space\nhint: give more (ulimit -v), or fewer "
          "threads "
          "(OMP_NUM_THREADS)",
