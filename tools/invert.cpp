@@ -77,7 +77,7 @@ struct Networks {
   Networks(const InvertOptions& o, Device device)
       : frozen(read_inversion_networks({o.generator, o.encoder, o.vgg}, device,
                                        !o.sampler.empty() || !o.energy.empty(),
-                                       products_of(parse_precision(o.precision)))),
+                                       products_of(parse_precision(o.precision), device))),
         G(*frozen.generator),
         sampler(made_from("--sampler", o.sampler,
                           [&](const Weights& checkpoint) {

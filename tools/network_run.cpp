@@ -39,9 +39,11 @@ std::unique_ptr<Training> make_training(const Config& c, Split& split) {
       return std::make_unique<AutoencoderTraining>(c, size, device);
     }
     case Trains::inversion: {
-      auto training = std::make_unique<InversionTraining>(
-          c, read_inversion_networks({c.generator, c.encoder, c.vgg}, device, true, products_of(c.precision)),
-          device);
+      auto training =
+          std::make_unique<InversionTraining>(c,
+                                              read_inversion_networks({c.generator, c.encoder, c.vgg}, device,
+                                                                      true, products_of(c.precision, device)),
+                                              device);
       frame(split, training->image_size());
       return training;
     }

@@ -34,7 +34,7 @@ AutoencoderTraining::AutoencoderTraining(const Config& c, std::int64_t size, Dev
       learn_generator_("generator", "g", *generator_, learning(c), watch_),
       learn_encoder_("encoder", "v", *encoder_, learning(c), watch_),
       update_("autoencoder update", {"x"}, device, [this](const auto& in) { return update(in[0]); }) {
-  generator_->precision = encoder_->precision = products_of(c.precision);
+  generator_->precision = encoder_->precision = products_of(c.precision, device);
 }
 
 std::array<Tensor, 3> AutoencoderTraining::update(const Tensor& x) {

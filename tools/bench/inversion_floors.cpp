@@ -27,9 +27,9 @@ InversionNetworks networks_of(const Config& c) {
   InversionNetworks nets;
   nets.generator = std::make_unique<StyleGan>(blank(StyleGan::shapes(generator)), device);
   nets.encoder = std::make_unique<InDomainEncoder>(blank(InDomainEncoder::shapes(encoder)), device);
-  nets.generator->precision = nets.encoder->precision = products_of(c.precision);
+  nets.generator->precision = nets.encoder->precision = products_of(c.precision, device);
   if (!is_mini) nets.vgg = std::make_unique<Vgg>(blank(Vgg::shapes({64, 128, 256, 512})), device);
-  if (nets.vgg) nets.vgg->precision = products_of(c.precision);
+  if (nets.vgg) nets.vgg->precision = products_of(c.precision, device);
   return nets;
 }
 
