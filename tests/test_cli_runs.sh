@@ -25,7 +25,7 @@ grep -q 'auprc: mean .* of the last 2 evaluations in training; the best of 2' "$
 [ "$(grep -c '"metric":"pca-fd"' "$measured/metrics.jsonl")" = 6 ] || fail "metrics.jsonl: $(cat "$measured/metrics.jsonl")"
 succeeds 'auprc: mean .* of the last 2' eval "$measured" --metric auprc --samples 40
 refuses 2 "unknown metric 'fidd'" train --preset mnist-quick --data small --out none --set eval_every=1 --set eval_metrics=mse,fidd
-succeeds 'emulates .* bf16' train --resume "$run" --iterations 3 --precision bf16
+succeeds '^done: ' train --resume "$run" --iterations 3 --precision bf16
 grep -q "^precision = 'bf16'" "$run/config.toml" || fail "the run does not hold its new precision"
 exists "$run/model-000003.safetensors"
 succeeds 'over 3 images' reconstruct "$run" --images small --count 3 --out out
