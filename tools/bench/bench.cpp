@@ -227,8 +227,9 @@ void add_bench_command(CLI::App& program) {
       ->needs(floors)
       ->capture_default_str();
   command
-      .add_option("--precision", options->precision,
-                  "arithmetic: fp32 (default), tf32, bf16 (of the kernels only convolutions take its operands)")
+      .add_option(
+          "--precision", options->precision,
+          "arithmetic: fp32 (default), tf32, bf16 (of the kernels only convolutions take its operands)")
       ->check(one_of({"fp32", "tf32", "bf16"}));
   command.callback([options] { run(checked(*options)); });
 }
