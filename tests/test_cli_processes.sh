@@ -96,4 +96,39 @@ code=$?
 [ $code = 138 ] || fail "exit code $code after SIGUSR1: $(cat screen.txt)"
 [ "$(grep -c 'stopped by SIGUSR1' screen.txt)" = 1 ] || fail "not one line of the end: $(cat screen.txt)"
 succeeds 'done' train --resume stopped/00000-mnist-quick --iterations "$(($(sed -nE 's/.*after iteration ([0-9]+);.*/\1/p' screen.txt) + 1))"
+
+echo "-- processes that damc starts by itself"
+succeeds ', 2 processes of 8 images each' train --processes 2 "${start[@]}" --data small --iterations 3 --set state_every=3 --out own
+same_values {own,one}/00000-mnist-quick/state-000003.safetensors
+cp -r own alone
+succeeds 'done: ' train --resume alone/00000-mnist-quick --processes=1 --iterations 4
+succeeds '^time: two iterations' train --processes 2 "${start[@]}" --data small --dry-run
+for refused in "3 processes for a batch of 16:3" "0 is too small:0" "'two' is not a whole number:two"; do
+  refuses 2 "${refused%:*}" train --processes "${refused##*:}" "${start[@]}" "${both[@]}"
+done
+refuses 2 "--processes excludes --gpus" train --processes 2 --gpus 2 "${start[@]}" "${both[@]}"
+refuses 2 "--gpus 2 beside --device" train --gpus 2 --device cpu "${start[@]}" "${both[@]}"
+OMPI_COMM_WORLD_RANK=0 OMPI_COMM_WORLD_SIZE=1 refuses 2 "2 processes of one that mpirun has started" train --processes 2 "${start[@]}" "${both[@]}"
+export RANK=0 WORLD_SIZE=2 # of torchrun
+refuses 2 'torchrun started 2 processes' train "${start[@]}" "${both[@]}"
+refuses 2 '2 processes of one that torchrun has started' train --processes 2 "${start[@]}" "${both[@]}"
+refuses 2 "'toy' works in one process, torchrun started 2" toy --out none
+unset RANK WORLD_SIZE
+all_refuse "'toy' works in one process, mpirun started 2" 2 "$damc" toy --out none
+[ -e none ] && fail "what was refused left a folder behind"
+for signal in TERM KILL; do # of all, and of one process alone
+  "$damc" train --processes 2 "${start[@]}" "${long[@]}" --out "own$signal" >screen.txt 2>&1 &
+  pid=$!
+  began "own$signal"
+  if [ $signal = TERM ]; then
+    kill -s TERM "$pid"
+    told='stopped by SIGUSR1' expected=143
+  else
+    kill -s KILL "$(pgrep -P "$(pgrep -P "$pid")" | tail -1)"
+    told='a process was ended by SIGKILL, and the others with it' expected=1
+  fi
+  wait "$pid"
+  code=$?
+  [ $code = $expected ] && grep -q "$told" screen.txt || fail "exit code $code after SIG$signal: $(cat screen.txt)"
+done
 finish

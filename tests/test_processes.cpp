@@ -75,8 +75,8 @@ struct Learning {
 
 TEST_CASE("processes know each other, and their sums are in their order") {
   const Part part = all().part();
-  CHECK(part.index == launched().index);
-  CHECK(part.count == launched().count);
+  CHECK(part.index == launched().part.index);
+  CHECK(part.count == launched().part.count);
   CHECK(all().max(10 + part.index) == 9 + part.count);
   const auto value = [](std::int64_t process, int i) {
     return static_cast<float>(process + 1) * 1.1f + 1e-6f * static_cast<float>(i * i);

@@ -11,7 +11,8 @@ struct Exit {
   int code;
 };
 
-void add_train_command(CLI::App& program);
+/// `arguments` are those of the program; what starts other processes passes them on.
+void add_train_command(CLI::App& program, const std::vector<std::string>& arguments);
 void add_sample_command(CLI::App& program);
 void add_reconstruct_command(CLI::App& program);
 void add_invert_command(CLI::App& program);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -53,6 +54,17 @@ void refuse_empty_values(CLI::App& command) {
   for (CLI::App* part : command.get_subcommands({})) refuse_empty_values(*part);
 }
 
+/// Refuses to do several times at once, on the same files, what processes do not share.
+void refuse_together(const std::vector<std::string>& arguments) {
+  const auto [part, by] = damc::launched();
+  if (part.count == 1 || arguments.empty() || arguments[0].starts_with('-')) return;
+  constexpr std::string_view kTogether[] = {"train", "sample", "reconstruct", "eval", "info", "help"};
+  if (std::ranges::find(kTogether, arguments[0]) != std::end(kTogether)) return;
+  if (part.index > 0) throw damc::Exit{2};
+  damc::user_error(fmt::format("'{}' works in one process, {} started {}", arguments[0], by, part.count),
+                   fmt::format("start it without {}", by));
+}
+
 /// Exit code 0, once all output has reached its place.
 int finish() {
   errno = 0;
@@ -66,12 +78,13 @@ int finish() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
   open_standard_streams();
   std::signal(SIGXFSZ, SIG_IGN);  // a file beyond the limit is an error of the write, which has a message
   CLI::App program{"DAMC: energy-based priors and diffusion-amortised MCMC, from scratch", "damc"};
   program.require_subcommand(0, 1);  // that there is one is checked below: so the error names an unknown one
   program.failure_message([](const CLI::App*, const CLI::Error&) { return std::string(); });
-  damc::add_train_command(program);
+  damc::add_train_command(program, arguments);
   damc::add_sample_command(program);
   damc::add_reconstruct_command(program);
   damc::add_invert_command(program);
@@ -90,9 +103,9 @@ int main(int argc, char** argv) {
   damc::add_bench_command(program);
   damc::add_help_and_version(program);
   refuse_empty_values(program);
-  const std::vector<std::string> arguments(argv + 1, argv + argc);
   try {
     damc::check_command_names(program, arguments);
+    refuse_together(arguments);
     program.parse(argc, argv);
     if (program.get_subcommands().empty())
       damc::user_error("no command given", "'damc --help' lists what there is");
@@ -101,7 +114,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::CallForVersion& version) {
     damc::show(fmt::format("{}\n", version.what()));
   } catch (const CLI::ParseError& error) {
-    if (damc::launched().index > 0) return 2;  // the first of the processes says it
+    if (damc::launched().part.index > 0) return 2;  // the first of the processes says it
     return report(damc::explain(program, error, arguments), 2);
   } catch (const damc::Exit& exit) {
     return exit.code;

@@ -68,6 +68,10 @@ ConfigOptions::ConfigOptions(CLI::App& command) : command_(command) {
 
 void ConfigOptions::add_flag(const std::string& key) { add_key_option(command_, key, flags_); }
 
+bool ConfigOptions::has_flag(const std::string& key) const {
+  return std::ranges::find(flags_, key, &KeyValues::value_type::first) != flags_.end();
+}
+
 Config ConfigOptions::build() const {
   if (preset_.empty() && file_.empty()) {
     user_error("no preset given", fmt::format("add --preset and one of {}", fmt::join(preset_names(), ", ")));

@@ -34,6 +34,8 @@ class ConfigOptions {
 
   /// Adds a flag for one key: "prior_steps" becomes --prior-steps. The help is the key's.
   void add_flag(const std::string& key);
+  /// Whether a key is given by an option of its own.
+  bool has_flag(const std::string& key) const;
   /// The configuration. Throws UserError when neither --preset nor the file names a preset, or as ConfigBuilder does.
   Config build() const;
   /// What was given, over a configuration that is there already. Throws UserError for another preset, or as

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "tensor/mpi/processes.h"
 #include "tensor/text.h"
 #include "tools/version.h"
 
@@ -43,6 +44,21 @@ void check_configurations(const Communicator& among, const Config& config) {
 }
 
 }  // namespace
+
+int run_together(const std::function<void(const Communicator&)>& work) {
+  const std::unique_ptr<Communicator> among = join_processes();
+  const Part part = among->part();
+  if (!among->leads() && !std::freopen("/dev/null", "w", stdout)) throw Error("cannot open /dev/null");
+  try {
+    work(*among);
+  } catch (const Exit& exit) {
+    return exit.code;
+  } catch (const std::exception& error) {
+    if (among->leads()) throw;
+    throw Error(fmt::format("process {} of {}: {}", part.index, part.count, error.what()));
+  }
+  return 0;
+}
 
 void check_alike(const Communicator& among, const RunStart& start) {
   if (among.part().count == 1) return;

@@ -1,6 +1,8 @@
 /// Starts of work that several processes do together: all succeed, or all end.
 #pragma once
 
+#include <functional>
+
 #include "tensor/communicator.h"
 #include "tensor/error.h"
 #include "tools/commands.h"
@@ -27,6 +29,10 @@ void together(const Communicator& among, const F& start) {
     throw UserError(p == 0 ? failures[p] : fmt::format("process {}: {}", p, failures[p]));
   }
 }
+
+/// Calls `work` with the processes that were started with this one, in each; returns the exit code, when all have come to
+/// the end. Only the first speaks, and any that ends by an error of its own.
+int run_together(const std::function<void(const Communicator&)>& work);
 
 /// Throws UserError naming a process that has another version of the program, other data, another state or another value
 /// of a key than the first, where that matters.

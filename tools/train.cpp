@@ -1,10 +1,11 @@
 /// damc train
 
 #include "tensor/error.h"
-#include "tensor/mpi/processes.h"
 #include "tools/classifier_run.h"
+#include "tools/command_line.h"
 #include "tools/commands.h"
 #include "tools/device_check.h"
+#include "tools/local_processes.h"
 #include "tools/network_run.h"
 #include "tools/shared_options.h"
 #include "tools/status_line.h"
@@ -28,6 +29,7 @@ struct TrainOptions {
   std::optional<std::string> out, resume;
   std::string init;
   bool dry_run = false, no_check = false;
+  std::int64_t processes = 0, gpus = 0;  ///< to start; 0: this one works
 };
 
 /// The effective configuration, what it costs in memory, and the device.
@@ -132,26 +134,24 @@ void train(const TrainOptions& options, const Communicator& among) {
   standing_run(std::move(start), among)->run(out);
 }
 
-/// The same with the processes that were started with this one; returns the exit code, when all have come to the end. Only
-/// the first speaks, and any that ends by an error of its own.
-int train_together(const TrainOptions& options) {
-  const std::unique_ptr<Communicator> among = join_processes();
-  const Part part = among->part();
-  if (!among->leads() && !std::freopen("/dev/null", "w", stdout)) throw Error("cannot open /dev/null");
-  try {
-    train(options, *among);
-  } catch (const Exit& exit) {
-    return exit.code;
-  } catch (const std::exception& error) {
-    if (among->leads()) throw;
-    throw Error(fmt::format("process {} of {}: {}", part.index, part.count, error.what()));
+/// Starts the processes that were asked for, with the arguments of this one but that they be started.
+int start_processes(const TrainOptions& options, std::vector<std::string> arguments) {
+  const auto is_own = [](const std::string& text) {
+    return text.starts_with("--processes") || text.starts_with("--gpus");
+  };
+  const auto own = std::ranges::find_if(arguments, is_own);
+  arguments.erase(own, own + (own->find('=') == own->npos ? 2 : 1));
+  if (options.gpus > 0) {
+    if (options.config.has_flag("device"))
+      user_error(fmt::format("--gpus {} beside --device", options.gpus), "leave out one of the two");
+    arguments.insert(arguments.end(), {"--device", "cuda"});
   }
-  return 0;
+  return run_processes(std::max(options.processes, options.gpus), arguments);
 }
 
 }  // namespace
 
-void add_train_command(CLI::App& program) {
+void add_train_command(CLI::App& program, const std::vector<std::string>& arguments) {
   CLI::App& command =
       *program.add_subcommand("train", "learn generator, energy prior and sampler from images");
   const auto options = std::make_shared<TrainOptions>(command);
@@ -179,9 +179,19 @@ void add_train_command(CLI::App& program) {
       "stop; nothing is written");
   command.add_flag("--no-check", options->no_check,
                    "do not test a GPU when it is first used with this driver and these libraries");
+  CLI::Option* processes = command.add_option(
+      "--processes", options->processes,
+      "start N processes on this machine, which share every batch: by MPI, as mpirun -n N does");
+  CLI::Option* gpus =
+      command.add_option("--gpus", options->gpus, "the same, each on a GPU of its own (--device cuda)");
+  for (CLI::Option* option : {processes, gpus}) option->type_name("N")->check(whole_number(1, 1024));
+  processes->excludes(gpus);
   command.footer(kEndings);  // after the keys
-  command.callback([options] {
-    if (const int code = train_together(*options)) throw Exit{code};
+  command.callback([options, &arguments] {
+    const int code = options->processes + options->gpus > 0
+                         ? start_processes(*options, arguments)
+                         : run_together([&](const Communicator& among) { train(*options, among); });
+    if (code) throw Exit{code};
   });
 }
 

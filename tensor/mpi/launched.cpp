@@ -1,4 +1,7 @@
+#include <unistd.h>
+
 #include <charconv>
+#include <climits>
 #include <cstdlib>
 #include <string_view>
 
@@ -8,12 +11,13 @@ namespace damc {
 namespace {
 
 /// Where a launcher writes a process's number, and how many there are.
-struct Names {
-  const char *index, *count;
+struct Launcher {
+  const char *name, *index, *count;
 };
-constexpr Names kLaunchers[] = {{"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},  // Open MPI's mpirun
-                                {"PMI_RANK", "PMI_SIZE"},                          // MPICH's, Intel's
-                                {"SLURM_PROCID", "SLURM_STEP_NUM_TASKS"}};         // srun
+constexpr Launcher kLaunchers[] = {{"mpirun", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},  // Open MPI
+                                   {"mpirun", "PMI_RANK", "PMI_SIZE"},  // MPICH, Intel
+                                   {"srun", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS"},
+                                   {"torchrun", "RANK", "WORLD_SIZE"}};
 
 /// A variable's number; -1: it has none.
 std::int64_t number(const char* name) {
@@ -25,12 +29,24 @@ std::int64_t number(const char* name) {
 
 }  // namespace
 
-Part launched() {
-  for (const Names& names : kLaunchers) {
-    const Part part{number(names.index), number(names.count)};
-    if (0 <= part.index && part.index < part.count) return part;
+Launch launched() {
+  for (const auto& [name, index, count] : kLaunchers) {
+    const Part part{number(index), number(count)};
+    if (0 <= part.index && part.index < part.count) return {part, name};
   }
   return {};
+}
+
+Part part_on_host(const Communicator& all) {
+  char host[HOST_NAME_MAX + 1] = "";
+  ::gethostname(host, sizeof host);
+  const std::vector<std::string> hosts = all.gather(std::string(host));
+  Part part{0, 0};
+  for (std::size_t p = 0; p < hosts.size(); ++p) {
+    if (static_cast<std::int64_t>(p) == all.part().index) part.index = part.count;
+    if (hosts[p] == host) ++part.count;
+  }
+  return part;
 }
 
 }  // namespace damc

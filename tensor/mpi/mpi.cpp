@@ -126,8 +126,12 @@ class MpiCommunicator final : public Communicator {
 }  // namespace
 
 std::unique_ptr<Communicator> join_processes() {
-  const Part part = launched();
+  const auto [part, by] = launched();
   if (part.count == 1) return std::make_unique<Alone>();
+  if (by == "torchrun") {
+    user_error(fmt::format("torchrun started {} processes, which do not know each other by MPI", part.count),
+               "start them with mpirun, with srun --mpi=pmix, or on this machine with --processes N");
+  }
   auto joined = std::make_unique<MpiCommunicator>();
   if (joined->part().count != part.count) {
     user_error(fmt::format("{} processes were started, but MPI knows of {}: each would work by itself",

@@ -6,7 +6,7 @@
 namespace damc {
 
 std::unique_ptr<Communicator> join_processes() {
-  const Part part = launched();
+  const Part part = launched().part;
   if (part.count == 1) return std::make_unique<Alone>();
   user_error(fmt::format("{} processes were started, but this build has no MPI: each would work by itself",
                          part.count),

@@ -2,16 +2,25 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "tensor/communicator.h"
 
 namespace damc {
 
-/// Which of how many processes this is by what mpirun or srun has put into its environment; of one where they have not.
-Part launched();
+/// How this process was started.
+struct Launch {
+  Part part;       ///< which it is of how many
+  std::string by;  ///< "mpirun", "srun", "torchrun"; empty: by itself
+};
+/// By what a launcher has put into the environment.
+Launch launched();
 
 /// Joins the processes that were launched with this one, by MPI; alone when there are none. Throws UserError where this
 /// build has no MPI, or MPI knows nothing of the others: each would work by itself.
 std::unique_ptr<Communicator> join_processes();
+
+/// Which this process is of those that run on its host, in the order of all. Every process calls it.
+Part part_on_host(const Communicator& all);
 
 }  // namespace damc
