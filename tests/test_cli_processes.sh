@@ -99,7 +99,7 @@ succeeds 'done' train --resume stopped/00000-mnist-quick --iterations "$(($(sed 
 
 echo "-- processes that damc starts by itself"
 succeeds ', 2 processes of 8 images each' train --processes 2 "${start[@]}" --data small --iterations 3 --set state_every=3 --out own
-same_values {own,one}/00000-mnist-quick/state-000003.safetensors
+same_values {own,two}/00000-mnist-quick/model-000003.safetensors
 cp -r own alone
 succeeds 'done: ' train --resume alone/00000-mnist-quick --processes=1 --iterations 4
 succeeds '^time: two iterations' train --processes 2 "${start[@]}" --data small --dry-run

@@ -10,6 +10,10 @@ namespace damc {
 struct Exit {
   int code;
 };
+/// Does so where the code is not 0.
+inline void end_with(int code) {
+  if (code) throw Exit{code};
+}
 
 /// `arguments` are those of the program; what starts other processes passes them on.
 void add_train_command(CLI::App& program, const std::vector<std::string>& arguments);

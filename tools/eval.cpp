@@ -8,6 +8,7 @@
 #include "tools/commands.h"
 #include "tools/evaluation.h"
 #include "tools/shared_options.h"
+#include "tools/together.h"
 
 namespace damc {
 namespace {
@@ -44,22 +45,39 @@ struct EvalOptions {
   DistanceOptions distances;
 };
 
-void evaluate(const EvalOptions& options) {
-  const LoadedRun loaded = options.run.load();
+/// What all processes begin with.
+struct EvalStart {
+  std::optional<LoadedRun> loaded;
+  Split split;
+  std::optional<Evaluation> evaluation;
+};
+
+void begin(const EvalOptions& options, const Communicator& among, EvalStart& start) {
+  together(among, [&] {
+    start.loaded = options.run.load(among);
+    const Config& config = start.loaded->model->config;
+    check_metrics(options.metrics, config, options.distances);
+    const std::string& from = options.distances.from;
+    if (!from.empty() && from != "damc" && std::ranges::none_of(options.metrics, reconstructs)) {
+      options.run.refuse_sampler_options(fmt::format("samples from {} do not come from the sampler", from));
+    }
+    start.split = first_test_images(load_data(config, options.data), options.distances.samples);
+    start.evaluation.emplace(*start.loaded->model, start.split, options.metrics, options.distances,
+                             among.leads(), among);
+  });
+}
+
+void evaluate(const EvalOptions& options, const Communicator& among) {
+  EvalStart start;
+  begin(options, among, start);
+  const LoadedRun& loaded = *start.loaded;
   const Config& config = loaded.model->config;
-  check_metrics(options.metrics, config, options.distances);
-  const std::string& from = options.distances.from;
-  if (!from.empty() && from != "damc" && std::ranges::none_of(options.metrics, reconstructs)) {
-    options.run.refuse_sampler_options(fmt::format("samples from {} do not come from the sampler", from));
-  }
-  const Split split = first_test_images(load_data(config, options.data), options.distances.samples);
-  Evaluation evaluation(*loaded.model, split, options.metrics, options.distances, true);
   fmt::print("{} after {} iterations{}\n", escaped(loaded.run.folder.native()), loaded.run.iteration,
              sampler_note(config));
   const std::string weights = loaded.run.weights.filename().string();
   std::vector<Metric> records;  // written when all is shown: the folder may be read-only, or the disk full
   for (const std::string& metric : options.metrics) {
-    for (Finding& found : evaluation.measure(metric)) {
+    for (Finding& found : start.evaluation->measure(metric)) {
       if (!sampler_note(config).empty()) {
         found.details.update(
             {{"solver", name(config.solver)}, {"solver_steps", sampling_steps(config)}, {"eta", config.eta}});
@@ -71,6 +89,7 @@ void evaluate(const EvalOptions& options) {
     if (const auto line = history_line(loaded.run.folder, metric)) fmt::print("{}\n", *line);
     std::fflush(stdout);
   }
+  if (!among.leads()) return;
   for (const Metric& record : records) append_metric(loaded.run.folder, record);
 }
 
@@ -101,7 +120,8 @@ void add_eval_command(CLI::App& program) {
       ->check(one_of(feature_modes()));
   options->run.add_sampler_options(*command);
   options->run.add_inference_options(*command);
-  command->callback([options] { evaluate(*options); });
+  command->callback(
+      [options] { end_with(run_together([&](const Communicator& among) { evaluate(*options, among); })); });
 }
 
 }  // namespace damc

@@ -140,25 +140,26 @@ Split first_test_images(Split split, std::optional<std::int64_t> most) {
 }
 
 Evaluation::Evaluation(const Model& model, const Split& split, const std::vector<std::string>& wanted,
-                       const DistanceOptions& options, bool shows_progress)
+                       const DistanceOptions& options, bool shows_progress, const Communicator& among)
     : model_(model),
       split_(split),
       shows_progress_(shows_progress),
+      among_(among),
       shares_reconstructions_(std::ranges::find(wanted, kPcaFd) != wanted.end() &&
                               std::ranges::any_of(wanted,
                                                   [&](const std::string& metric) {
                                                     return finds_z(metric) ||
                                                            (metric == kAuprc && !model.critic);
                                                   })),
-      pixels_(model, split, with_source(model, options), shows_progress) {
+      pixels_(model, split, with_source(model, options), shows_progress, among) {
   const DistanceOptions complete = with_source(model, options);
   if (std::ranges::any_of(wanted, is_inception_metric)) {
-    inception_.emplace(model, split, inception_space(options, model.device), complete, wanted,
-                       shows_progress);
+    inception_.emplace(model, split, inception_space(options, model.device), complete, wanted, shows_progress,
+                       among);
   }
   if (std::ranges::find(wanted, kClassifierFd) != wanted.end()) {
     classifier_.emplace(model, split, classifier_space(options, model.device), complete, wanted,
-                        shows_progress);
+                        shows_progress, among);
   }
 }
 
@@ -186,14 +187,15 @@ const Inference& Evaluation::inference() {
     const TakeImages take = shares_reconstructions_ ? pixels_.reconstructions() : TakeImages{};
     ShownProgress progress(split_.test.n, shows_progress_);
     inference_ = infer_all(
-        model_, split_.test, [&](std::int64_t done) { progress.update(done); }, take);
+        model_, split_.test, [&](std::int64_t done) { progress.update(done); }, take, among_);
   }
   return *inference_;
 }
 
 std::vector<double> Evaluation::critic_scores() {
   ShownProgress progress(split_.test.n, shows_progress_);
-  return damc::critic_scores(model_, split_.test, [&](std::int64_t done) { progress.update(done); });
+  return damc::critic_scores(
+      model_, split_.test, [&](std::int64_t done) { progress.update(done); }, among_);
 }
 
 Finding Evaluation::over_test_images(const std::string& metric, double value,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "damc/metrics/inference.h"
+#include "tensor/communicator.h"
 #include "tools/feature_distances.h"
 #include "tools/pixel_distances.h"
 
@@ -37,8 +38,9 @@ class Evaluation {
  public:
   /// Keeps references. With `shows_progress` there are status lines while it takes time. Throws UserError for a source of
   /// z that the model does not have, and for what a metric of `wanted` needs and is not there: before the work begins.
+  /// Processes share the work, and all find all numbers: those of a single one.
   Evaluation(const Model& model, const Split& split, const std::vector<std::string>& wanted,
-             const DistanceOptions& options, bool shows_progress);
+             const DistanceOptions& options, bool shows_progress, const Communicator& among = alone());
 
   /// All numbers of one metric. What several metrics share is done once, until forget().
   std::vector<Finding> measure(const std::string& metric);
@@ -55,6 +57,7 @@ class Evaluation {
   const Model& model_;
   const Split& split_;
   bool shows_progress_;
+  const Communicator& among_;
   bool shares_reconstructions_;  ///< between pca-fd and metrics that infer z
   PixelDistances pixels_;
   std::optional<FeatureDistances> inception_, classifier_;

@@ -88,11 +88,12 @@ FeatureSpace classifier_space(const DistanceOptions& options, Device device) {
 
 FeatureDistances::FeatureDistances(const Model& model, const Split& split, FeatureSpace space,
                                    const DistanceOptions& options, const std::vector<std::string>& wanted,
-                                   bool shows_progress)
+                                   bool shows_progress, const Communicator& among)
     : model_(model),
       space_(std::move(space)),
       options_(options),
       shows_progress_(shows_progress),
+      among_(among),
       real_(split.train),
       real_name_(model.config.architecture) {
   const fs::path given = options.reference;
@@ -126,12 +127,15 @@ void FeatureDistances::read_given_reference(const std::vector<std::string>& want
   }
 }
 
+/// The first process measures it, and the others read it where they share a cache.
 const Reference& FeatureDistances::reference() {
   if (!reference_) {
+    if (!among_.leads()) among_.wait();
     const std::string name = fmt::format("the first {} training images of {}", real_.n, real_name_);
     ShownProgress progress(real_.n, shows_progress_);
     reference_ = cached_reference(space_, real_, real_.n, name, cache_folder(),
                                   [&](std::int64_t done) { progress.update(done); });
+    if (among_.leads()) among_.wait();
   }
   return *reference_;
 }
@@ -143,10 +147,11 @@ const Statistics& FeatureDistances::samples() {
     ShownProgress progress(count, shows_progress_);
     StatisticsStream stream(true);
     std::int64_t done = 0;
-    for_samples(model_, options_.from, count, [&](const Tensor& images) {
-      stream.add(space_.features(images));
-      progress.update(done += images.size(0));
-    });
+    const auto take = [&](const Tensor& features) {
+      stream.add(features);
+      progress.update(done += features.size(0));
+    };
+    for_samples(model_, options_.from, count, take, {among_, space_.features});
     samples_ = stream.finish();
   }
   return *samples_;

@@ -9,6 +9,7 @@
 #include "damc/metrics/reference.h"
 #include "damc/model.h"
 #include "data/images.h"
+#include "tensor/communicator.h"
 #include "tools/finding.h"
 
 namespace damc {
@@ -31,7 +32,7 @@ class FeatureDistances {
   /// Keeps references; z of samples comes from options.from. Throws UserError for a reference that cannot serve the
   /// metrics of `wanted`: before the work begins.
   FeatureDistances(const Model& model, const Split& split, FeatureSpace space, const DistanceOptions& options,
-                   const std::vector<std::string>& wanted, bool shows_progress);
+                   const std::vector<std::string>& wanted, bool shows_progress, const Communicator& among);
 
   /// The number of one metric. The reference is measured once (cache_folder.h), samples once until forget().
   Finding measure(const std::string& metric);
@@ -47,6 +48,7 @@ class FeatureDistances {
   FeatureSpace space_;
   DistanceOptions options_;
   bool shows_progress_;
+  const Communicator& among_;
   Images real_;
   std::string real_name_;
   std::optional<Reference> reference_;

@@ -18,11 +18,12 @@ Images reference_images(const Split& split) {
   return images;
 }
 
-/// Calls take for the images themselves.
-void for_images(const Images& images, std::int64_t count, const TakeImages& take) {
+/// Calls take for the components of the images themselves.
+void for_images(const Images& images, std::int64_t count, const PixelComponents& project,
+                const TakeImages& take) {
   constexpr std::int64_t batch = 1024;
   for (std::int64_t first = 0; first < count; first += batch) {
-    take(to_tensor(images, first, std::min(batch, count - first), Device{}));
+    take(project(to_tensor(images, first, std::min(batch, count - first), Device{})));
   }
 }
 
@@ -57,13 +58,14 @@ std::vector<Finding> PixelDistances::measure() {
     std::string remark;
     std::function<void(const TakeImages&)> each;
   };
+  const Making making{among_, [&](const Tensor& images) { return project(images); }};
   const std::vector<Set> sets = {
       {"samples", made, fmt::format("from {}; pixels, not Inception", options_.from),
-       [&](const TakeImages& take) { for_samples(model_, options_.from, made, take); }},
+       [&](const TakeImages& take) { for_samples(model_, options_.from, made, take, making); }},
       {"reconstructions", unseen, "of test images: without the prior's part",
-       [&](const TakeImages& take) { for_reconstructions(model_, split_.test, unseen, take); }},
+       [&](const TakeImages& take) { for_reconstructions(model_, split_.test, unseen, take, making); }},
       {"test images", unseen, "themselves: without the decoder's part",
-       [&](const TakeImages& take) { for_images(split_.test, unseen, take); }}};
+       [&](const TakeImages& take) { for_images(split_.test, unseen, project, take); }}};
   std::vector<Finding> found;
   for (const Set& set : sets) {
     const bool reconstructs = set.of == std::string("reconstructions");
@@ -74,9 +76,9 @@ std::vector<Finding> PixelDistances::measure() {
     } else {
       ShownProgress progress(set.count, shows_progress_);
       std::int64_t done = 0;
-      set.each([&](const Tensor& images) {
-        stream.add(project(images));
-        progress.update(done += images.size(0));
+      set.each([&](const Tensor& components) {
+        stream.add(components);
+        progress.update(done += components.size(0));
       });
     }
     found.push_back({"pca-fd",

@@ -11,6 +11,7 @@
 #include "damc/metrics/pixel_components.h"
 #include "damc/model.h"
 #include "data/images.h"
+#include "tensor/communicator.h"
 #include "tools/finding.h"
 
 namespace damc {
@@ -18,8 +19,9 @@ namespace damc {
 class PixelDistances {
  public:
   /// Keeps references. z of samples comes from options.from.
-  PixelDistances(const Model& model, const Split& split, const DistanceOptions& options, bool shows_progress)
-      : model_(model), split_(split), options_(options), shows_progress_(shows_progress) {}
+  PixelDistances(const Model& model, const Split& split, const DistanceOptions& options, bool shows_progress,
+                 const Communicator& among)
+      : model_(model), split_(split), options_(options), shows_progress_(shows_progress), among_(among) {}
 
   /// Frechet distances along the principal components of the training images' pixels (metrics/pixel_components.h), of
   /// samples, of reconstructions of test images, and of these themselves: what samples have more than reconstructions is
@@ -41,6 +43,7 @@ class PixelDistances {
   const Split& split_;
   DistanceOptions options_;
   bool shows_progress_;
+  const Communicator& among_;
   std::optional<PixelComponents> components_;
   std::optional<StatisticsStream> taken_;
 };

@@ -17,12 +17,14 @@
 #include "tools/commands.h"
 #include "tools/shared_options.h"
 #include "tools/status_line.h"
+#include "tools/together.h"
 
 namespace damc {
 namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char *kPicture = "reconstructions.png", *kArray = "reconstructions.npy", *kLatents = "z.npy";
 constexpr std::int64_t kColumns = 16;        // images beside each other in the picture
 constexpr std::int64_t kShown = 128;         // images in the picture
 constexpr std::int64_t kSmallFolder = 1000;  // image files; more make a data set with a test part
@@ -60,33 +62,34 @@ double total(const Tensor& errors) {
   return std::accumulate(values.begin(), values.end(), 0.0);
 }
 
-Reconstructions reconstruct_all(const Model& model, const Images& images, std::int64_t kept) {
+Reconstructions reconstruct_all(const Model& model, const Images& images, std::int64_t kept,
+                                const Communicator& among) {
   Generator random = make_generator(model.config, Stream::evaluation, model.device);
   std::vector<Tensor> observed, posterior, sampler, latents;
   double posterior_error = 0.0, sampler_error = 0.0;
-  CapturedStep<1, 5> make("reconstruction", {"x"}, model.device,
-                          [&](const auto& in) -> std::array<Tensor, 5> {
-                            const auto& [x] = in;
-                            const Tensor z0 = model.start(x, random), z = model.refine(z0, x);
-                            const Tensor by_posterior = model.decode(z), by_sampler = model.decode(z0);
-                            return {by_posterior, by_sampler, row_squares(sub(by_posterior, x)),
-                                    row_squares(sub(by_sampler, x)), z};
-                          });
+  using Made = std::array<Tensor, 6>;
+  CapturedStep<1, 6> make("reconstruction", {"x"}, model.device, [&](const auto& in) -> Made {
+    const auto& [x] = in;
+    const Tensor z0 = model.start(x, random), z = model.refine(z0, x);
+    const Tensor by_posterior = model.decode(z), by_sampler = model.decode(z0);
+    return {x, by_posterior, by_sampler, row_squares(sub(by_posterior, x)), row_squares(sub(by_sampler, x)),
+            z};
+  });
   StatusLine status(0, images.n, "image");
-  for_batches(make, images, model.images, model.device,
-              [&](std::int64_t first, const Tensor& x, const auto& made) {
-                const auto& [by_posterior, by_sampler, posterior_squares, sampler_squares, z] = made;
-                posterior_error += total(posterior_squares);
-                sampler_error += total(sampler_squares);
-                if (const std::int64_t shown = std::min(kept - first, x.size(0)); shown > 0) {
-                  const auto shown_of = [&](const Tensor& t) { return t.narrow(0, 0, shown).to(Device{}); };
-                  observed.push_back(shown_of(x));
-                  posterior.push_back(shown_of(by_posterior));
-                  sampler.push_back(shown_of(by_sampler));
-                  latents.push_back(shown_of(z));
-                }
-                status.update(first + x.size(0), "", false);
-              });
+  share_images(among, make, &random, images, model.images, model.device,
+               [&](std::int64_t first, const Made& made) {
+                 const auto& [x, by_posterior, by_sampler, posterior_squares, sampler_squares, z] = made;
+                 posterior_error += total(posterior_squares);
+                 sampler_error += total(sampler_squares);
+                 if (const std::int64_t shown = std::min(kept - first, x.size(0)); shown > 0) {
+                   const auto shown_of = [&](const Tensor& t) { return t.narrow(0, 0, shown).to(Device{}); };
+                   observed.push_back(shown_of(x));
+                   posterior.push_back(shown_of(by_posterior));
+                   sampler.push_back(shown_of(by_sampler));
+                   latents.push_back(shown_of(z));
+                 }
+                 status.update(first + x.size(0), "", false);
+               });
   const auto values = static_cast<double>(images.n * images.image_size());
   return {cat(observed, 0), cat(posterior, 0),        cat(sampler, 0),
           cat(latents, 0),  posterior_error / values, sampler_error / values};
@@ -108,23 +111,40 @@ Tensor interleave(const Reconstructions& all, std::int64_t shown, std::int64_t c
   return cat(rows, 0);
 }
 
-void reconstruct(const ReconstructOptions& options) {
-  const LoadedRun loaded = options.run.load();
-  const Model& model = *loaded.model;
-  if (!model.infers()) {
-    user_error(fmt::format("reconstruct: method {} finds no z of an image", model.config.method),
-               "'damc sample' draws from its generator");
-  }
-  check_output_folder("--out", options.out);
-  Images images = load_images(model.config, model.images, options.images);
-  if (options.count < images.n) split_off(images, options.count);
-  const fs::path out = make_output_folder(options.out), file = out / "reconstructions.png";
-  check_output_file("--out", file);
-  const fs::path arrays[] = {out / "reconstructions.npy", out / "z.npy"};
-  for (const fs::path& array : arrays) {
-    if (options.npy) check_output_file("--out", array);
-  }
-  const Reconstructions all = reconstruct_all(model, images, options.npy ? images.n : kShown);
+/// What all processes begin with.
+struct ReconstructStart {
+  std::optional<LoadedRun> loaded;
+  Images images;
+};
+
+ReconstructStart begin(const ReconstructOptions& options, const Communicator& among) {
+  ReconstructStart start;
+  together(among, [&] {
+    start.loaded = options.run.load(among);
+    const Model& model = *start.loaded->model;
+    if (!model.infers()) {
+      user_error(fmt::format("reconstruct: method {} finds no z of an image", model.config.method),
+                 "'damc sample' draws from its generator");
+    }
+    if (among.leads()) check_output_folder("--out", options.out);
+    start.images = load_images(model.config, model.images, options.images);
+    if (options.count < start.images.n) split_off(start.images, options.count);
+    if (!among.leads()) return;
+    const fs::path out = make_output_folder(options.out);
+    check_output_file("--out", out / kPicture);
+    for (const char* array : {kArray, kLatents}) {
+      if (options.npy) check_output_file("--out", out / array);
+    }
+  });
+  return start;
+}
+
+void reconstruct(const ReconstructOptions& options, const Communicator& among) {
+  const auto [loaded, images] = begin(options, among);
+  const Model& model = *loaded->model;
+  const fs::path out = options.out, file = out / kPicture;
+  const Reconstructions all = reconstruct_all(model, images, options.npy ? images.n : kShown, among);
+  if (!among.leads()) return;
 
   fmt::print("mse posterior  {:.6f}  over {} images (per pixel value in [-1, 1])\n", all.mse_posterior,
              images.n);
@@ -135,8 +155,8 @@ void reconstruct(const ReconstructOptions& options) {
   const std::int64_t shown = std::min(images.n, kShown), columns = std::min(shown, kColumns);
   write_grid(file, interleave(all, shown, columns), columns);
   if (options.npy) {
-    write_npy(arrays[0], all.posterior);
-    write_npy(arrays[1], all.z);
+    write_npy(out / kArray, all.posterior);
+    write_npy(out / kLatents, all.z);
   }
   fmt::print("{}: rows are observed, posterior ({} steps), {} alone; {} of {} images shown\n",
              escaped(file.native()), model.config.test_posterior_steps, start, shown, images.n);
@@ -167,7 +187,9 @@ void add_reconstruct_command(CLI::App& program) {
       "in reconstructions.npy and z.npy");
   options->run.add_sampler_options(*command);
   options->run.add_inference_options(*command);
-  command->callback([options] { reconstruct(*options); });
+  command->callback([options] {
+    end_with(run_together([&](const Communicator& among) { reconstruct(*options, among); }));
+  });
 }
 
 }  // namespace damc

@@ -17,6 +17,7 @@
 #include "tools/commands.h"
 #include "tools/shared_options.h"
 #include "tools/status_line.h"
+#include "tools/together.h"
 
 namespace damc {
 namespace {
@@ -128,9 +129,10 @@ void write_separately(const fs::path& folder, const Tensor& images, std::int64_t
   }
 }
 
-/// All images of one source, a batch at a time; kept are only those that a file needs as a whole.
-void sample_from(const Model& model, const Source& source, const SampleOptions& options,
-                 const Outputs& files) {
+/// All images of one source, a batch at a time, by the processes that share it; the first keeps those that a file needs as
+/// a whole, and writes.
+void sample_from(const Model& model, const Source& source, const SampleOptions& options, const Outputs& files,
+                 const Communicator& among) {
   Generator random = make_generator(model.config, Stream::sampling, model.device);
   const std::int64_t in_grid =
       std::min(source.count, most_columns(model.images) * most_columns(model.images));
@@ -138,23 +140,27 @@ void sample_from(const Model& model, const Source& source, const SampleOptions& 
   std::vector<Tensor> kept, latents;
   const std::int64_t batch = evaluation_batch(model.images);
   using One = std::array<Tensor, 1>;
+  using Two = std::array<Tensor, 2>;
   CapturedStep<0, 1> draw("sampling", {}, model.device,
                           [&](const auto&) { return One{model.draw(source.name, batch, random)}; });
   CapturedStep<1, 1> decode("decoding", {"z"}, model.device,
                             [&](const auto& in) { return One{model.decode(in[0])}; });
   StatusLine status(0, source.count, "image");
-  for (std::int64_t done = 0; done < source.count;) {
-    const std::int64_t n = std::min(batch, source.count - done);  // less in the last batch only
-    const Tensor z = source.given.defined() ? source.given.narrow(0, done, n).to(model.device)
+  const auto make = [&](std::int64_t first, std::int64_t n) {
+    const Tensor z = source.given.defined() ? source.given.narrow(0, first, n).to(model.device)
                      : n == batch           ? draw({})[0]
                                             : model.draw(source.name, n, random);
-    const Tensor images = (n == batch ? decode({z}) : decode.unrecorded({z}))[0].to(Device{});
-    if (options.separate) write_separately(files.singles, images, done);
-    if (done < wanted) kept.push_back(images);
-    if (options.npy) latents.push_back(z.to(Device{}));
-    done += n;
-    status.update(done, "", false);
-  }
+    return Two{(n == batch ? decode({z}) : decode.unrecorded({z}))[0].to(Device{}), z.to(Device{})};
+  };
+  share_batches(among, source.count, batch, &random, make, [&](std::int64_t first, const Two& made) {
+    const auto& [images, z] = made;
+    if (!among.leads()) return;
+    if (options.separate) write_separately(files.singles, images, first);
+    if (first < wanted) kept.push_back(images);
+    if (options.npy) latents.push_back(z);
+    status.update(first + images.size(0), "", false);
+  });
+  if (!among.leads()) return;
   const Tensor images = cat(kept, 0);
   write_grid(files.picture, images.narrow(0, 0, in_grid),
              static_cast<std::int64_t>(std::ceil(std::sqrt(static_cast<double>(in_grid)))));
@@ -165,17 +171,24 @@ void sample_from(const Model& model, const Source& source, const SampleOptions& 
   write_npy(files.latents, cat(latents, 0));
 }
 
-void sample(const SampleOptions& options) {
-  const LoadedRun loaded = options.run.load();
-  const Model& model = *loaded.model;
-  const std::vector<Source> sources = read_sources(options, model);
-  if (std::ranges::find(sources, "damc", &Source::name) == sources.end())
-    options.run.refuse_sampler_options("nothing is drawn from the sampler");
-  const fs::path out = make_output_folder(options.out);
-  for (const Source& source : sources) check_outputs(options, Outputs(out, source.name), source, model);
-  fmt::print("{} after {} iterations, seed {}{}\n", escaped(loaded.run.folder.native()), loaded.run.iteration,
-             model.config.seed, sampler_note(model.config));
-  for (const Source& source : sources) sample_from(model, source, options, Outputs(out, source.name));
+void sample(const SampleOptions& options, const Communicator& among) {
+  std::optional<LoadedRun> loaded;
+  std::vector<Source> sources;
+  const fs::path out = options.out;
+  together(among, [&] {
+    loaded = options.run.load(among);
+    sources = read_sources(options, *loaded->model);
+    if (std::ranges::find(sources, "damc", &Source::name) == sources.end())
+      options.run.refuse_sampler_options("nothing is drawn from the sampler");
+    if (!among.leads()) return;
+    make_output_folder(options.out);
+    for (const Source& source : sources)
+      check_outputs(options, Outputs(out, source.name), source, *loaded->model);
+  });
+  const Model& model = *loaded->model;
+  fmt::print("{} after {} iterations, seed {}{}\n", escaped(loaded->run.folder.native()),
+             loaded->run.iteration, model.config.seed, sampler_note(model.config));
+  for (const Source& source : sources) sample_from(model, source, options, Outputs(out, source.name), among);
 }
 
 /// Names of Model::sources(), and files of latent vectors.
@@ -217,7 +230,8 @@ void add_sample_command(CLI::App& program) {
       "also all images as f32 [N,H,W,C] in [-1, 1], in samples-SOURCE.npy, and their latent vectors "
       "[N, nz] in z-SOURCE.npy");
   options->run.add_sampler_options(*command);
-  command->callback([options] { sample(*options); });
+  command->callback(
+      [options] { end_with(run_together([&](const Communicator& among) { sample(*options, among); })); });
 }
 
 }  // namespace damc

@@ -172,14 +172,14 @@ std::string sampler_note(const Config& c) {
   return fmt::format(", {} in {} steps{}", name(c.solver), sampling_steps(c), eta);
 }
 
-LoadedRun RunOptions::load() const {
+LoadedRun RunOptions::load(const Communicator& among) const {
   Run run = open_run(folder_);
   set_sampler(run.config);
   set_inference(run.config);
   if (seed_) run.config.seed = *seed_;
   if (!precision_.empty()) run.config.precision = parse_precision(precision_);
   auto model = load_model(run, device_);
-  note_emulation(model->config);
+  if (among.leads()) note_emulation(model->config);
   return {std::move(run), std::move(model)};
 }
 

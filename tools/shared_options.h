@@ -18,6 +18,7 @@
 #include "damc/model.h"
 #include "damc/run_folder.h"
 #include "data/images.h"
+#include "tensor/communicator.h"
 
 namespace damc {
 
@@ -74,7 +75,7 @@ class RunOptions {
 
   /// Opens the run and loads its model; the model's configuration has what was asked for. Throws UserError as
   /// open_run and load_model do, and for options of a sampler that the run does not have or that do not go together.
-  LoadedRun load() const;
+  LoadedRun load(const Communicator& among = alone()) const;
   bool seed_given() const { return seed_.has_value(); }
   /// Throws UserError when there are options of the sampler, which nothing will be drawn from.
   void refuse_sampler_options(const std::string& reason) const;

@@ -188,10 +188,9 @@ void add_train_command(CLI::App& program, const std::vector<std::string>& argume
   processes->excludes(gpus);
   command.footer(kEndings);  // after the keys
   command.callback([options, &arguments] {
-    const int code = options->processes + options->gpus > 0
-                         ? start_processes(*options, arguments)
-                         : run_together([&](const Communicator& among) { train(*options, among); });
-    if (code) throw Exit{code};
+    end_with(options->processes + options->gpus > 0
+                 ? start_processes(*options, arguments)
+                 : run_together([&](const Communicator& among) { train(*options, among); }));
   });
 }
 

@@ -29,7 +29,8 @@ Tensor critic_score(const Model& model, const Tensor& x) {
 Tensor row_squares(const Tensor& x) { return sum(square(x.reshape({x.size(0), -1})), 1); }
 
 Inference infer_all(const Model& model, const Images& images,
-                    const std::function<void(std::int64_t)>& progress, const TakeImages& take) {
+                    const std::function<void(std::int64_t)>& progress, const TakeImages& take,
+                    const Communicator& among) {
   const Architecture& kind = model.images;
   ENSURE(images.height == kind.size && images.width == kind.size && images.channels == kind.channels,
          "the images are {}x{}x{}, the model makes {}x{}x{} (height, width, channels)", images.height,
@@ -41,34 +42,35 @@ Inference infer_all(const Model& model, const Images& images,
     const Tensor z = model.infer(x, random), made = model.decode(z);
     return {made, row_squares(sub(made, x)), row_squares(z), model.prior->energies(z).value()};
   });
-  for_batches(infer, images, kind, model.device,
-              [&](std::int64_t first, const Tensor& x, const auto& results) {
-                const auto& [made, squared_error, squared_norm, energy] = results;
-                if (take) take(made);
-                append(squared_error, found.squared_error);
-                append(squared_norm, found.prior);
-                const std::vector<double> energies = energy.template to_vector<double>();
-                for (std::size_t i = 0; i < energies.size(); ++i) {
-                  double& prior = found.prior[static_cast<std::size_t>(first) + i];
-                  prior = energies[i] + 0.5 * prior;
-                }
-                if (progress) progress(first + x.size(0));
-              });
+  share_images(among, infer, &random, images, kind, model.device,
+               [&](std::int64_t first, const std::array<Tensor, 4>& results) {
+                 const auto& [made, squared_error, squared_norm, energy] = results;
+                 if (take) take(made);
+                 append(squared_error, found.squared_error);
+                 append(squared_norm, found.prior);
+                 const std::vector<double> energies = energy.to_vector<double>();
+                 for (std::size_t i = 0; i < energies.size(); ++i) {
+                   double& prior = found.prior[static_cast<std::size_t>(first) + i];
+                   prior = energies[i] + 0.5 * prior;
+                 }
+                 if (progress) progress(first + made.size(0));
+               });
   return found;
 }
 
 std::vector<double> critic_scores(const Model& model, const Images& images,
-                                  const std::function<void(std::int64_t)>& progress) {
+                                  const std::function<void(std::int64_t)>& progress,
+                                  const Communicator& among) {
   ENSURE(model.critic, "method {} has no critic", model.config.method);
   std::vector<double> scores;
   CapturedStep<1, 1> score("scores", {"x"}, model.device, [&](const auto& in) -> std::array<Tensor, 1> {
     return {critic_score(model, in[0])};
   });
-  for_batches(score, images, model.images, model.device,
-              [&](std::int64_t first, const Tensor& x, const auto& found) {
-                append(found[0], scores);
-                if (progress) progress(first + x.size(0));
-              });
+  share_images(among, score, nullptr, images, model.images, model.device,
+               [&](std::int64_t first, const std::array<Tensor, 1>& found) {
+                 append(found[0], scores);
+                 if (progress) progress(first + found[0].size(0));
+               });
   return scores;
 }
 

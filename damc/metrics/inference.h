@@ -27,8 +27,10 @@ struct Inference {
 
 /// Infers z for all images, gives their G(z) to `take`, and tells `progress` after each batch how many are done. Throws
 /// Error unless they have the shape that the model makes.
+/// Processes share them.
 Inference infer_all(const Model& model, const Images& images,
-                    const std::function<void(std::int64_t)>& progress = {}, const TakeImages& take = {});
+                    const std::function<void(std::int64_t)>& progress = {}, const TakeImages& take = {},
+                    const Communicator& among = alone());
 
 /// Mean squared error per pixel value. Throws Error when there are no images.
 double mse(const Inference& inference);
@@ -38,7 +40,8 @@ inline double mse(const Model& model, const Images& images) { return mse(infer_a
 /// 0.9 |x - G(z)|_1 + 0.1 softplus(-D(x', z)), x' = G(z) or x as config.scored says (Zenati et al., 2018). Throws Error for
 /// other methods.
 std::vector<double> critic_scores(const Model& model, const Images& images,
-                                  const std::function<void(std::int64_t)>& progress = {});
+                                  const std::function<void(std::int64_t)>& progress = {},
+                                  const Communicator& among = alone());
 
 /// |x - G(z)|^2 + E(z) + |z|^2/2 of every image: the higher, the less the image is like the training images.
 std::vector<double> anomaly_scores(const Inference& inference);
