@@ -12,6 +12,7 @@
 #include <span>
 #include <vector>
 
+#include "tensor/communicator.h"
 #include "tensor/conv_geometry.h"
 #include "tensor/fused_kernels.h"
 #include "tensor/pooling.h"
@@ -102,6 +103,10 @@ class Backend : public FusedKernels {
 
   // By device: CUDA graphs. The CPU starts kernels at no cost, so that there is nothing to record: null.
   virtual std::unique_ptr<Recording> make_recording() { return nullptr; }
+
+  // By device: NCCL. Joins the processes of `host`, which has to outlive it, for tensors of this device; every process
+  // calls it. Null: `host` sends them itself.
+  virtual std::unique_ptr<Communicator> join(const Communicator& /*host*/) { return nullptr; }
 
   // Shared, pointwise. Operands may be strided; inputs have the output's shape (stride 0 where they repeat).
   virtual void fill(double value, const Tensor& out) = 0;

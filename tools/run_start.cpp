@@ -64,20 +64,21 @@ std::vector<std::string> noted_changes(const Config& before, const Config& after
 
 }  // namespace
 
-RunStart new_run(const Config& config, const fs::path& init) {
+RunStart new_run(const Config& config, const fs::path& init, Part on_host) {
   RunStart start;
   start.config = config;
+  start.config.device = own_device(config.device, on_host);
   if (!init.empty()) {
     start.state = read_initial(init, config);
     start.is_initial = true;
   }
   note_files(start.config);
-  backend(parse_device(config.device));  // a device that is not there is told before the data are read
+  backend(parse_device(start.config.device));  // a device that is not there is told before the data are read
   load_images(start);
   return start;
 }
 
-RunStart resumed_run(const fs::path& folder, const ConfigOptions& options, bool lock) {
+RunStart resumed_run(const fs::path& folder, const ConfigOptions& options, bool lock, Part on_host) {
   check_run_folder(folder);
   RunStart start;
   if (lock) start.lock = std::make_unique<FolderLock>(folder);
@@ -85,6 +86,7 @@ RunStart resumed_run(const fs::path& folder, const ConfigOptions& options, bool 
   const Config before = builder.finish();
   options.overlay(builder);
   start.config = builder.finish();
+  start.config.device = own_device(start.config.device, on_host);
   start.folder = folder;
   start.state = newest_state(folder);
   const std::int64_t done = start.state ? start.state->progress.iterations : 0;

@@ -6,9 +6,11 @@
 #include "damc/key_parts.h"
 #include "data/dataset.h"
 #include "data/image_io.h"
+#include "tensor/cuda/cuda_backend.h"
 #include "tensor/error.h"
 #include "tensor/io/file.h"
 #include "tensor/io/npy.h"
+#include "tensor/mpi/processes.h"
 #include "tensor/text.h"
 #include "tools/command_line.h"
 #include "tools/screen.h"
@@ -173,12 +175,13 @@ std::string sampler_note(const Config& c) {
 }
 
 LoadedRun RunOptions::load(const Communicator& among) const {
+  const Part on_host = part_on_host(among);  // first of all: whatever fails here, they have met
   Run run = open_run(folder_);
   set_sampler(run.config);
   set_inference(run.config);
   if (seed_) run.config.seed = *seed_;
   if (!precision_.empty()) run.config.precision = parse_precision(precision_);
-  auto model = load_model(run, device_);
+  auto model = load_model(run, own_device(device_.empty() ? run.config.device : device_, on_host));
   if (among.leads()) note_emulation(model->config);
   return {std::move(run), std::move(model)};
 }
@@ -186,6 +189,13 @@ LoadedRun RunOptions::load(const Communicator& among) const {
 void note_emulation(const Config& config) {
   if (config.precision != Precision::tf32 || parse_device(config.device).type != DeviceType::cpu) return;
   show_aside("note: the CPU emulates the arithmetic of tf32, for its numerics; it is slower than fp32\n");
+}
+
+std::string own_device(const std::string& device, Part on_host) {
+  const Device asked = parse_device(device);
+  if (on_host.count == 1 || asked.type != DeviceType::cuda) return device;
+  const auto index = cuda_device_count() == 1 ? 0 : static_cast<int>(on_host.index);
+  return index == asked.index ? device : Device{DeviceType::cuda, index}.str();
 }
 
 std::pair<std::string, std::string> split_assignment(const std::string& option, const std::string& text) {

@@ -75,6 +75,7 @@ class RunOptions {
 
   /// Opens the run and loads its model; the model's configuration has what was asked for. Throws UserError as
   /// open_run and load_model do, and for options of a sampler that the run does not have or that do not go together.
+  /// Every process calls it.
   LoadedRun load(const Communicator& among = alone()) const;
   bool seed_given() const { return seed_.has_value(); }
   /// Throws UserError when there are options of the sampler, which nothing will be drawn from.
@@ -94,6 +95,10 @@ std::string sampler_note(const Config& config);
 
 /// Says on stderr that the CPU only emulates a configuration's precision, if that is so: tf32.
 void note_emulation(const Config& config);
+
+/// The device of a process where several of those that work together run on its host: of GPUs that of its number there, or
+/// the only one that it sees, whichever is named. Otherwise the one that is named.
+std::string own_device(const std::string& device, Part on_host);
 
 /// Splits KEY=VALUE at the first '='. Throws UserError, naming the option, when there is none or the key is
 /// empty.

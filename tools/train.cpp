@@ -1,6 +1,8 @@
 /// damc train
 
+#include "tensor/backend.h"
 #include "tensor/error.h"
+#include "tensor/mpi/processes.h"
 #include "tools/classifier_run.h"
 #include "tools/command_line.h"
 #include "tools/commands.h"
@@ -73,29 +75,38 @@ void print_time(TrainingRun& run) {
 /// What all processes begin with, the same for all.
 RunStart begin(const TrainOptions& options, const Communicator& among) {
   RunStart start;
+  const Part on_host = part_on_host(among);
   together(among, [&] {
-    start = options.resume ? resumed_run(*options.resume, options.config, among.leads())
-                           : new_run(options.config.build(), options.init);
+    start = options.resume ? resumed_run(*options.resume, options.config, among.leads(), on_host)
+                           : new_run(options.config.build(), options.init, on_host);
     if (const auto note = options.config.without_part(start.config)) start.notes.push_back(*note);
     const std::int64_t processes = among.part().count;
     if (processes == 1) return;
     if (!trains_model(start.config))
       user_error(fmt::format("{} processes with preset {}", processes, start.config.preset), "start one");
-    if (parse_device(start.config.device).type != DeviceType::cpu)
-      user_error(fmt::format("{} processes with device {}", processes, start.config.device),
-                 "several processes compute on CPUs");
     check_shares(start.config, processes);
   });
   together(among, [&] { check_alike(among, start); });
   return start;
 }
 
-/// A run at its start, in all processes.
-std::unique_ptr<TrainingRun> standing_run(RunStart start, const Communicator& among) {
-  std::unique_ptr<TrainingRun> run;
-  together(among, [&] { run = std::make_unique<TrainingRun>(std::move(start), among); });
-  return run;
-}
+/// A run at its start, in all processes, with what joins their devices.
+class StandingRun {
+ public:
+  StandingRun(RunStart start, const Communicator& among) {
+    together(among, [&] {
+      if (among.part().count > 1) devices_ = backend(parse_device(start.config.device)).join(among);
+    });
+    together(among,
+             [&] { run_ = std::make_unique<TrainingRun>(std::move(start), devices_ ? *devices_ : among); });
+  }
+  TrainingRun* operator->() const { return run_.get(); }
+  TrainingRun& operator*() const { return *run_; }
+
+ private:
+  std::unique_ptr<Communicator> devices_;  // null: their own
+  std::unique_ptr<TrainingRun> run_;
+};
 
 /// All that training would begin with, and nothing written.
 void dry_run(const TrainOptions& options, const Communicator& among) {
@@ -110,7 +121,7 @@ void dry_run(const TrainOptions& options, const Communicator& among) {
   RunStart start = begin(options, among);
   for (const std::string& note : start.notes) fmt::print("{}\n", note);
   if (!trains_model(start.config)) return print_network_plan(NetworkRun(std::move(start)));
-  const auto run = standing_run(std::move(start), among);
+  const StandingRun run(std::move(start), among);
   print_plan(run->model(), among.part().count);
   fmt::print("data: {}\n", run->progress().data);
   std::fflush(stdout);
@@ -131,7 +142,7 @@ void train(const TrainOptions& options, const Communicator& among) {
   RunStart start = begin(options, among);
   if (!options.no_check) check_first_use(parse_device(start.config.device));
   if (!trains_model(start.config)) return NetworkRun(std::move(start)).run(out);
-  standing_run(std::move(start), among)->run(out);
+  StandingRun(std::move(start), among)->run(out);
 }
 
 /// Starts the processes that were asked for, with the arguments of this one but that they be started.

@@ -9,6 +9,7 @@
 #include "tensor/cuda/executor.cuh"
 #include "tensor/cuda/graph.h"
 #include "tensor/cuda/memory.h"
+#include "tensor/cuda/nccl.h"
 #include "tensor/cuda/staging.h"
 #include "tensor/kernels/shared_kernels.h"
 #include "tensor/rounded_filters.h"
@@ -36,6 +37,9 @@ class CudaBackend final : public SharedKernels<CudaExecutor> {
   std::size_t bytes_reserved() const override { return memory_.bytes_reserved(); }
 
   std::unique_ptr<Recording> make_recording() override { return std::make_unique<CudaGraph>(memory_); }
+  std::unique_ptr<Communicator> join(const Communicator& host) override {
+    return join_by_nccl(host, memory_);
+  }
   void pin(const Tensor& weight) override { rounded_.pin(weight); }
   void unpin(const Tensor& weight) override { rounded_.unpin(weight); }
 

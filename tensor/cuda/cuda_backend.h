@@ -15,6 +15,9 @@ std::unique_ptr<Backend> make_cuda_backend(int index);
 /// make_cuda_backend.
 std::string cuda_identity(int index);
 
+/// GPUs that this process may use.
+int cuda_device_count();
+
 /// One line on this build's CUDA support, for `damc info`.
 std::string cuda_summary();
 

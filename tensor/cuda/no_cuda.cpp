@@ -17,6 +17,8 @@ std::unique_ptr<Backend> make_cuda_backend(int index) { refuse(index); }
 
 std::string cuda_identity(int index) { refuse(index); }
 
+int cuda_device_count() { return 0; }
+
 std::string cuda_summary() { return "not built in"; }
 
 }  // namespace damc

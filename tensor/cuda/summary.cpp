@@ -4,6 +4,7 @@
 
 #include "tensor/cuda/check.h"
 #include "tensor/cuda/cuda_backend.h"
+#include "tensor/cuda/nccl.h"
 #include "tensor/error.h"
 
 namespace damc {
@@ -47,9 +48,14 @@ std::string cuda_identity(int index) {
   return fmt::format("{}, {}", properties.name, library_versions());
 }
 
+int cuda_device_count() {
+  int count = 0;
+  return cudaGetDeviceCount(&count) == cudaSuccess ? count : 0;
+}
+
 std::string cuda_summary() {
   int count = 0;
-  std::string text = library_versions();
+  std::string text = fmt::format("{}, {}", library_versions(), nccl_summary());
   const cudaError_t status = cudaGetDeviceCount(&count);
   if (status != cudaSuccess) return text + fmt::format("\n  no device: {}", cudaGetErrorString(status));
   for (int i = 0; i < count; ++i) text += device_line(i);

@@ -25,6 +25,7 @@ class ForwardingBackend : public InterceptedBackend {
   void pin(const Tensor& weight) override { inner_.pin(weight); }
   void unpin(const Tensor& weight) override { inner_.unpin(weight); }
   std::unique_ptr<Staging> make_staging(std::size_t bytes) override { return inner_.make_staging(bytes); }
+  std::unique_ptr<Communicator> join(const Communicator& host) override { return inner_.join(host); }
   std::size_t bytes_in_use() const override { return inner_.bytes_in_use(); }
   std::size_t bytes_reserved() const override { return inner_.bytes_reserved(); }
 

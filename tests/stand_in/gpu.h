@@ -15,12 +15,14 @@
 /// - launches keep to the limits of a grid, barriers are reached by all threads of a block or none; products are
 ///   well-formed; convolutions get aligned operands
 ///
-/// There are two devices. The environment changes what they are:
+/// There are two devices, and processes that NCCL joins, each of which has one (collectives.cpp). The environment changes what they are:
 ///   STAND_IN_MIB=N       each has N MiB of memory, else 80 GiB
 ///   STAND_IN_PROCESSORS=N it has N multiprocessors, else 132
 ///   STAND_IN_REFUSES=N   every Nth plan of cuDNN does not run
 ///   STAND_IN_EAGER=1     streams but a device's first do at once what they need not wait for; else all wait as long as
 ///                        they may
+///   STAND_IN_BROKEN=N    NCCL has met with an error when it is asked the Nth time, counted from 0
+///   STAND_IN_NO_NCCL=1   it joins no processes
 ///   STAND_IN_IDLE=1      nothing is done at all; what comes back has all bits set
 ///   STAND_IN_FINITE=1    or is -1.5 in f32
 #pragma once
@@ -64,6 +66,7 @@ struct Event {
 struct Graph {
   std::vector<Work> work;
   std::vector<std::pair<const void*, std::size_t>> operands;  // of library calls, with bytes
+  bool meets_others = false;                                  // other processes
 };
 
 enum class Source { pool, malloc };
@@ -115,13 +118,16 @@ class Gpu {
   void begin_graph(cudaStream_t stream);
   /// Ends the recording of a stream. Null where there was none.
   std::unique_ptr<Graph> end_graph(cudaStream_t stream);
+  /// What was queued last waits for other processes: all that comes before it is done now, for they may wait as well. A
+  /// graph is marked.
+  void meet_others(cudaStream_t stream);
   bool recording() const { return recorded_ != nullptr; }
   bool records(cudaStream_t stream) const;
 
   int device = 0;                                                     // the thread's
   std::size_t reserved[kDevices] = {}, most_reserved[kDevices] = {};  // by the pools
-  int problems = 0, kernels = 0, products = 0, tf32_products = 0, convolutions = 0, refused = 0, graphs = 0,
-      replays = 0;
+  int problems = 0, kernels = 0, products = 0, tf32_products = 0, convolutions = 0, refused = 0,
+      collectives = 0, graphs = 0, replays = 0;
   cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;
   const bool idle;
   const unsigned char nothing;  // every byte of memory that was never written

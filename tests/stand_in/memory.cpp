@@ -38,8 +38,8 @@ Gpu::~Gpu() {
   std::fprintf(
       stderr,
       "stand-in GPU: %d problems; %d kernels, %d products, %d in tf32, %d convolutions, %d refused, %d "
-      "graphs, %d replays\n",
-      problems, kernels, products, tf32_products, convolutions, refused, graphs, replays);
+      "collectives, %d graphs, %d replays\n",
+      problems, kernels, products, tf32_products, convolutions, refused, collectives, graphs, replays);
 }
 
 void Gpu::problem(const char* call, const char* what) {

@@ -170,6 +170,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t made, cudaStream_t stream) {
   gpu.enqueue(__func__, stream, [graph] {
     for (const auto& work : graph->work) work();
   });
+  if (graph->meets_others) gpu.meet_others(stream);
   return cudaSuccess;
 }
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {

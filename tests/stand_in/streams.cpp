@@ -90,6 +90,14 @@ bool Gpu::records(cudaStream_t stream) const {
   return found != streams_.end() && found->second.get() == recorded_;
 }
 
+void Gpu::meet_others(cudaStream_t stream) {
+  if (records(stream)) {
+    graph_->meets_others = true;
+  } else if (!idle) {
+    finish(stream);
+  }
+}
+
 void Gpu::begin_graph(cudaStream_t stream) {
   if (recording()) problem("cudaStreamBeginCapture", "two recordings at once");
   recorded_ = streams_.at(stream).get();

@@ -5,7 +5,7 @@ set(package ${CMAKE_INSTALL_LIBDIR}/cmake/damc)
 configure_package_config_file(tools/cmake/damcConfig.cmake.in damcConfig.cmake INSTALL_DESTINATION ${package})
 write_basic_package_version_file(damcConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/damcConfig.cmake ${PROJECT_BINARY_DIR}/damcConfigVersion.cmake
-  tools/cmake/FindOpenBLAS.cmake tools/cmake/FindCUDNN.cmake DESTINATION ${package} COMPONENT development)
+  tools/cmake/FindOpenBLAS.cmake tools/cmake/FindCUDNN.cmake tools/cmake/FindNCCL.cmake DESTINATION ${package} COMPONENT development)
 install(EXPORT engine FILE damcEngine.cmake NAMESPACE damc:: DESTINATION ${package} COMPONENT development)
 if(NOT DAMC_ENGINE_ONLY)
   install(EXPORT system FILE damcSystem.cmake NAMESPACE damc:: DESTINATION ${package} COMPONENT development)
