@@ -42,7 +42,7 @@ all_refuse() {
   launch "${@:2:1}" "$damc" "${@:3}" >screen.txt 2>&1 && fail "${*:2} succeeds"
   [ "$(grep -c '^damc: error' screen.txt)" -ge 1 ] && ! grep '^damc: error' screen.txt | grep -qvE "$1" || fail "${*:2}: $(cat screen.txt)"
 }
-all_refuse 'no device cuda:2: this machine has 2 CUDA devices' 4 "${start[@]}" --batch 16 --iterations 1 --out none
+all_refuse 'no device cuda:[23]: this machine has 2 CUDA devices' 4 "${start[@]/%8/16}" --iterations 1 --out none
 STAND_IN_NO_NCCL=1 all_refuse 'NCCL: process [01] of 2 on cuda:[01]: ' 2 "${start[@]}" --iterations 1 --out none
 STAND_IN_BROKEN=2 all_refuse 'NCCL: what was queued: ' 2 "${start[@]}" --iterations 9 --out broken
 [ -e none ] && fail "what was refused left a folder behind"
