@@ -20,12 +20,10 @@ std::int64_t evaluation_batch(const Architecture& images);
 /// Images [first, first + count) as floats in [-1, 1]. Throws Error when there are not so many.
 Tensor to_tensor(const Images& images, std::int64_t first, std::int64_t count, Device device);
 
-/// Rows of tensors that were made elsewhere: on the host, as processes send them. Undefined ones stay.
+/// Tensors as processes send them.
 template <std::size_t kResults>
 std::array<Tensor, kResults> on_host(std::array<Tensor, kResults> results) {
-  for (Tensor& result : results) {
-    if (result.defined()) result = result.to(Device{});
-  }
+  for (Tensor& result : results) result = result.to(Device{});
   return results;
 }
 
@@ -40,7 +38,7 @@ void share_batches(const Communicator& among, std::int64_t count, std::int64_t b
                    const Make& make, const Use& use) {
   const Part part = among.part();
   const std::int64_t whole = count / batch;
-  if (part.count == 1) {
+  if (part.count == 1 || count == 0) {
     for (std::int64_t first = 0; first < count; first += batch)
       use(first, make(first, std::min(batch, count - first)));
     return;
@@ -51,43 +49,27 @@ void share_batches(const Communicator& among, std::int64_t count, std::int64_t b
     if (random) random->set_position(begin + static_cast<std::uint64_t>(b) * numbers);
     return on_host(make(b * batch, std::min(batch, count - b * batch)));
   };
-  if (count == 0) return;
   auto results = made(0);
   if (random) numbers = random->position() - begin;
   use(0, results);
   for (std::int64_t round = 1; round < whole; round += part.count) {
     if (round + part.index < whole) results = made(round + part.index);
     auto all = results;
-    for (Tensor& rows : all) {
-      if (rows.defined()) rows = among.gather(rows);
-    }
+    for (Tensor& rows : all) rows = among.gather(rows);
     for (std::int64_t p = 0; p < part.count && round + p < whole; ++p) {
       auto its = all;
-      for (Tensor& rows : its) {
-        if (rows.defined()) rows = rows.narrow(0, p * batch, batch);
-      }
+      for (Tensor& rows : its) rows = rows.narrow(0, p * batch, batch);
       use((round + p) * batch, its);
     }
   }
   if (whole > 0 && whole * batch < count) use(whole * batch, made(whole));
 }
 
-/// Calls step({x}) for all images in order, and use(number of the first image of x, x, results) after each batch. The last
-/// batch may be smaller; it is not recorded.
+/// Calls step({x}) for all images in order, and use(number of the first image of x, results) after each batch, which
+/// processes share as share_batches has it. The last batch may be smaller; it is not recorded.
 template <std::size_t kResults, class Use>
 void for_batches(CapturedStep<1, kResults>& step, const Images& images, const Architecture& kind,
-                 Device device, const Use& use) {
-  const std::int64_t batch = evaluation_batch(kind);
-  for (std::int64_t first = 0; first < images.n; first += batch) {
-    const Tensor x = to_tensor(images, first, std::min(batch, images.n - first), device);
-    use(first, x, x.size(0) == batch ? step({x}) : step.unrecorded({x}));
-  }
-}
-
-/// The same with processes that share the batches, as share_batches has it; use(number of the first image, results).
-template <std::size_t kResults, class Use>
-void share_images(const Communicator& among, CapturedStep<1, kResults>& step, Generator* random,
-                  const Images& images, const Architecture& kind, Device device, const Use& use) {
+                 Device device, Generator* random, const Communicator& among, const Use& use) {
   const std::int64_t batch = evaluation_batch(kind);
   const auto make = [&](std::int64_t first, std::int64_t n) {
     const Tensor x = to_tensor(images, first, n, device);

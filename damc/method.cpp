@@ -253,8 +253,8 @@ void Method::finish(const Images& train) {
     return std::array{encoded_mean(*model_.V, in[0], c.nz)};
   });
   std::vector<Tensor> codes;
-  for_batches(encode, train, model_.images, model_.device,
-              [&](std::int64_t, const Tensor&, const auto& found) {
+  for_batches(encode, train, model_.images, model_.device, nullptr, alone(),
+              [&](std::int64_t, const auto& found) {
                 codes.push_back(found[0].to(Device{}).to(Dtype::f64).clone());
               });
   model_.mixture->set(

@@ -65,6 +65,10 @@ void begin(const EvalOptions& options, const Communicator& among, EvalStart& sta
     start.evaluation.emplace(*start.loaded->model, start.split, options.metrics, options.distances,
                              among.leads(), among);
   });
+  together(among, [&] {
+    check_alike(among, start.loaded->model->config,
+                fmt::format("{}\nimages   {}", state_of(start.loaded->run), fingerprint(start.split)));
+  });
 }
 
 void evaluate(const EvalOptions& options, const Communicator& among) {

@@ -76,20 +76,20 @@ Reconstructions reconstruct_all(const Model& model, const Images& images, std::i
             z};
   });
   StatusLine status(0, images.n, "image");
-  share_images(among, make, &random, images, model.images, model.device,
-               [&](std::int64_t first, const Made& made) {
-                 const auto& [x, by_posterior, by_sampler, posterior_squares, sampler_squares, z] = made;
-                 posterior_error += total(posterior_squares);
-                 sampler_error += total(sampler_squares);
-                 if (const std::int64_t shown = std::min(kept - first, x.size(0)); shown > 0) {
-                   const auto shown_of = [&](const Tensor& t) { return t.narrow(0, 0, shown).to(Device{}); };
-                   observed.push_back(shown_of(x));
-                   posterior.push_back(shown_of(by_posterior));
-                   sampler.push_back(shown_of(by_sampler));
-                   latents.push_back(shown_of(z));
-                 }
-                 status.update(first + x.size(0), "", false);
-               });
+  for_batches(make, images, model.images, model.device, &random, among,
+              [&](std::int64_t first, const Made& made) {
+                const auto& [x, by_posterior, by_sampler, posterior_squares, sampler_squares, z] = made;
+                posterior_error += total(posterior_squares);
+                sampler_error += total(sampler_squares);
+                if (const std::int64_t shown = std::min(kept - first, x.size(0)); shown > 0) {
+                  const auto shown_of = [&](const Tensor& t) { return t.narrow(0, 0, shown).to(Device{}); };
+                  observed.push_back(shown_of(x));
+                  posterior.push_back(shown_of(by_posterior));
+                  sampler.push_back(shown_of(by_sampler));
+                  latents.push_back(shown_of(z));
+                }
+                status.update(first + x.size(0), "", false);
+              });
   const auto values = static_cast<double>(images.n * images.image_size());
   return {cat(observed, 0), cat(posterior, 0),        cat(sampler, 0),
           cat(latents, 0),  posterior_error / values, sampler_error / values};
@@ -135,6 +135,10 @@ ReconstructStart begin(const ReconstructOptions& options, const Communicator& am
     for (const char* array : {kArray, kLatents}) {
       if (options.npy) check_output_file("--out", out / array);
     }
+  });
+  together(among, [&] {
+    check_alike(among, start.loaded->model->config,
+                fmt::format("{}\nimages   {}", state_of(start.loaded->run), start.images.n));
   });
   return start;
 }

@@ -186,6 +186,7 @@ void sample(const SampleOptions& options, const Communicator& among) {
       check_outputs(options, Outputs(out, source.name), source, *loaded->model);
   });
   const Model& model = *loaded->model;
+  together(among, [&] { check_alike(among, model.config, state_of(loaded->run)); });
   fmt::print("{} after {} iterations, seed {}{}\n", escaped(loaded->run.folder.native()),
              loaded->run.iteration, model.config.seed, sampler_note(model.config));
   for (const Source& source : sources) sample_from(model, source, options, Outputs(out, source.name), among);

@@ -191,6 +191,8 @@ void note_emulation(const Config& config) {
   show_aside("note: the CPU emulates the arithmetic of tf32, for its numerics; it is slower than fp32\n");
 }
 
+std::string state_of(const Run& run) { return fmt::format("weights  after {} iterations", run.iteration); }
+
 std::string own_device(const std::string& device, Part on_host) {
   const Device asked = parse_device(device);
   if (on_host.count == 1 || asked.type != DeviceType::cuda) return device;

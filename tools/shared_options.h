@@ -96,6 +96,9 @@ std::string sampler_note(const Config& config);
 /// Says on stderr that the CPU only emulates a configuration's precision, if that is so: tf32.
 void note_emulation(const Config& config);
 
+/// What processes that work on a run have to have alike: its weights, in words.
+std::string state_of(const Run& run);
+
 /// The device of a process where several of those that work together run on its host: of GPUs that of its number there, or
 /// the only one that it sees, whichever is named. Otherwise the one that is named.
 std::string own_device(const std::string& device, Part on_host);

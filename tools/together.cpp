@@ -60,12 +60,10 @@ int run_together(const std::function<void(const Communicator&)>& work) {
   return 0;
 }
 
-void check_alike(const Communicator& among, const RunStart& start) {
+void check_alike(const Communicator& among, const Config& config, const std::string& state) {
   if (among.part().count == 1) return;
-  const std::int64_t done = start.state ? start.state->progress.iterations : 0;
-  check_same(among,
-             fmt::format("{}\nimages   {}\nstate    after {} iterations", version_text(), start.data, done));
-  check_configurations(among, start.config);
+  check_same(among, fmt::format("{}\n{}", version_text(), state));
+  check_configurations(among, config);
 }
 
 }  // namespace damc

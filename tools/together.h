@@ -3,10 +3,10 @@
 
 #include <functional>
 
+#include "damc/config.h"
 #include "tensor/communicator.h"
 #include "tensor/error.h"
 #include "tools/commands.h"
-#include "tools/run_start.h"
 
 namespace damc {
 
@@ -34,8 +34,8 @@ void together(const Communicator& among, const F& start) {
 /// the end. Only the first speaks, and any that ends by an error of its own.
 int run_together(const std::function<void(const Communicator&)>& work);
 
-/// Throws UserError naming a process that has another version of the program, other data, another state or another value
-/// of a key than the first, where that matters.
-void check_alike(const Communicator& among, const RunStart& start);
+/// Throws UserError naming a process that has another version of the program, another value of a key, where that matters,
+/// or another line of `state`, what there is to work on, than the first.
+void check_alike(const Communicator& among, const Config& config, const std::string& state);
 
 }  // namespace damc

@@ -86,7 +86,9 @@ RunStart begin(const TrainOptions& options, const Communicator& among) {
       user_error(fmt::format("{} processes with preset {}", processes, start.config.preset), "start one");
     check_shares(start.config, processes);
   });
-  together(among, [&] { check_alike(among, start); });
+  const std::int64_t done = start.state ? start.state->progress.iterations : 0;
+  const std::string state = fmt::format("images   {}\nstate    after {} iterations", start.data, done);
+  together(among, [&] { check_alike(among, start.config, state); });
   return start;
 }
 

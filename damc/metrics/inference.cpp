@@ -42,19 +42,19 @@ Inference infer_all(const Model& model, const Images& images,
     const Tensor z = model.infer(x, random), made = model.decode(z);
     return {made, row_squares(sub(made, x)), row_squares(z), model.prior->energies(z).value()};
   });
-  share_images(among, infer, &random, images, kind, model.device,
-               [&](std::int64_t first, const std::array<Tensor, 4>& results) {
-                 const auto& [made, squared_error, squared_norm, energy] = results;
-                 if (take) take(made);
-                 append(squared_error, found.squared_error);
-                 append(squared_norm, found.prior);
-                 const std::vector<double> energies = energy.to_vector<double>();
-                 for (std::size_t i = 0; i < energies.size(); ++i) {
-                   double& prior = found.prior[static_cast<std::size_t>(first) + i];
-                   prior = energies[i] + 0.5 * prior;
-                 }
-                 if (progress) progress(first + made.size(0));
-               });
+  for_batches(infer, images, kind, model.device, &random, among,
+              [&](std::int64_t first, const std::array<Tensor, 4>& results) {
+                const auto& [made, squared_error, squared_norm, energy] = results;
+                if (take) take(made);
+                append(squared_error, found.squared_error);
+                append(squared_norm, found.prior);
+                const std::vector<double> energies = energy.to_vector<double>();
+                for (std::size_t i = 0; i < energies.size(); ++i) {
+                  double& prior = found.prior[static_cast<std::size_t>(first) + i];
+                  prior = energies[i] + 0.5 * prior;
+                }
+                if (progress) progress(first + made.size(0));
+              });
   return found;
 }
 
@@ -66,11 +66,11 @@ std::vector<double> critic_scores(const Model& model, const Images& images,
   CapturedStep<1, 1> score("scores", {"x"}, model.device, [&](const auto& in) -> std::array<Tensor, 1> {
     return {critic_score(model, in[0])};
   });
-  share_images(among, score, nullptr, images, model.images, model.device,
-               [&](std::int64_t first, const std::array<Tensor, 1>& found) {
-                 append(found[0], scores);
-                 if (progress) progress(first + found[0].size(0));
-               });
+  for_batches(score, images, model.images, model.device, nullptr, among,
+              [&](std::int64_t first, const std::array<Tensor, 1>& found) {
+                append(found[0], scores);
+                if (progress) progress(first + found[0].size(0));
+              });
   return scores;
 }
 
