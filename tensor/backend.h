@@ -153,7 +153,8 @@ class Backend : public FusedKernels {
                     const Tensor& out) = 0;
 
   // By device: im2col / col2im and gemm; cuDNN. Contiguous N,H,W,C images and Cout,kH,kW,Cin/groups filters. Filters and
-  // their gradients are f32 where the images are bf16; the products are those of the filter rounded to bf16.
+  // their gradients are f32 where the images are bf16; the products are those of the filter, or of its Winograd
+  // transform, rounded to bf16.
   virtual void conv2d(const ConvGeometry& s, const Tensor& x, const Tensor& filter, const Tensor& bias,
                       const ProductOptions& options, const Tensor& out) = 0;
   virtual void conv2d_grad_x(const ConvGeometry& s, const Tensor& g, const Tensor& filter, const Tensor& bias,

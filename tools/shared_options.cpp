@@ -93,6 +93,13 @@ void ConfigOptions::overlay(ConfigBuilder& builder) const {
   set(builder);
 }
 
+Config ConfigOptions::of_run(const fs::path& folder) const {
+  check_run_folder(folder);
+  ConfigBuilder builder = ConfigBuilder::from_file(folder / "config.toml");
+  overlay(builder);
+  return builder.finish();
+}
+
 /// Single keys: each is to be given in one way, for no order would be the one that was meant.
 void ConfigOptions::set(ConfigBuilder& builder) const {
   for (const std::string& setting : settings_) {

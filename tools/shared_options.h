@@ -42,6 +42,8 @@ class ConfigOptions {
   /// What was given, over a configuration that is there already. Throws UserError for another preset, or as
   /// ConfigBuilder does.
   void overlay(ConfigBuilder& builder) const;
+  /// The configuration of a run with what was given. Throws UserError where there is no run, or likewise.
+  Config of_run(const std::filesystem::path& folder) const;
   /// A line on keys that were given one by one and have no part in what the configuration trains, if there are any.
   std::optional<std::string> without_part(const Config& config) const;
 

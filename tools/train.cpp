@@ -72,6 +72,13 @@ void print_time(TrainingRun& run) {
       seconds[0], seconds[1], left, duration_text(seconds[1] * static_cast<double>(left)));
 }
 
+/// Throws UserError unless so many processes can share what a configuration trains.
+void check_processes(const Config& config, std::int64_t processes) {
+  if (processes > 1 && !trains_model(config))
+    user_error(fmt::format("{} processes with preset {}", processes, config.preset), "start one");
+  check_shares(config, processes);
+}
+
 /// What all processes begin with, the same for all.
 RunStart begin(const TrainOptions& options, const Communicator& among) {
   RunStart start;
@@ -80,11 +87,7 @@ RunStart begin(const TrainOptions& options, const Communicator& among) {
     start = options.resume ? resumed_run(*options.resume, options.config, among.leads(), on_host)
                            : new_run(options.config.build(), options.init, on_host);
     if (const auto note = options.config.without_part(start.config)) start.notes.push_back(*note);
-    const std::int64_t processes = among.part().count;
-    if (processes == 1) return;
-    if (!trains_model(start.config))
-      user_error(fmt::format("{} processes with preset {}", processes, start.config.preset), "start one");
-    check_shares(start.config, processes);
+    check_processes(start.config, among.part().count);
   });
   const std::int64_t done = start.state ? start.state->progress.iterations : 0;
   const std::string state = fmt::format("images   {}\nstate    after {} iterations", start.data, done);
@@ -159,7 +162,9 @@ int start_processes(const TrainOptions& options, std::vector<std::string> argume
       user_error(fmt::format("--gpus {} beside --device", options.gpus), "leave out one of the two");
     arguments.insert(arguments.end(), {"--device", "cuda"});
   }
-  return run_processes(std::max(options.processes, options.gpus), arguments);
+  const std::int64_t count = std::max(options.processes, options.gpus);
+  check_processes(options.resume ? options.config.of_run(*options.resume) : options.config.build(), count);
+  return run_processes(count, arguments);
 }
 
 }  // namespace
