@@ -70,7 +70,7 @@ int quota_of_group(const fs::path& group) {
 
 bool can_map(int count, std::size_t bytes) {
   if (bytes == 0) return true;  // mmap refuses to map nothing
-  void* last = nullptr;  // each block holds the address of the one before
+  void* last = nullptr;         // each block holds the address of the one before
   int mapped = 0;
   for (; mapped < count; ++mapped) {
     void* block = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
