@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A training iteration of damc and of PyTorch side by side on this machine's CPU, PyTorch at each of its settings: f32 and bf16
-# (autocast), eager and compiled, in both layouts. The programs take turns, in as many rounds as asked for; the table has
+# A training iteration of damc and of PyTorch side by side on this machine's CPU: damc in fp32 and in bf16, PyTorch at each of
+# its settings, f32 and bf16 (autocast), eager and compiled, in both layouts. The programs take turns, in as many rounds as asked for; the table has
 # the median of the rounds and their spread. Installs nothing: PYTHON is one that has PyTorch.
 #   compare_peers.sh PYTHON [--damc PROGRAM] [--rounds N] [--work "PRESET:BATCH ..."] [--settings "NAME ..."] [--out DIR]
 set -euo pipefail
@@ -28,7 +28,10 @@ mkdir -p "$out"
 for round in $(seq "$rounds"); do
   for item in $work; do
     preset=${item%:*} batch=${item#*:}
-    "$damc" bench --suite iteration --preset "$preset" --batch "$batch" --repeat 3 --json "$out/$preset-$batch-damc-$round.json"
+    for precision in fp32 bf16; do
+      "$damc" bench --suite iteration --preset "$preset" --batch "$batch" --precision $precision --repeat 3 \
+        --json "$out/$preset-$batch-damc,$precision-$round.json"
+    done
     for setting in $settings; do
       read -ra words <<<"${setting//,/ --}" # bf16,compile: --precision bf16 --compile
       "$python" tools/bench/pytorch_bench.py --suite iteration --preset "$preset" --batch "$batch" --precision "${words[0]}" \

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Prints what compare_peers.sh has measured as a table of Markdown: peers_table.py DIR
 
-A section for each preset and batch, a row for damc and for each setting of PyTorch: seconds of an
+Rows for each preset and batch, of damc and of PyTorch at each of its settings: seconds of an
 iteration and of its two longest parts, the median of the rounds and for the whole their range; how
-many times damc's time the whole takes.
+many times damc's time in the same precision the whole takes.
 """
 
 import json
@@ -19,7 +19,7 @@ def rounds(folder):
     """{(preset, batch): {setting: [report of a round]}}."""
     found = {}
     for path in sorted(folder.glob("*.json")):
-        match = re.fullmatch(r"(.+)-(\d+)-(damc|(?:fp32|bf16)[a-z,-]*)-(\d+)", path.stem)
+        match = re.fullmatch(r"(.+)-(\d+)-((?:damc,)?(?:fp32|bf16)[a-z,-]*)-(\d+)", path.stem)
         if match:
             preset, batch, setting, _ = match.groups()
             settings = found.setdefault((preset, int(batch)), {})
@@ -39,16 +39,17 @@ def main():
         sys.exit(f"peers_table.py: error: no measurements in {sys.argv[1]}")
     any_report = next(iter(next(iter(found.values())).values()))[0]
     print(f"{any_report['machine']['name']}, {any_report['machine']['threads']} threads; seconds\n")
-    print("| preset, batch | program | iteration | range | posterior chain | sampler updates | of damc's time |")
+    print("| preset, batch | program | iteration | range | posterior chain | sampler updates | of damc's time in this precision |")
     print("| --- | --- | ---: | --- | ---: | ---: | ---: |")
     for (preset, batch), settings in found.items():
-        own = statistics.median(seconds(settings["damc"], "total")) if "damc" in settings else None
-        for setting in sorted(settings, key=lambda s: (s != "damc", s)):
+        own = {setting[-4:]: statistics.median(seconds(reports, "total"))
+               for setting, reports in settings.items() if setting.startswith("damc,")}
+        for setting in sorted(settings, key=lambda s: (not s.startswith("damc,"), s)):
             reports = settings[setting]
             total, chain, updates = (seconds(reports, part) for part in PARTS)
-            program = "damc fp32" if setting == "damc" else (
-                f"{reports[0]['machine']['program']} {setting.replace(',', ', ')}")
-            ratio = f"{statistics.median(total) / own:.2f}" if own else ""
+            words = setting.removeprefix("damc,")
+            program = f"{reports[0]['machine']['program']} {words.replace(',', ', ')}"
+            ratio = f"{statistics.median(total) / own[words[:4]]:.2f}" if words[:4] in own else ""
             print(f"| {preset}, {batch} | {program} | {statistics.median(total):.3f} | {min(total):.3f} to {max(total):.3f} | "
                   f"{statistics.median(chain):.3f} | {statistics.median(updates):.3f} | {ratio} |")
 
