@@ -2,6 +2,7 @@
 # Training by several processes, from outside: bits, files, who speaks, how it ends.   test_cli_processes.sh DAMC MPIRUN
 . "$(dirname "$0")/cli_functions.sh"
 mpirun=$2
+export ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0" # of MPI itself
 export OMP_NUM_THREADS=1
 small_set small 0 200 24
 start=(--preset mnist-quick "${tiny[@]}" --set test_posterior_steps=2 --set sample_prior_steps=2 --set log_every=1 --batch 16

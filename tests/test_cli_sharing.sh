@@ -2,6 +2,7 @@
 # Sampling, reconstruction and evaluation by several processes: the files and numbers of one.   test_cli_sharing.sh DAMC MPIRUN
 . "$(dirname "$0")/cli_functions.sh"
 mpirun=$2
+export ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0" # of MPI itself
 export TERM=dumb
 launch() { "$root/tests/mpirun.sh" "$mpirun" "$@"; } # launch COUNT PROGRAM ARGUMENTS
 small_set small 0 700 300
