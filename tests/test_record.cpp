@@ -371,12 +371,10 @@ TEST_CASE("in bf16, where a GPU's other products are not a CPU's, a recorded tra
     session.iterate(0, kIterations);
     return std::pair(session.numbers, session.state());
   };
-  const auto recorded = [&] {
-    const RehearsalDevice device;
-    auto ends = train();
-    CHECK(device->replays() > 0);
-    return ends;
-  }();
+  auto device = std::make_unique<RehearsalDevice>();
+  const auto recorded = train();
+  CHECK((*device)->replays() > 0);
+  device.reset();
   const BackendOverride plain(gpu, chosen_cpu_variant().make());
   const auto direct = train();
   CHECK(recorded.first == direct.first);
@@ -390,10 +388,8 @@ TEST_CASE("the variants of training are recorded as well") {
     change(a);
     change(b);
     Session here(a), there(b);
-    for (int k = 0; k < kIterations; ++k) {
-      here.iterate(k);
-      there.iterate(k);
-    }
+    here.iterate(0, kIterations);
+    there.iterate(0, kIterations);
     CHECK(device->replays() > 0);
     CHECK(there.numbers == here.numbers);
     CHECK(same(there.state(), here.state()));

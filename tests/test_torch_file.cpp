@@ -179,6 +179,18 @@ TEST_CASE("torch: metadata as text and back") {
   CHECK(value_of("{\"a\":1}").as<std::string>());
 }
 
+TEST_CASE("safetensors whose header has the length that a pickle begins with") {
+  for (const std::size_t length : {640u, 896u, 1152u, 1408u}) {
+    CAPTURE(length);
+    const TempFile file;
+    std::string header = R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})";
+    header.resize(length, ' ');
+    const std::string size{static_cast<char>(length & 255), static_cast<char>(length >> 8), 0, 0, 0, 0, 0, 0};
+    file.write(size + header + std::string(4, '\0'));
+    CHECK(read_weights(file.path()).tensors.at("a").item() == 0.0);
+  }
+}
+
 TEST_CASE("torch: other kinds of files are told apart") {
   const TempFile file;
   const auto refused = [&](const char* name, const std::string& reason) {

@@ -61,12 +61,14 @@ bool is_torch_file(const fs::path& path) {
 StoredWeights open_weights(const fs::path& path) {
   if (is_torch_file(path)) return flatten(read_torch_file(path), fmt::format("'{}'", path.string()));
   InputFile file(path);
+  // First: the length before it may look like another kind's beginning, 640 like a pickle's.
+  if (holds(file, 8, "{")) return open_safetensors(path);
   for (const OtherKind& other : kOtherKinds) {
     if (holds(file, other.at, other.begins))
       user_error(fmt::format("'{}' is {}, not a file of weights that is read", path.string(), other.what),
                  other.hint);
   }
-  if (file.size() > 8 && !holds(file, 8, "{")) {
+  if (file.size() > 8) {
     user_error(
         fmt::format("'{}' is no file of weights: neither safetensors nor one of PyTorch's", path.string()),
         kConvert);
