@@ -13,7 +13,9 @@ namespace {
 template <class G>
 struct Visit {
   std::shared_ptr<Node> node;
-  bool wanted = false;  // on a path to one of the xs
+  bool wanted = false;          // on a path to one of the xs
+  std::vector<std::size_t> xs;  // that it is
+  std::int64_t to_come = 0;     // edges that have still to add to its gradient
   G gradient;
 };
 
@@ -30,7 +32,7 @@ std::vector<Visit<G>> collect(const std::shared_ptr<Node>& root) {
     ENSURE(!node->consumed, "grad: the graph through '{}' was used by an earlier gradient; compute y again",
            node->op);
     for (const Node::Edge& edge : node->edges) stack.push_back(edge.input);
-    visits.push_back({std::move(node), false, {}});
+    visits.push_back({std::move(node), false, {}, 0, {}});
   }
   std::sort(visits.begin(), visits.end(),
             [](const Visit<G>& a, const Visit<G>& b) { return a.node->number > b.node->number; });
@@ -49,66 +51,94 @@ G initial_gradient(const Variable& y, const G& seed) {
   return seed;
 }
 
-/// Runs the edges between y and the xs, and consumes the graph unless it is kept; found[i] is left undefined where y
-/// does not depend on xs[i].
+/// Marks what lies between y and the xs, and counts what is added to each gradient. Returns where nodes are among the visits.
 template <class G>
-void walk(const Variable& y, const std::vector<Variable>& xs, const G& seed, bool keep,
-          std::vector<G>& found) {
-  std::vector<Visit<G>> visits = collect<G>(y.node());
+std::unordered_map<const Node*, Visit<G>*> plan(std::vector<Visit<G>>& visits,
+                                                const std::vector<Variable>& xs) {
   std::unordered_map<const Node*, Visit<G>*> visit_of;
   for (Visit<G>& visit : visits) visit_of[visit.node.get()] = &visit;
-  for (const Variable& x : xs) {
-    if (const auto it = visit_of.find(x.node().get()); it != visit_of.end()) it->second->wanted = true;
+  for (std::size_t i = 0; i < xs.size(); ++i) {
+    if (const auto it = visit_of.find(xs[i].node().get()); it != visit_of.end()) it->second->xs.push_back(i);
   }
   for (auto visit = visits.rbegin(); visit != visits.rend(); ++visit) {
+    visit->wanted = !visit->xs.empty();
     for (const Node::Edge& edge : visit->node->edges) visit->wanted |= visit_of[edge.input.get()]->wanted;
+    if (!visit->wanted) continue;
+    for (const Node::Edge& edge : visit->node->edges) ++visit_of[edge.input.get()]->to_come;
   }
+  return visit_of;
+}
+
+/// Runs the edges between y and the xs, and consumes the graph unless it is kept. `ready`(i, gradient of xs[i]) is called as
+/// soon as nothing more is added to it; not for an x that y does not depend on.
+template <class G, class Ready>
+void walk(const Variable& y, const std::vector<Variable>& xs, const G& seed, bool keep, const Ready& ready) {
+  std::vector<Visit<G>> visits = collect<G>(y.node());
+  const auto visit_of = plan(visits, xs);
+  const auto hand_over = [&](Visit<G>& visit) {
+    if (visit.to_come > 0 || !visit.gradient.defined()) return;
+    const G gradient = visit.node->edges.empty() ? std::move(visit.gradient) : visit.gradient;
+    for (const std::size_t i : visit.xs) ready(i, gradient);
+  };
   visits.front().gradient = initial_gradient(y, seed);
+  hand_over(visits.front());
   for (Visit<G>& visit : visits) {
     Node& node = *visit.node;
-    if (visit.wanted && visit.gradient.defined()) {
+    if (visit.wanted) {
       for (Node::Edge& edge : node.edges) {
-        Visit<G>& input = *visit_of[edge.input.get()];
-        if (!input.wanted) continue;
-        G g = edge.vjp(visit.gradient, visit.node);
-        input.gradient = input.gradient.defined() ? add(input.gradient, g) : std::move(g);
+        Visit<G>& input = *visit_of.at(edge.input.get());
+        if (input.wanted && visit.gradient.defined()) {
+          G g = edge.vjp(visit.gradient, visit.node);
+          input.gradient = input.gradient.defined() ? add(input.gradient, g) : std::move(g);
+        }
+        --input.to_come;
+        hand_over(input);
       }
     }
     if (!keep) {
       node.consumed = !node.edges.empty();
       node.edges.clear();
     }
-    for (std::size_t i = 0; i < xs.size(); ++i) {
-      if (xs[i].node() == visit.node) found[i] = visit.gradient;
-    }
     visit.gradient = {};
   }
 }
 
-template <class G>
-std::vector<G> gradients(const Variable& y, const std::vector<Variable>& xs, const G& seed, bool keep) {
+void check_graph(const Variable& y, const std::vector<Variable>& xs) {
   for (const Variable& x : xs)
     ENSURE(x.requires_grad(), "grad: an x of shape {} takes no gradient", x.shape().str());
   ENSURE(y.requires_grad(),
          "grad: y of shape {} has no graph: it is a constant, detached, or computed from such only",
          y.shape().str());
+}
+
+void check_gradient(const Shape& shape, const std::vector<Variable>& xs, std::size_t i) {
+  ENSURE(shape == xs[i].shape(), "grad: a vjp gave a gradient of shape {} for x number {}, of shape {}",
+         shape.str(), i, xs[i].shape().str());
+}
+
+Tensor zero_gradient(const Variable& x) { return Tensor::zeros(x.shape(), x.dtype(), x.device()); }
+
+template <class G>
+std::vector<G> gradients(const Variable& y, const std::vector<Variable>& xs, const G& seed, bool keep) {
+  check_graph(y, xs);
   std::vector<G> found(xs.size());
-  walk(y, xs, seed, keep, found);
+  walk(y, xs, seed, keep, [&](std::size_t i, const G& gradient) { found[i] = gradient; });
   for (std::size_t i = 0; i < xs.size(); ++i) {
-    if (!found[i].defined()) found[i] = Tensor::zeros(xs[i].shape(), xs[i].dtype(), xs[i].device());
-    ENSURE(found[i].shape() == xs[i].shape(),
-           "grad: a vjp gave a gradient of shape {} for x number {}, of shape {}", found[i].shape().str(), i,
-           xs[i].shape().str());
+    if (!found[i].defined()) found[i] = zero_gradient(xs[i]);
+    check_gradient(found[i].shape(), xs, i);
   }
   return found;
+}
+
+/// With memory of its own: it may be a view with stride 0, the seed, or another x's gradient.
+Tensor owned(const Tensor& gradient) {
+  return gradient.is_contiguous() && !gradient.is_shared() ? gradient : gradient.clone();
 }
 
 std::vector<Tensor> tensor_gradients(const Variable& y, const std::vector<Variable>& xs, const Tensor& seed,
                                      bool keep) {
   std::vector<Tensor> found = gradients(y, xs, seed, keep);
-  for (Tensor& g : found) {  // it may be a view with stride 0, the seed, or another x's gradient
-    if (!g.is_contiguous() || g.is_shared()) g = g.clone();
-  }
+  for (Tensor& gradient : found) gradient = owned(gradient);
   return found;
 }
 
@@ -121,6 +151,20 @@ std::vector<Tensor> grad(const Variable& y, const std::vector<Variable>& xs, con
 std::vector<Tensor> grad(const Variable& y, const std::vector<Variable>& xs, RetainGraph,
                          const Tensor& seed) {
   return tensor_gradients(y, xs, seed, true);
+}
+
+void grad(const Variable& y, const std::vector<Variable>& xs,
+          const std::function<void(std::size_t i, const Tensor& gradient)>& ready) {
+  check_graph(y, xs);
+  std::vector<bool> found(xs.size(), false);
+  walk(y, xs, Tensor{}, false, [&](std::size_t i, const Tensor& gradient) {
+    check_gradient(gradient.shape(), xs, i);
+    found[i] = true;
+    ready(i, owned(gradient));
+  });
+  for (std::size_t i = 0; i < xs.size(); ++i) {
+    if (!found[i]) ready(i, zero_gradient(xs[i]));
+  }
 }
 
 std::vector<Variable> grad(const Variable& y, const std::vector<Variable>& xs, CreateGraph,

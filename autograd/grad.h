@@ -1,6 +1,7 @@
 /// Reverse-mode differentiation of a recorded computation.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "autograd/variable.h"
@@ -13,6 +14,11 @@ namespace damc {
 /// that was not computed from any variable that takes a gradient, a non-scalar y without seed, an x that takes no
 /// gradient, or a graph that was consumed before.
 std::vector<Tensor> grad(const Variable& y, const std::vector<Variable>& xs, const Tensor& seed = {});
+
+/// The same, and `ready`(i, gradient of xs[i]) gets each as soon as it is final, while those of what was computed before are
+/// still to be found: the last layer's first. Those of xs that y does not depend on come at the end.
+void grad(const Variable& y, const std::vector<Variable>& xs,
+          const std::function<void(std::size_t i, const Tensor& gradient)>& ready);
 
 /// The same, and the graph stays, for another gradient: grad(y, xs, retain_graph).
 inline constexpr struct RetainGraph {

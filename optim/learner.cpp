@@ -1,5 +1,7 @@
 #include "optim/learner.h"
 
+#include <utility>
+
 #include "autograd/grad.h"
 #include "autograd/ops.h"
 
@@ -11,25 +13,27 @@ struct LossAndGradients {
   std::vector<Tensor> gradients;
 };
 
-/// Of the mean of the losses of all processes' pieces.
+/// Of the mean of the losses of all processes' pieces. A gradient of the last piece is sent while those of earlier layers
+/// are computed.
 LossAndGradients mean_gradients(const PieceLosses& losses, const std::vector<Variable>& parameters) {
   const std::int64_t parts = losses.pieces * losses.among.part().count;
-  std::vector<Tensor> sums;  // of the gradients, then of the loss: they travel together
+  const std::size_t place_of_loss = parameters.size();
+  std::vector<Tensor> mine(place_of_loss + 1);  // over this process's pieces so far
+  const std::unique_ptr<Sums> sums = losses.among.sums(mine.size());
   losses.random.in_pieces(losses.pieces, [&](std::int64_t piece) {
     const Variable loss =
         parts == 1 ? losses.loss(piece) : losses.loss(piece) * (1.0 / static_cast<double>(parts));
-    std::vector<Tensor> found = grad(loss, parameters);
-    found.push_back(loss.value());
-    if (piece == 0) {
-      sums = std::move(found);
-      return;
-    }
-    for (std::size_t i = 0; i < found.size(); ++i) sums[i] = add(sums[i], found[i]);
+    const auto found = [&](std::size_t place, const Tensor& number) {
+      mine[place] = piece == 0 ? number : add(mine[place], number);
+      if (piece + 1 == losses.pieces) sums->put(place, std::exchange(mine[place], {}));
+    };
+    grad(loss, parameters, found);
+    found(place_of_loss, loss.value());
   });
-  sums = losses.among.sum(sums);
-  Tensor loss = std::move(sums.back());
-  sums.pop_back();
-  return {std::move(loss), std::move(sums)};
+  std::vector<Tensor> gradients = sums->finish();
+  Tensor loss = std::move(gradients.back());
+  gradients.pop_back();
+  return {std::move(loss), std::move(gradients)};
 }
 
 std::vector<Variable> parameters_of(const std::vector<Module*>& networks) {

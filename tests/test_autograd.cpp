@@ -150,6 +150,40 @@ TEST_CASE("a branch that leads to no x is not walked") {
   CHECK_THROWS_AS(grad(x * record("aside", w.value(), {{w, forbidden}}), {w}), Error);
 }
 
+TEST_CASE(
+    "gradients are handed over when they are final, before those of what was computed earlier are found") {
+  const Variable a = leaf({2, 3}), b = leaf({5, 7}), shared = leaf({11, 13}), unused = leaf({0, 0, 0});
+  std::vector<std::string> events;
+  const auto step = [&events](const char* name, const Variable& x, const Variable& w) {
+    return record(name, mul(x.value(), w.value()),
+                  {{x,
+                    [&events, name, v = w.value()](const Tensor& g) {
+                      events.push_back(name);
+                      return mul(g, v);
+                    }},
+                   {w, [v = x.value()](const Tensor& g) { return mul(g, v); }}});
+  };
+  const auto loss = [&](const Variable& first) {
+    return sum(step("third", step("second", first, b), shared));
+  };
+  std::vector<Variable> xs{a, b, shared, unused};
+  const std::vector<Tensor> due = grad(loss(step("first", a, shared)), xs);
+  events.clear();
+  const Variable first = step("first", a, shared), y = loss(first);
+  xs.insert(xs.end(), {first, b});  // no leaf, so its gradient is passed on as well; one asked for twice
+  std::vector<Tensor> found(xs.size());
+  grad(y, xs, [&](std::size_t i, const Tensor& gradient) {
+    events.push_back(fmt::format("x{}", i));
+    found[i] = gradient;
+  });
+  CHECK(events == std::vector<std::string>{"third", "second", "x4", "x1", "x5", "first", "x0", "x2", "x3"});
+  for (std::size_t i = 0; i < xs.size(); ++i) {
+    CHECK_FALSE(found[i].is_shared());
+    CHECK(values(found[i]) == (i < 4 ? values(due[i]) : i == 4 ? Doubles{5 * 11, 7 * 13} : values(due[1])));
+  }
+  CHECK_THROWS_AS(grad(y, xs, [](std::size_t, const Tensor&) {}), Error);  // consumed
+}
+
 TEST_CASE("a graph of a million nodes does not need the stack") {
   const Variable x = leaf({1.0});
   const auto chain = [&] {

@@ -11,7 +11,8 @@
 /// - streams, events, handles and blocks are used while their device is the thread's
 /// - memory is returned once, by the call that belongs to it, and nothing is written beyond a block; operands of library
 ///   calls are live, and those of a recorded call still are at every replay
-/// - while a stream records, the thread makes no call that the runtime refuses then, and launches go to that stream
+/// - while a stream records, the thread makes no call that the runtime refuses then, and launches go to that stream, or to
+///   one that has waited for it, which it then has to wait for
 /// - launches keep to the limits of a grid, barriers are reached by all threads of a block or none; products are
 ///   well-formed; convolutions get aligned operands
 ///
@@ -69,6 +70,13 @@ struct Graph {
   bool meets_others = false;                                  // other processes
 };
 
+/// What a stream does that has come into a recording by waiting for the stream that records.
+struct Branch {
+  std::vector<Work> work;
+  std::size_t joined = 0;            // of it is a part of the graph
+  std::vector<std::size_t> begun{};  // how much of the graph there was when each was queued
+};
+
 enum class Source { pool, malloc };
 
 /// The state of the devices and of the only thread that uses them.
@@ -113,7 +121,7 @@ class Gpu {
   /// Does all that a stream has to do; of a device's streams.
   void finish(cudaStream_t stream);
   void finish(int of);
-  /// Queues work, or adds it to the graph of a stream that records.
+  /// Queues work, or adds it to the graph of a stream that records: of one beside it, as late as may be.
   void enqueue(const char* call, cudaStream_t stream, Work work);
   void begin_graph(cudaStream_t stream);
   /// Ends the recording of a stream. Null where there was none.
@@ -122,12 +130,13 @@ class Gpu {
   /// graph is marked.
   void meet_others(cudaStream_t stream);
   bool recording() const { return recorded_ != nullptr; }
+  /// Whether what comes to it becomes part of a graph.
   bool records(cudaStream_t stream) const;
 
   int device = 0;                                                     // the thread's
   std::size_t reserved[kDevices] = {}, most_reserved[kDevices] = {};  // by the pools
   int problems = 0, kernels = 0, products = 0, tf32_products = 0, convolutions = 0, refused = 0,
-      collectives = 0, graphs = 0, replays = 0;
+      collectives = 0, beside = 0, graphs = 0, replays = 0;
   cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;
   const bool idle;
   const unsigned char nothing;  // every byte of memory that was never written
@@ -161,6 +170,7 @@ class Gpu {
   void advance(Stream& stream, std::uint64_t position);
   void advance_alone(Stream& stream);
   void do_next(Stream& stream);
+  void join(Branch& branch, std::size_t position);
 
   std::map<const void*, int> homes_;  // devices of handles
   char* memory_ = nullptr;            // of all devices, one after the other
@@ -173,6 +183,7 @@ class Gpu {
   std::map<cudaStream_t, std::shared_ptr<Stream>> streams_;
   std::map<cudaEvent_t, Event> events_;
   Stream* recorded_ = nullptr;
+  std::map<Stream*, Branch> branches_;  // of what is recorded
   std::unique_ptr<Graph> graph_;
 };
 

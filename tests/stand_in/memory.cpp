@@ -38,8 +38,9 @@ Gpu::~Gpu() {
   std::fprintf(
       stderr,
       "stand-in GPU: %d problems; %d kernels, %d products, %d in tf32, %d convolutions, %d refused, %d "
-      "collectives, %d graphs, %d replays\n",
-      problems, kernels, products, tf32_products, convolutions, refused, collectives, graphs, replays);
+      "collectives, %d recorded beside other work, %d graphs, %d replays\n",
+      problems, kernels, products, tf32_products, convolutions, refused, collectives, beside, graphs,
+      replays);
 }
 
 void Gpu::problem(const char* call, const char* what) {

@@ -44,13 +44,22 @@ void Gpu::destroy(cudaEvent_t event) {
 
 void Gpu::record(cudaEvent_t event, cudaStream_t stream) {
   const auto& on = streams_.at(stream);
-  events_.at(event) = {on, on->queued};
+  const auto branch = branches_.find(on.get());
+  events_.at(event) = {on, branch == branches_.end() ? on->queued : branch->second.work.size()};
 }
 
 void Gpu::wait(cudaStream_t stream, cudaEvent_t event) {
   const auto& [awaited, position] = events_.at(event);
   Stream& waiting = *streams_.at(stream);
   if (!awaited || awaited.get() == &waiting) return;
+  if (awaited.get() == recorded_) {
+    branches_.try_emplace(&waiting);
+    return;
+  }
+  if (const auto branch = branches_.find(awaited.get()); branch != branches_.end()) {
+    if (&waiting != recorded_) problem("cudaStreamWaitEvent", "a branch of a recording that another awaits");
+    return join(branch->second, position);
+  }
   waiting.items.push_back({{}, awaited, position});
   ++waiting.queued;
 }
@@ -80,14 +89,30 @@ void Gpu::enqueue(const char* call, cudaStream_t stream, Work work) {
     graph_->work.push_back(std::move(work));
     return;
   }
+  if (const auto branch = branches_.find(&on); branch != branches_.end()) {
+    branch->second.work.push_back(std::move(work));
+    branch->second.begun.push_back(graph_->work.size());
+    if (eager(on)) join(branch->second, branch->second.work.size());
+    return;
+  }
   on.items.push_back({std::move(work), nullptr, 0});
   ++on.queued;
   if (eager(on)) advance_alone(on);
 }
 
+/// The recording stream goes on after what a branch had by a position.
+void Gpu::join(Branch& branch, std::size_t position) {
+  const std::size_t reached = graph_->work.size();
+  for (; branch.joined < position; ++branch.joined) {
+    if (branch.begun[branch.joined] < reached) ++beside;
+    graph_->work.push_back(std::move(branch.work[branch.joined]));
+  }
+}
+
 bool Gpu::records(cudaStream_t stream) const {
   const auto found = streams_.find(stream);
-  return found != streams_.end() && found->second.get() == recorded_;
+  return recorded_ && found != streams_.end() &&
+         (found->second.get() == recorded_ || branches_.contains(found->second.get()));
 }
 
 void Gpu::meet_others(cudaStream_t stream) {
@@ -106,6 +131,11 @@ void Gpu::begin_graph(cudaStream_t stream) {
 
 std::unique_ptr<Graph> Gpu::end_graph(cudaStream_t stream) {
   if (recorded_ != streams_.at(stream).get()) problem("cudaStreamEndCapture", "the stream does not record");
+  for (const auto& [_, branch] : branches_) {
+    if (branch.joined < branch.work.size())
+      problem("cudaStreamEndCapture", "the work of a branch that nobody awaits");
+  }
+  branches_.clear();
   recorded_ = nullptr;
   return std::move(graph_);
 }

@@ -26,6 +26,12 @@ for method in damc vae abp; do # abp gathers the ends of chains
   grep -q "^device = 'cuda'" two-$method/$run/config.toml || fail "the run's device: $(grep device two-$method/$run/config.toml)"
 done
 
+echo "-- gradients travel beside the backward pass that finds more of them"
+both "${start[@]}" --set width=2 --iterations 4 --out two-wide
+grep -qE ' [1-9][0-9]* recorded beside other work' screen.txt || fail "one message for all: $(grep -a stand-in screen.txt)"
+succeeds '0 problems' "${start[@]}" --set width=2 --iterations 4 --batch-gpu 4 --out one-wide
+same_values {one,two}-wide/$run/state-000004.safetensors
+
 echo "-- one goes on, and two again"
 succeeds 'done' train --no-check --resume two-damc/$run --iterations 8
 both train --no-check --resume two-damc/$run --iterations 14
