@@ -22,6 +22,7 @@ namespace {
 struct BenchOptions {
   std::vector<std::string> suites;
   std::vector<std::string> presets = {"svhn"};
+  std::vector<std::string> settings;  // KEY=VALUE
   std::int64_t batch = 0;
   std::optional<int> repeat, threads;
   std::optional<std::string> json;
@@ -84,8 +85,9 @@ std::FILE* table_of(const BenchOptions& options) {
   return options.json && is_standard_output(*options.json) ? stderr : stdout;
 }
 
-void write_json(const BenchOptions& options, const nlohmann::json& report) {
+void write_json(const BenchOptions& options, nlohmann::json report) {
   if (!options.json) return;
+  if (!options.settings.empty()) report["set"] = options.settings;
   const std::string text = report.dump(1) + "\n";
   atomic_write_file(*options.json, std::as_bytes(std::span(text)));
 }
@@ -100,10 +102,21 @@ void run_suite(BenchReport& report, const std::string& suite, const Config& conf
   report.sample_gemm();
 }
 
+/// Throws UserError for a key that is an option here, or that decides what is trained: the parts are those of damc.
+void set(ConfigBuilder& builder, const std::string& setting) {
+  const auto [key, value] = split_assignment("--set", setting);
+  if (key == "batch" || key == "device" || key == "precision")
+    user_error(fmt::format("--set {}", setting), fmt::format("give it as --{} {}", key, value));
+  if (key == "method")
+    user_error(fmt::format("--set {}", setting), "the suites time the parts of method damc; leave it out");
+  builder.set(key, value);
+}
+
 std::vector<Config> configurations(const BenchOptions& options) {
   std::vector<Config> configs;
   for (const std::string& preset : options.presets) {
     ConfigBuilder builder(preset);
+    for (const std::string& setting : options.settings) set(builder, setting);
     builder.set("device", options.device);
     builder.set("precision", precision_name(options));
     configs.push_back(builder.finish());
@@ -196,6 +209,11 @@ void add_bench_command(CLI::App& program) {
   command.add_option("--preset", options->presets, "networks to time, by preset")
       ->delimiter(',')
       ->capture_default_str();
+  command
+      .add_option("--set", options->settings,
+                  "change one key of the presets, such as ngf=32; may be repeated")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
   command
       .add_option(
           "--batch", options->batch,
