@@ -22,7 +22,8 @@ struct ImageSet {
   Fitting fitted(const Fitting& wanted) const;
 };
 
-/// Finds the images of a folder (see layout.h for what is recognized), or the one of a file. Throws UserError when
+/// Finds the images of a folder (see layout.h for what is recognized), or the one of a file. Anyone's own images that lie
+/// in a train/ and a test/ (or val/) are divided so. Throws UserError when
 /// there are none, or as list_images and Lmdb do.
 ImageSet find_images(const std::filesystem::path& place);
 

@@ -49,6 +49,18 @@ refuses 2 'line.nbreak.png' train --preset celeba64 --data weird --out refused
 refuses 2 'fails 2 of 3' data verify weird
 grep -q '^FAILED line.nbreak.png: cannot decode .*line.nbreak.png' stdout || fail "a name on two lines: $(cat stdout)"
 
+echo "-- folders to train and to test on"
+mkdir -p parts/set/Train parts/set/val
+for name in a b c; do cp faces/a.png "parts/set/Train/$name.png"; done
+cp faces/b.png parts/set/val/a.png
+succeeds 'note +the first 3 train, 1 test$' data info parts
+succeeds 'data: 3 training and 1 test images' train --preset celeba64 "${tiny[@]}" --data parts --dry-run
+mkdir parts/set/test
+cp faces/c.png parts/set/test/z.png
+succeeds 'the first 3 train, 1 test; left out: 1 images beside those' data info parts
+succeeds 'left out: 1 images beside those' data pack parts packed-parts --size 8
+succeeds 'a folder of images; the first 3 train, 1 test$' data info packed-parts
+
 echo "-- near misses"
 for name in train-images train-labels t10k-images t10k-labels; do
   case $name in *images) rank=3 ;; *) rank=1 ;; esac
