@@ -62,6 +62,7 @@ struct Stream {
 struct Event {
   std::shared_ptr<Stream> stream;
   std::uint64_t position = 0;
+  bool in_graph = false;  // that was being recorded
 };
 
 struct Graph {

@@ -129,7 +129,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   return gpu.finish(stream), cudaSuccess;
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
-  gpu.on_stream(__func__, stream);
+  gpu.at_home(__func__, stream);
   return gpu.wait(stream, event), cudaSuccess;
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
@@ -138,7 +138,7 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
 cudaError_t cudaEventDestroy(cudaEvent_t event) { return gpu.destroy(event), cudaSuccess; }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   gpu.at_home(__func__, event);
-  gpu.on_stream(__func__, stream);
+  gpu.at_home(__func__, stream);
   return gpu.record(event, stream), cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {

@@ -45,13 +45,16 @@ void Gpu::destroy(cudaEvent_t event) {
 void Gpu::record(cudaEvent_t event, cudaStream_t stream) {
   const auto& on = streams_.at(stream);
   const auto branch = branches_.find(on.get());
-  events_.at(event) = {on, branch == branches_.end() ? on->queued : branch->second.work.size()};
+  events_.at(event) = {on, branch == branches_.end() ? on->queued : branch->second.work.size(),
+                       records(stream)};
 }
 
 void Gpu::wait(cudaStream_t stream, cudaEvent_t event) {
-  const auto& [awaited, position] = events_.at(event);
+  const auto& [awaited, position, in_graph] = events_.at(event);
   Stream& waiting = *streams_.at(stream);
   if (!awaited || awaited.get() == &waiting) return;
+  if (in_graph ? !recording() : records(stream))
+    return problem("cudaStreamWaitEvent", "an event on the other side of a recording");
   if (awaited.get() == recorded_) {
     branches_.try_emplace(&waiting);
     return;
@@ -65,7 +68,8 @@ void Gpu::wait(cudaStream_t stream, cudaEvent_t event) {
 }
 
 void Gpu::wait(cudaEvent_t event) {
-  const auto& [stream, position] = events_.at(event);
+  const auto& [stream, position, in_graph] = events_.at(event);
+  if (in_graph) problem("cudaEventSynchronize", "an event of a recording");
   if (stream) advance(*stream, position);
 }
 
