@@ -5,7 +5,7 @@
 ///   bf16  activations of the generator and the encoder stored in bf16 and multiplied with weights rounded to bf16;
 ///         every other product as in tf32 on a GPU, in f32 on a CPU. Weights, biases, sums, statistics of normalisation,
 ///         gradients of weights, latent vectors and the optimiser stay f32.
-/// In bf16 a GPU's tensor cores are fast, and a CPU with AVX512-BF16.
+/// In bf16 a GPU's tensor cores are fast, and a CPU with AVX512-BF16 or AMX.
 #pragma once
 
 #include <string>

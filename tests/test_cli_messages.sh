@@ -72,7 +72,7 @@ done
 cmp <("$damc" help) <("$damc" --help) || fail "help differs from --help"
 succeeds '^damc [0-9.]+ \(commit [0-9a-f]+|unknown' --version
 succeeds '^compiler (GCC|Clang) [0-9]' --version
-succeeds '^kernels +(native|baseline|x86-64-v[34]|x86-64-v4-bf16)$' --version
+succeeds '^kernels +(native|native-amx|baseline|x86-64-v[34]|x86-64-v4-(bf16|amx))$' --version
 DAMC_CPU_KERNELS=abacus refuses 2 'DAMC_CPU_KERNELS=abacus: .*no such kernels' info
 succeeds '^libs +.*fmt [0-9]' --version
 

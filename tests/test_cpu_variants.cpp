@@ -12,6 +12,7 @@
 #include "tensor/error.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
+#include "tests/amx_instructions.h"
 #include "tests/messages.h"
 
 using namespace damc;
@@ -58,6 +59,21 @@ double difference(const std::vector<std::vector<double>>& a, const std::vector<s
   return worst;
 }
 
+/// All passes of a direct convolution and of one of Winograd's form.
+std::vector<std::vector<double>> bf16_passes(const CpuVariant& variant) {
+  BackendOverride here(Device{}, variant.make());
+  std::vector<std::vector<double>> all;
+  for (const std::int64_t kernel : {3, 4}) {
+    Generator random(2);
+    const ConvGeometry s = conv_geometry({3, 8, 8, 32}, {33, kernel, kernel, 32}, {kernel - 2, 1});
+    const Tensor x = random.normal(s.in_shape()).to(Dtype::bf16), w = random.normal(s.filter_shape()),
+                 g = random.normal(s.out_shape()).to(Dtype::bf16);
+    for (const Tensor& y : {conv2d_forward(s, x, w), conv2d_grad_x(s, g, w), conv2d_grad_w(s, g, x)})
+      all.push_back(y.to(Dtype::f64).to_vector<double>());
+  }
+  return all;
+}
+
 }  // namespace
 
 TEST_CASE("all variants compute the same") {
@@ -66,7 +82,7 @@ TEST_CASE("all variants compute the same") {
     const CpuVariant& best = chosen_cpu_variant();
     const auto wanted = results(best, dtype), drawn = draws(best, dtype);
     for (const CpuVariant& variant : cpu_variants()) {
-      if (!variant.runs) continue;
+      if (!variant.runs()) continue;
       const double found = difference(results(variant, dtype), wanted);
       INFO(variant.name << " and " << best.name << " differ by " << found);
       CHECK(found <= (dtype == Dtype::f32 ? 1e-5 : 1e-13));
@@ -78,22 +94,19 @@ TEST_CASE("all variants compute the same") {
 }
 
 TEST_CASE("bf16 convolutions of all variants agree within the rounding of what is stored") {
-  const auto passes = [](const CpuVariant& variant) {
-    BackendOverride here(Device{}, variant.make());
-    std::vector<std::vector<double>> all;
-    for (const std::int64_t kernel : {3, 4}) {  // direct, and Winograd's form
-      Generator random(2);
-      const ConvGeometry s = conv_geometry({3, 8, 8, 32}, {33, kernel, kernel, 32}, {kernel - 2, 1});
-      const Tensor x = random.normal(s.in_shape()).to(Dtype::bf16), w = random.normal(s.filter_shape()),
-                   g = random.normal(s.out_shape()).to(Dtype::bf16);
-      for (const Tensor& y : {conv2d_forward(s, x, w), conv2d_grad_x(s, g, w), conv2d_grad_w(s, g, x)})
-        all.push_back(y.to(Dtype::f64).to_vector<double>());
-    }
-    return all;
-  };
-  const auto wanted = passes(chosen_cpu_variant());
+  const auto wanted = bf16_passes(chosen_cpu_variant());
   for (const CpuVariant& variant : cpu_variants()) {
-    if (variant.runs) CHECK(difference(passes(variant), wanted) <= 0x1p-7);
+    if (variant.runs()) CHECK(difference(bf16_passes(variant), wanted) <= 0x1p-7);
+  }
+}
+
+TEST_CASE("so do those by AMX's tiles, whose instructions are emulated where the processor has none") {
+  const AmxInstructions instructions;
+  const CpuVariant* before = nullptr;  // the same without tiles
+  for (const CpuVariant& variant : cpu_variants()) {
+    if (variant.name.ends_with("-amx") && before->runs() && instructions.can_run())
+      CHECK(difference(bf16_passes(variant), bf16_passes(*before)) <= 0x1p-7);
+    before = &variant;
   }
 }
 
@@ -101,7 +114,7 @@ TEST_CASE("the best that runs is chosen, or the one asked for") {
   const auto all = cpu_variants();
   std::string_view best;
   for (const CpuVariant& variant : all) {
-    if (!variant.runs) continue;
+    if (!variant.runs()) continue;
     best = variant.name;
     setenv("DAMC_CPU_KERNELS", std::string(variant.name).c_str(), 1);
     CHECK(chosen_cpu_variant().name == variant.name);

@@ -12,6 +12,7 @@
 #include "tensor/cpu/packed.h"
 #include "tensor/cpu/parallel.h"
 #include "tensor/cpu/pool.h"
+#include "tensor/cpu/tile_check.h"
 #include "tensor/cpu/transposed_product.h"
 #include "tensor/cpu/winograd.h"
 #include "tensor/error.h"
@@ -372,6 +373,10 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
 namespace DAMC_CPU_VARIANT {
 
 std::unique_ptr<Backend> make_cpu_kernels() { return std::make_unique<EmulatedProducts<CpuBackend>>(); }
+
+#ifdef DAMC_CPU_TILES
+bool tiles_compute() { return tiles_agree<AmxTiles>(); }
+#endif
 
 }  // namespace DAMC_CPU_VARIANT
 

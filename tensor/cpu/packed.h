@@ -18,6 +18,7 @@
 #include "tensor/cpu/factors.h"
 #include "tensor/cpu/gemm.h"
 #include "tensor/cpu/pool.h"
+#include "tensor/cpu/tile_product.h"
 
 namespace damc {
 
@@ -221,11 +222,19 @@ void for_panels(std::int64_t m, const PackedMatrices<T>& b, const F& f) {
   }
 }
 
-/// c [rows, columns] = a [rows, k] panel
+/// c [rows, columns] = a [rows, k] panel; by tiles in the kernels for processors that have them
 template <class T>
 void multiply(std::int64_t rows, const T* a, std::int64_t lda, const PackedMatrices<T>& b,
               std::int64_t matrix, std::int64_t panel, Computed<T>* c, std::int64_t ldc,
               std::int64_t columns) {
+#ifdef DAMC_CPU_TILES
+  if constexpr (std::is_same_v<T, bf16>) {
+    static_assert(PackedMatrices<T>::kLanes == kTileColumns);
+    TileProduct<AmxTiles> product(b.k(), lda, b.panel(matrix, panel), b.columns(panel), ldc);
+    product(rows, a, c, columns);
+    return;
+  }
+#endif
   if (b.columns(panel) == PackedMatrices<T>::kPanel) {
     rows_times_panel<2>(rows, b.k(), a, lda, b.panel(matrix, panel), c, ldc, columns);
   } else {

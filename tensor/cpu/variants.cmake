@@ -1,10 +1,21 @@
 # cpu_backend.cpp, for one processor or (DAMC_DISPATCH) for several of x86-64.
 include(CheckCXXCompilerFlag)
+include(CheckCXXSourceCompiles)
 check_cxx_compiler_flag(-march=x86-64-v4 DAMC_HAS_X86_64_V4)
+if(DAMC_NATIVE)
+  set(CMAKE_REQUIRED_FLAGS -march=native)
+  check_cxx_source_compiles("#if !(defined(__AMX_BF16__) || defined(__AMXBF16__)) || !defined(__AVX512BF16__)
+    #error
+    #endif
+    int main() {}" DAMC_NATIVE_AMX)
+  unset(CMAKE_REQUIRED_FLAGS)
+endif()
+set(amx -mamx-tile -mamx-bf16 -DDAMC_CPU_TILES)
 set(kernels ${CMAKE_CURRENT_SOURCE_DIR}/cpu/cpu_backend.cpp)
 
-# An object for one microarchitecture level that has its one function and nothing else for the linker: of an inline function
-# it keeps one among all objects, and that must not be one for a newer processor than the program runs on.
+# An object for one microarchitecture level that has the functions which variants.cpp names and nothing else for the
+# linker: of an inline function it keeps one among all objects, and that must not be one for a newer processor than the
+# program runs on.
 function(damc_cpu_variant name)
   add_library(damc_cpu_${name} OBJECT ${kernels})
   target_compile_definitions(damc_cpu_${name} PRIVATE DAMC_CPU_VARIANT=${name})
@@ -17,7 +28,8 @@ function(damc_cpu_variant name)
   add_custom_command(OUTPUT ${object} VERBATIM COMMAND_EXPAND_LISTS
     DEPENDS damc_cpu_${name} $<TARGET_OBJECTS:damc_cpu_${name}>
     COMMAND ${CMAKE_LINKER} -r --force-group-allocation -o ${object} $<TARGET_OBJECTS:damc_cpu_${name}>
-    COMMAND ${CMAKE_OBJCOPY} --wildcard --keep-global-symbol=*make_cpu_kernels* ${object})
+    COMMAND ${CMAKE_OBJCOPY} --wildcard --keep-global-symbol=*make_cpu_kernels* --keep-global-symbol=*tiles_compute*
+      ${object})
   set_source_files_properties(${object} PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
   target_sources(damc_tensor PRIVATE ${object})
 endfunction()
@@ -27,7 +39,12 @@ if(NOT DAMC_NATIVE AND DAMC_HAS_X86_64_V4)
   damc_cpu_variant(x86_64_v3 -march=x86-64-v3)
   damc_cpu_variant(x86_64_v4 -march=x86-64-v4)
   damc_cpu_variant(x86_64_v4_bf16 -march=x86-64-v4 -mavx512bf16)
+  damc_cpu_variant(x86_64_v4_amx -march=x86-64-v4 -mavx512bf16 ${amx})
   set_source_files_properties(cpu/variants.cpp PROPERTIES COMPILE_DEFINITIONS DAMC_DISPATCH)
+elseif(DAMC_NATIVE AND DAMC_NATIVE_AMX)
+  damc_cpu_variant(native)
+  damc_cpu_variant(native_amx ${amx})
+  set_source_files_properties(cpu/variants.cpp PROPERTIES COMPILE_DEFINITIONS "DAMC_CPU_VARIANT=native;DAMC_NATIVE_AMX")
 else()
   set(name baseline)
   if(DAMC_NATIVE)

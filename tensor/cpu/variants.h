@@ -1,6 +1,6 @@
-/// The CPU's kernels for several processors. A build for one processor (DAMC_NATIVE) has one variant; a portable one of
-/// x86-64 has cpu_backend.cpp compiled for each of its levels and once more with AVX512-BF16, and the program takes what
-/// its processor runs.
+/// The CPU's kernels for several processors. A build for one processor (DAMC_NATIVE) has one variant, and another if there
+/// are AMX's tiles; a portable one of x86-64 has cpu_backend.cpp compiled for each of its levels and once more with
+/// AVX512-BF16 and with tiles, and the program takes what its processor runs.
 ///
 /// Compilers fuse multiply-adds, which then round once, as each processor allows: variants agree within rounding, how
 /// nearly is in tests/test_cpu_variants.cpp.
@@ -15,9 +15,10 @@
 namespace damc {
 
 struct CpuVariant {
-  /// "native", "baseline" or the microarchitecture level, as compilers name it; "-bf16" with AVX512-BF16
+  /// "native", "baseline" or the microarchitecture level, as compilers name it; "-bf16" with AVX512-BF16, "-amx" with that
+  /// and AMX's tiles
   std::string_view name;
-  bool runs;  ///< on this processor
+  bool (*runs)();  ///< on this processor; of tiles also whether they compute what they should (amx.h)
   std::unique_ptr<Backend> (*make)();
 };
 
