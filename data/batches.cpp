@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "data/counter_hash.h"
+#include "data/mapped_bytes.h"
 #include "tensor/error.h"
 
 namespace damc {
@@ -35,6 +36,7 @@ void to_float(const Images& images, std::int64_t first, std::int64_t count, std:
   ENSURE(out.size() == size, "to_float: {} images take {} floats, not {}", count, size, out.size());
   const auto begin = images.pixels.begin() + first * images.image_size();
   std::transform(begin, begin + count * images.image_size(), out.begin(), scale);
+  require_whole(std::as_bytes(images.pixels.bytes()));
 }
 
 Batches::Batches(const Images& images, std::int64_t batch, std::uint64_t seed, bool flip, Part part)
@@ -96,6 +98,7 @@ void Batches::fill(std::int64_t k, std::span<float> out) {
     }
     target += size;
   }
+  require_whole(std::as_bytes(images_.pixels.bytes()));
 }
 
 }  // namespace damc

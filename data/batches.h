@@ -12,7 +12,7 @@
 namespace damc {
 
 /// Scales images [first, first + count) to N,H,W,C floats in [-1, 1]: pixel / 127.5 - 1.
-/// Throws Error when there are not so many images or `out` has not exactly count*H*W*C floats.
+/// Throws Error when there are not so many images, they cannot be read, or `out` has not exactly count*H*W*C floats.
 void to_float(const Images& images, std::int64_t first, std::int64_t count, std::span<float> out);
 
 /// An endless row of shuffled minibatches. Epoch e shows every image once, in an order drawn from (seed, e);
@@ -33,7 +33,7 @@ class Batches {
   std::vector<std::int64_t> rows(std::int64_t k);
 
   /// The part of minibatch `k` (0-based) as N,H,W,C floats in [-1, 1].
-  /// Throws Error when k is negative or `out` has not exactly as many floats.
+  /// Throws Error when k is negative, the images cannot be read, or `out` has not exactly as many floats.
   void fill(std::int64_t k, std::span<float> out);
 
  private:

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "data/mapped_bytes.h"
 #include "tensor/error.h"
 
 namespace damc {
@@ -16,7 +17,9 @@ std::span<const std::uint8_t> Images::image(std::int64_t i) const {
 
 std::string fingerprint(const Split& split) {
   const auto checksum = [](const Images& images) {
-    return crc32_z(0, images.pixels.data(), images.pixels.size());
+    const auto sum = crc32_z(0, images.pixels.data(), images.pixels.size());
+    require_whole(std::as_bytes(images.pixels.bytes()));
+    return sum;
   };
   return fmt::format("{} training and {} test images of {}x{}x{} (crc32 {:08x}, {:08x})", split.train.n,
                      split.test.n, split.train.height, split.train.width, split.train.channels,

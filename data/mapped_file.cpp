@@ -9,6 +9,7 @@
 #include <cstring>
 #include <string>
 
+#include "data/mapped_bytes.h"
 #include "tensor/error.h"
 #include "tensor/io/file.h"
 
@@ -37,10 +38,13 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
   void* const address = mmap(nullptr, size, PROT_READ, MAP_SHARED, file.number, 0);
   if (address == MAP_FAILED) fail();
   bytes_ = {static_cast<const std::byte*>(address), size};
+  watch_mapped(bytes_, path.string());
 }
 
 MappedFile::~MappedFile() {
-  if (!bytes_.empty()) munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+  if (bytes_.empty()) return;
+  unwatch_mapped(bytes_);
+  munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
 }
 
 }  // namespace damc

@@ -7,8 +7,8 @@
 
 namespace damc {
 
-/// The bytes of a regular file, mapped for reading. The file may be removed or replaced meanwhile, but nobody may
-/// shorten it.
+/// The bytes of a regular file, mapped for reading. The file may be removed or replaced meanwhile; where somebody shortens
+/// it, the bytes become zeros, which require_whole (mapped_bytes.h) tells.
 class MappedFile {
  public:
   /// Throws UserError when `path` is missing, no regular file or unreadable.

@@ -135,6 +135,19 @@ ls pressed/*/state-* 2>kill.txt && fail "a third Ctrl-C does not kill"
 tail -1 piped/*/log.txt | grep -q 'Z stopped by SIGPIPE after iteration' || fail "log.txt: $(tail -1 piped/*/log.txt)"
 exists piped/*/state-*
 
+echo "-- images that are cut off while they are in use"
+succeeds '24 images' sample "$run" --count 24 --separate --out drawn
+succeeds '24 images' data pack drawn/samples-* packed --size 28 --grey
+"$damc" train "${start[@]/#small/packed}" --set grid_every=0 --set state_every=0 --out cut --iterations 1000000 >screen.txt 2>&1 &
+pid=$!
+while ! [ -s cut/*/stats.jsonl ] && kill -0 $pid; do sleep 0.01; done 2>kill.txt
+truncate -s 16 packed/images-idx4-ubyte
+wait $pid
+[ $? = 1 ] || fail "images that are cut off: $(cat screen.txt)"
+grep -q "^damc: error: 'packed/images-idx4-ubyte' was shortened while it was in use\|images-idx4-ubyte' was shortened" screen.txt ||
+  fail "images that are cut off: $(cat screen.txt)"
+exists cut/*/state-*
+
 echo "-- starts"
 for ((i = 0; i < 6; ++i)); do "$damc" train "${start[@]}" --out race --iterations 1 >"race-$i.txt" 2>&1 & done
 wait
@@ -172,6 +185,13 @@ rmdir "$run/metrics.jsonl"
   succeeds_not 'mse posterior +[0-9.]+ +over 16' reconstruct "$run" --images small --out out
   exit "$failed"
 ) || failed=1
+mv "$run/metrics.jsonl" "$run/metrics.old" 2>kill.txt
+rm -rf lasting
+"$damc" eval "$run" --metric mse,pca-fd --samples 20 2>message | true
+[ "${PIPESTATUS[0]}" = 141 ] && [ ! -s message ] || fail "eval without a reader: ${PIPESTATUS[*]} $(cat message)"
+grep -q pca-fd "$run/metrics.jsonl" || fail "the numbers of eval are lost with its reader"
+"$damc" chain "$run" --steps 3,5 --out lasting | true
+exists lasting/{chain,diagnosis}-{3,5}.*
 for command in "eval $run" "sample $run --count 2 --out out" "chain $run --steps 3 --out out" "info $run" info --help "train --help" --version \
   "data info small" "reconstruct $run --images small --count 2 --out out" "bench --floors --preset mnist-quick" \
   "train --resume $run --iterations 2" "train --preset svhn --dry-run"; do

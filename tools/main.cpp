@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <new>
 
 #include "tensor/error.h"
@@ -17,6 +18,7 @@
 #include "tools/command_line.h"
 #include "tools/commands.h"
 #include "tools/screen.h"
+#include "tools/stop_signal.h"
 
 namespace {
 
@@ -65,8 +67,15 @@ void refuse_together(const std::vector<std::string>& arguments) {
                    fmt::format("start it without {}", by));
 }
 
+/// Whether a command has results to keep besides what it shows.
+bool keeps_results(const std::vector<std::string>& arguments) {
+  constexpr std::string_view kKeeping[] = {"sample", "reconstruct", "eval", "chain", "toy"};
+  return !arguments.empty() && std::ranges::find(kKeeping, arguments[0]) != std::end(kKeeping);
+}
+
 /// Exit code 0, once all output has reached its place.
 int finish() {
+  if (damc::lost_reader()) std::raise(SIGPIPE);
   errno = 0;
   std::cout.flush();
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout.good()) return 0;
@@ -81,6 +90,7 @@ int main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   open_standard_streams();
   std::signal(SIGXFSZ, SIG_IGN);  // a file beyond the limit is an error of the write, which has a message
+  if (keeps_results(arguments)) damc::outlive_reader();
   CLI::App program{"DAMC: energy-based priors and diffusion-amortised MCMC, from scratch", "damc"};
   program.require_subcommand(0, 1);  // that there is one is checked below: so the error names an unknown one
   program.failure_message([](const CLI::App*, const CLI::Error&) { return std::string(); });
@@ -120,6 +130,8 @@ int main(int argc, char** argv) {
     return exit.code;
   } catch (const damc::UserError& error) {
     return report(error.what(), 2);
+  } catch (const std::filesystem::filesystem_error& error) {
+    return report(fmt::format("'{}': {}", error.path1().string(), error.code().message()), 1);
   } catch (const std::bad_alloc&) {
     return report("out of memory", 1);
   } catch (const std::exception& error) {

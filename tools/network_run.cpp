@@ -139,7 +139,13 @@ void NetworkRun::train() {
     const Stats stats = training_->iterate(k, feed.take(k), batches.indices(k));
     ++progress_.iterations;
     progress_.images_seen += config_.batch;
-    finish_iteration(stats);
+    if (journal_.due(config_.log_every)) training_->check();
+    try {
+      finish_iteration(stats);
+    } catch (const std::exception& error) {
+      save_in_spite_of(error, [&] { save(); });
+      throw;
+    }
     const int signal = stop_signal();
     if (signal || journal_.due(config_.state_every)) save();
     if (signal) journal_.stop(signal);
@@ -150,7 +156,6 @@ void NetworkRun::train() {
 /// All that is shown and written of an iteration, but its state.
 void NetworkRun::finish_iteration(const Stats& stats) {
   const bool logged = journal_.due(config_.log_every);
-  if (logged) training_->check();
   const char* loss = training_->loss();
   journal_.status().update(progress_.iterations, logged ? fmt::format("loss {:.4g}", stats[loss]) : "",
                            logged);

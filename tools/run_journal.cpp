@@ -10,6 +10,16 @@ namespace damc {
 
 namespace fs = std::filesystem;
 
+void save_in_spite_of(const std::exception& error, const std::function<void()>& save) {
+  try {
+    save();
+  } catch (const std::exception& second) {
+    const std::string why = second.what();
+    throw Error(fmt::format("{}; nor could a state be saved: {}", error.what(),
+                            why.substr(0, why.rfind("\nhint: "))));
+  }
+}
+
 RunJournal::RunJournal(fs::path folder, std::unique_ptr<FolderLock> lock, const Config& config,
                        const Progress& progress, const Communicator& among)
     : folder_(std::move(folder)),

@@ -2,7 +2,9 @@
 /// and in log.txt, and how it stops.
 #pragma once
 
+#include <exception>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +15,10 @@
 #include "tools/status_line.h"
 
 namespace damc {
+
+/// Calls `save` before an error ends a run, as that of a full disk: the iterations that are done stand. Throws Error with
+/// both messages when that fails as well.
+void save_in_spite_of(const std::exception& error, const std::function<void()>& save);
 
 class RunJournal {
  public:

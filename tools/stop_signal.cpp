@@ -13,7 +13,7 @@ namespace {
 constexpr int kCaught[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU, SIGPIPE};
 constexpr int kKillingPress = 3;
 
-volatile std::sig_atomic_t first_signal = 0, presses = 0, silent = 0;
+volatile std::sig_atomic_t first_signal = 0, presses = 0, silent = 0, unread = 0;
 
 constexpr std::string_view kStopping = "\nstopping after this iteration; what is done is saved first\n";
 constexpr std::string_view kPressed =
@@ -49,6 +49,19 @@ void catch_stop_signals(bool acknowledge) {
     sigaction(signal, nullptr, &before);
     if (before.sa_handler != SIG_IGN) sigaction(signal, &action, nullptr);
   }
+}
+
+void outlive_reader() {
+  struct sigaction action {
+  }, before{};
+  action.sa_handler = [](int) { unread = 1; };
+  sigaction(SIGPIPE, nullptr, &before);
+  if (before.sa_handler != SIG_IGN) sigaction(SIGPIPE, &action, nullptr);
+}
+
+bool lost_reader() {
+  if (unread) std::signal(SIGPIPE, SIG_DFL);
+  return unread;
 }
 
 int stop_signal() { return first_signal; }

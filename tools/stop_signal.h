@@ -17,6 +17,13 @@ int stop_signal();
 /// Thrown inside work that a stop leaves out, as an evaluation.
 struct Stopped {};
 
+/// Lets a command that has results to keep go on when the reader of its output goes away: writing fails then, and that is
+/// told at the end. A caller's SIG_IGN stays.
+void outlive_reader();
+
+/// Whether the reader has gone away since outlive_reader(); the signal that says so ends a program that raises it now.
+bool lost_reader();
+
 /// "SIGINT"
 std::string signal_name(int signal);
 

@@ -146,7 +146,7 @@ void TrainingRun::train() {
     ++done;
     if (done == c.iterations) method_->finish(split_->train);
     progress_.images_seen += c.batch;
-    if (done < c.iterations) feed.load(done);  // beside the work that is queued
+    if (done < c.iterations) load_next(feed);
     if (is_logged()) method_->check();
     if (among_.leads()) finish_iteration(x, stats, pictures);
     // The state last: a run that goes on from it has everything of the iterations before.
@@ -155,6 +155,16 @@ void TrainingRun::train() {
     if (signal) journal_.stop(signal);
   }
   journal_.end_status();
+}
+
+/// Beside the work that is queued.
+void TrainingRun::load_next(Feed& feed) {
+  try {
+    feed.load(progress_.iterations);
+  } catch (const std::exception& error) {
+    save_before(error);
+    throw;
+  }
 }
 
 bool TrainingRun::is_diagnosed() const {
@@ -181,8 +191,8 @@ void TrainingRun::finish_iteration(const Tensor& x, Stats& stats, Pictures& pict
   } catch (const Stopped&) {
     journal_.say(
         fmt::format("iteration {}: the evaluation is left out; damc eval makes it", progress_.iterations));
-  } catch (const Error& error) {  // of a disk or of memory: the iterations stand
-    save_in_spite_of(error);
+  } catch (const std::exception& error) {
+    save_before(error);
     throw;
   }
 }
@@ -260,14 +270,13 @@ std::vector<double> TrainingRun::time_iterations(int count) {
   return seconds;
 }
 
-/// Saves a state before an error ends the run. Throws Error with both messages when that fails as well.
-void TrainingRun::save_in_spite_of(const Error& error) {
-  try {
+/// What is done stays, whatever the error is: of a disk, of memory, of images that are gone.
+void TrainingRun::save_before(const std::exception& error) {
+  if (!among_.leads()) return;
+  save_in_spite_of(error, [&] {
     method_->check();
     write_state();
-  } catch (const Error& second) {
-    throw Error(fmt::format("{}; nor could a state be saved: {}", error.what(), head(second.what())));
-  }
+  });
 }
 
 /// The message when memory does not suffice, with what would fit.

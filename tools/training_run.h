@@ -52,7 +52,8 @@ class TrainingRun {
   void save();
   void write_state();
   void check_weights() const;
-  void save_in_spite_of(const Error& error);
+  void save_before(const std::exception& error);
+  void load_next(Feed& feed);
   void evaluate();
 
   const Communicator& among_;
