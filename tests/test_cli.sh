@@ -147,6 +147,9 @@ for source in damc lebm gaussian; do
   exists out/samples-$source.png out/samples-$source.npy out/samples-$source/00000{0,4}.png
 done
 [ "$(stat -c %s out/samples-damc.npy)" = $((128 + 5 * 32 * 32 * 3 * 4)) ] || fail "samples-damc.npy has the wrong size"
+succeeds 'samples-lebm.png: 5 images' sample runs/made --from lebm --count 5 --out out --separate
+refuses 2 "out/samples-lebm/00000[34].png' would stay beside the 3 new images" \
+  sample runs/made --from damc,lebm --count 3 --out out --separate
 succeeds 'seed 1' sample --count 5 --from gaussian,damc runs/made --out again --npy
 cmp -s out/samples-damc.npy again/samples-damc.npy || fail "the same seed gives other samples"
 succeeds 'seed 2' sample runs/made --count 5 --out again --npy --seed 2
@@ -185,6 +188,9 @@ succeeds 'autocorrelation time +(at least )?[0-9.]+ steps' chain runs/made --ste
 succeeds 'R-hat +[0-9.]+$' chain runs/made --steps 20 --out out
 succeeds 'stability +[0-9.]+, limit 2$' chain runs/made --steps 20 --out out
 grep -q '"rhat": [0-9.]' out/diagnosis-20.json || fail "diagnosis-20.json: $(cat out/diagnosis-20.json)"
+refuses 2 'chain-20 would be written twice' chain runs/made --steps 20,0,020 --out out
+succeeds 'stability' chain runs/made --steps 3 --chains 1 --seed 1 --out short
+"$damc" chain runs/made --steps 3,4,5 --chains 1 --out short | grep -E ' -?nan|time +(at least )?-' && fail "chains too short for a number have one"
 grep -q rhat out/diagnosis-0.json && fail "chains of no step have an R-hat"
 cp -r runs/made runs/long && printf 'prior_step_size = 5.0\n' >>runs/long/config.toml
 succeeds 'alarm: stability above 2: steps of size 5 ' chain runs/long --steps 2 --out out
@@ -198,6 +204,13 @@ refuses 2 'held-out' eval runs/made --metric mse,auprc --data nowhere
 refuses 2 'pca-fd of 1 sample' eval runs/made --metric pca-fd --samples 1 --data nowhere
 refuses 2 'metric mse is asked for twice' eval runs/made --metric mse,pca-fd,mse --data nowhere
 refuses 2 'no data folder' eval runs/made
+for idle in '--inception x' '--classifier x' '--reference x' '--reference-mode fid-float' '--from lebm'; do
+  # shellcheck disable=SC2086
+  refuses 2 "^damc: error: $idle: none of --metric mse uses it" eval runs/made $idle --data nowhere
+done
+refuses 2 'test-posterior-steps 3: none of --metric fid uses it' eval runs/made --metric fid --inception x \
+  --test-posterior-steps 3 --data nowhere
+refuses 2 'inception x: none of --metric pca-fd,mse uses it' eval runs/made --metric pca-fd,mse --inception x --data nowhere
 refuses 2 'nowhere' eval runs/made --data nowhere
 succeeds 'packed: 5 images of 64x64x3' data pack out/samples-damc packed --preset celeba64
 succeeds 'format +packed' data info packed

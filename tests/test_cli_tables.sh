@@ -15,6 +15,13 @@ shows() { # shows FILE PATTERN..
 for method in damc vae sri; do succeeds 'done' train "${start[@]}" --method $method --iterations 4 --out runs; done
 succeeds 'done' train "${start[@]}" --method damc --set sigma=0.5 --iterations 2 --set eval_every=0 --out runs
 run=runs/00000-mnist-anomaly
+small_set others 200 30 30
+"$damc" eval $run --metric mse --data others >screen || fail "other images: $(cat screen)"
+grep -q '^note: images that the run did not learn from: [0-9]* training' screen || fail "other images: $(cat screen)"
+[ "$(tail -1 "$run/metrics.jsonl" | grep -o '"data":"[^"]*"')" = "\"data\":\"$PWD/others\"" ] || fail "$(cat "$run/metrics.jsonl")"
+succeeds 'others.csv: 1 run' compare $run --out others.csv
+grep -q "mse on $PWD/others" others.csv || fail "other images: $(head -1 others.csv)"
+sed -i '$d' "$run/metrics.jsonl"
 succeeds 'samples 20' eval $run --metric pca-fd --samples 20
 succeeds 'samples 20' eval $run --metric pca-fd --samples 20 --from lebm
 succeeds 'samples 20' eval runs/00001-mnist-anomaly --metric pca-fd --samples 20

@@ -227,6 +227,8 @@ void chain(const ChainCommandOptions& options) {
   const fs::path out =
       make_output_folder(options.out.empty() ? (loaded.run.folder / "chains").string() : options.out);
   for (const std::int64_t steps : options.steps) {
+    if (std::ranges::count(options.steps, steps) > 1)
+      user_error(fmt::format("--steps: chain-{} would be written twice", steps), "leave out one of the two");
     for (const char* name : {"chain-{}.png", "energy-{}.npy", "diagnosis-{}.json"})
       check_output_file("--out", out / fmt::format(fmt::runtime(name), steps));
   }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -15,14 +16,19 @@
 namespace damc {
 namespace {
 
+/// Of numbers that so few steps or chains do not give there is no row.
 std::string mixing_rows(const ChainDiagnosis& found) {
   const AutocorrelationTime time = found.mixing->time;
   const double draws = static_cast<double>((found.steps + 1) * found.chains) / time.steps;
-  std::string rows =
-      fmt::format("  autocorrelation time  {}{:.4g} steps; {:.4g} independent draws{}\n",
-                  time.resolved ? "" : "at least ", time.steps, draws, time.resolved ? "" : " at most");
-  rows += fmt::format("  R-hat                 {:.4g}\n", found.mixing->rhat);
-  return rows + fmt::format("  drift                 {:.3g} standard errors\n", found.mixing->drift);
+  std::string rows;
+  if (std::isfinite(time.steps))
+    rows = fmt::format("  autocorrelation time  {}{:.4g} steps; {:.4g} independent draws{}\n",
+                       time.resolved ? "" : "at least ", time.steps, draws, time.resolved ? "" : " at most");
+  if (std::isfinite(found.mixing->rhat))
+    rows += fmt::format("  R-hat                 {:.4g}\n", found.mixing->rhat);
+  if (std::isfinite(found.mixing->drift))
+    rows += fmt::format("  drift                 {:.3g} standard errors\n", found.mixing->drift);
+  return rows;
 }
 
 /// The number under a name; null is NaN, which JSON has no other word for. Throws nlohmann's exceptions.

@@ -1,8 +1,12 @@
 /// `damc eval`: numbers for a trained model, to the screen and to metrics.jsonl of the run.
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
+#include "damc/authors_layout.h"
 #include "damc/run_records.h"
+#include "tensor/error.h"
 #include "tensor/text.h"
 #include "tools/command_line.h"
 #include "tools/commands.h"
@@ -49,19 +53,53 @@ struct EvalOptions {
 struct EvalStart {
   std::optional<LoadedRun> loaded;
   Split split;
+  std::string others;  ///< where the images are from, if they are others than the run learned from
   std::optional<Evaluation> evaluation;
 };
+
+/// Throws UserError for an option that has no part in any of the metrics.
+void refuse_idle_options(const EvalOptions& options) {
+  const DistanceOptions& d = options.distances;
+  const auto some = [&](const auto& does) { return std::ranges::any_of(options.metrics, does); };
+  const std::string reason = fmt::format("none of --metric {} uses it", fmt::join(options.metrics, ","));
+  const auto refuse = [&](const char* option, const std::string& value, const char* users) {
+    if (value.empty()) return;
+    user_error(fmt::format("{} {}: {}", option, value, reason),
+               fmt::format("leave it out; it is for {}", users));
+  };
+  if (!some(is_inception_metric)) refuse("--inception", d.inception, "fid, kid, precision and recall");
+  if (!some([](const std::string& metric) { return metric == "classifier-fd"; }))
+    refuse("--classifier", d.classifier, "classifier-fd");
+  if (!some(compares_features)) {
+    refuse("--reference", d.reference, "distances in a network's features");
+    refuse("--reference-mode", d.reference_mode, "distances in a network's features");
+  }
+  if (!some(makes_samples)) refuse("--from", d.from, "distances of generated images");
+  if (!some(reconstructs)) options.run.refuse_inference_options(reason);
+}
+
+/// The folder of images that are others than those a run learned from, by what its weights say; "" for the same.
+std::string other_images(const LoadedRun& loaded, const Split& split, const std::string& folder) {
+  const std::string learned = open_checkpoint(loaded.run.weights).metadata["data"];
+  if (learned.empty() || learned == fingerprint(split)) return {};
+  return std::filesystem::absolute(folder.empty() ? loaded.model->config.data : folder)
+      .lexically_normal()
+      .string();
+}
 
 void begin(const EvalOptions& options, const Communicator& among, EvalStart& start) {
   together(among, [&] {
     start.loaded = options.run.load(among);
     const Config& config = start.loaded->model->config;
     check_metrics(options.metrics, config, options.distances);
+    refuse_idle_options(options);
     const std::string& from = options.distances.from;
     if (!from.empty() && from != "damc" && std::ranges::none_of(options.metrics, reconstructs)) {
       options.run.refuse_sampler_options(fmt::format("samples from {} do not come from the sampler", from));
     }
-    start.split = first_test_images(load_data(config, options.data), options.distances.samples);
+    start.split = load_data(config, options.data);
+    start.others = other_images(*start.loaded, start.split, options.data);
+    start.split = first_test_images(std::move(start.split), options.distances.samples);
     start.evaluation.emplace(*start.loaded->model, start.split, options.metrics, options.distances,
                              among.leads(), among);
   });
@@ -71,6 +109,16 @@ void begin(const EvalOptions& options, const Communicator& among, EvalStart& sta
   });
 }
 
+/// Appends to metrics.jsonl, once the numbers are shown; why that cannot be done, if so.
+std::string keep(const std::filesystem::path& folder, const std::vector<Metric>& records) {
+  try {
+    for (const Metric& record : records) append_metric(folder, record);
+    return {};
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
 void evaluate(const EvalOptions& options, const Communicator& among) {
   EvalStart start;
   begin(options, among, start);
@@ -78,23 +126,26 @@ void evaluate(const EvalOptions& options, const Communicator& among) {
   const Config& config = loaded.model->config;
   fmt::print("{} after {} iterations{}\n", escaped(loaded.run.folder.native()), loaded.run.iteration,
              sampler_note(config));
-  const std::string weights = loaded.run.weights.filename().string();
-  std::vector<Metric> records;  // written when all is shown: the folder may be read-only, or the disk full
+  if (!start.others.empty())
+    fmt::print("note: images that the run did not learn from: {}\n", fingerprint(start.split));
+  std::string failure;  // told at the end: the folder may be read-only, or the disk full
   for (const std::string& metric : options.metrics) {
+    std::vector<Metric> records;
     for (Finding& found : start.evaluation->measure(metric)) {
       if (!sampler_note(config).empty()) {
         found.details.update(
             {{"solver", name(config.solver)}, {"solver_steps", sampling_steps(config)}, {"eta", config.eta}});
       }
+      if (!start.others.empty()) found.details["data"] = start.others;
       fmt::print("{:<6} {:.6f}  {} ({})\n", found.metric, found.value, found.over, found.remark);
-      records.push_back({found.metric, found.value, found.images, loaded.run.iteration, weights, config.seed,
-                         found.details});
+      records.push_back({found.metric, found.value, found.images, loaded.run.iteration,
+                         loaded.run.weights.filename().string(), config.seed, found.details});
     }
     if (const auto line = history_line(loaded.run.folder, metric)) fmt::print("{}\n", *line);
     std::fflush(stdout);
+    if (among.leads() && failure.empty()) failure = keep(loaded.run.folder, records);
   }
-  if (!among.leads()) return;
-  for (const Metric& record : records) append_metric(loaded.run.folder, record);
+  ENSURE(failure.empty(), "{}", failure);
 }
 
 }  // namespace

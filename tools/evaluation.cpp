@@ -29,10 +29,6 @@ bool finds_z(const std::string& metric) {
   return metric == "mse" || metric == kMseNormal || metric == kAuprcReconstruction;
 }
 
-bool is_inception_metric(const std::string& metric) {
-  return std::ranges::find(inception_metrics(), metric) != inception_metrics().end();
-}
-
 /// Throws UserError unless there is a classifier, and images for it.
 void check_digits(const Config& config, const DistanceOptions& options) {
   if (config.architecture != "mnist") {
@@ -71,9 +67,17 @@ const std::vector<std::string>& metric_names() {
   return names;
 }
 
-bool reconstructs(const std::string& metric) {
-  return !is_inception_metric(metric) && metric != kClassifierFd;
+bool is_inception_metric(const std::string& metric) {
+  return std::ranges::find(inception_metrics(), metric) != inception_metrics().end();
 }
+
+bool compares_features(const std::string& metric) {
+  return is_inception_metric(metric) || metric == kClassifierFd;
+}
+
+bool reconstructs(const std::string& metric) { return !compares_features(metric); }
+
+bool makes_samples(const std::string& metric) { return compares_features(metric) || metric == kPcaFd; }
 
 void check_metrics(const std::vector<std::string>& metrics, const Config& config,
                    const DistanceOptions& options) {
@@ -95,8 +99,7 @@ void check_metrics(const std::vector<std::string>& metrics, const Config& config
           fmt::format("{} tells a held-out digit from the others, but this run learned from all", metric),
           "train with --preset mnist-anomaly, or --set holdout=DIGIT on another MNIST preset");
     }
-    const bool of_sets = metric == "pca-fd" || metric == "classifier-fd" || is_inception_metric(metric);
-    if (of_sets && options.samples && *options.samples < 2)
+    if (makes_samples(metric) && options.samples && *options.samples < 2)
       user_error(fmt::format("{} of {} sample", metric, *options.samples),
                  "a distance of sets needs two or more");
     if (is_inception_metric(metric) && options.inception.empty()) {

@@ -24,6 +24,13 @@ void check_metrics(const std::vector<std::string>& metrics, const Config& config
 /// Whether a metric is of reconstructions of test images, alone or beside samples.
 bool reconstructs(const std::string& metric);
 
+/// Whether it compares sets of images in the features of a network: of Inception-v3, or of a classifier.
+bool compares_features(const std::string& metric);
+bool is_inception_metric(const std::string& metric);
+
+/// Whether it is of generated images.
+bool makes_samples(const std::string& metric);
+
 /// What a training's evaluations are made with.
 DistanceOptions training_options(const Config& config);
 

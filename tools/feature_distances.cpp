@@ -97,6 +97,10 @@ FeatureDistances::FeatureDistances(const Model& model, const Split& split, Featu
       real_(split.train),
       real_name_(model.config.architecture) {
   const fs::path given = options.reference;
+  if (!options.reference_mode.empty() && (given.empty() || fs::is_directory(given))) {
+    user_error(fmt::format("--reference-mode {} without a file of statistics", options.reference_mode),
+               "name it with --reference, or leave out the mode: images are measured in the one needed");
+  }
   if (fs::is_directory(given)) {
     real_ = load_data(model.config, given.string()).train;
     real_name_ = given.string();
@@ -118,6 +122,10 @@ void FeatureDistances::read_given_reference(const std::vector<std::string>& want
     }
     reference_->mode = options_.reference_mode;
     reference_->data = file;
+  } else if (!options_.reference_mode.empty()) {
+    user_error(fmt::format("--reference-mode {}: '{}' says itself that it is of mode {}",
+                           options_.reference_mode, file, reference_->mode),
+               "leave it out");
   }
   check_space(*reference_, space_, options_.reference);
   const auto metric = std::ranges::find_if(wanted, needs_features);

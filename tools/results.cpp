@@ -17,8 +17,8 @@ std::string text_of(const Metric& metric, const char* key) {
 }  // namespace
 
 std::string label_of(const Metric& metric) {
-  const std::string of = text_of(metric, "of");
-  return of.empty() ? metric.name : fmt::format("{} of {}", metric.name, of);
+  const std::string of = text_of(metric, "of"), others = text_of(metric, "data");
+  return metric.name + (of.empty() ? "" : " of " + of) + (others.empty() ? "" : " on " + others);
 }
 
 std::string origin_of(const Metric& metric) {

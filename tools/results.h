@@ -11,7 +11,8 @@
 
 namespace damc {
 
-/// "pca-fd of samples": the name of a metric that is of several things holds which.
+/// "pca-fd of samples": the name of a metric that is of several things holds which; "mse on DIR" where the images are
+/// others than the run learned from.
 std::string label_of(const Metric& metric);
 
 /// How the images that a metric is of were made: "damc, ddim in 10 steps"; "" where that says nothing.

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 
 #include "damc/batched.h"
@@ -102,11 +103,27 @@ struct Outputs {
   fs::path picture, array, latents, singles;
 };
 
+/// Throws UserError for a file in the folder of single images that would stay beside `count` new ones, and be taken for
+/// one of them.
+void refuse_left_over(const fs::path& folder, std::int64_t count) {
+  std::error_code failure;
+  for (const auto& entry : fs::directory_iterator(folder, failure)) {
+    const std::string name = entry.path().filename().string();
+    std::int64_t number = -1;
+    std::from_chars(name.data(), name.data() + name.size(), number);
+    const bool is_replaced = number >= 0 && number < count && name == fmt::format("{:06}.png", number);
+    if (is_replaced || name.starts_with('.')) continue;
+    user_error(
+        fmt::format("--separate: '{}' would stay beside the {} new images", entry.path().string(), count),
+        "remove that folder first, or give another --out");
+  }
+}
+
 /// Throws UserError for what could not be written, or kept until then, when all has been computed.
 void check_outputs(const SampleOptions& options, const Outputs& files, const Source& source,
                    const Model& model) {
   check_output_file("--out", files.picture);
-  if (options.separate) make_output_folder(files.singles.string());
+  if (options.separate) refuse_left_over(make_output_folder(files.singles.string()), source.count);
   if (!options.npy) return;
   for (const fs::path& file : {files.array, files.latents}) check_output_file("--out", file);
   const double needed = 8.0 * static_cast<double>(source.count * model.images.size * model.images.size *

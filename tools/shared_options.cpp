@@ -51,6 +51,13 @@ void add_key_option(CLI::App& command, const std::string& key, KeyValues& values
       ->type_name("VALUE");
 }
 
+/// Throws UserError for the first of options that have no effect, if there are any.
+void refuse_first(const KeyValues& given, const std::string& reason) {
+  if (given.empty()) return;
+  const auto& [key, value] = given[0];
+  user_error(fmt::format("{} {}: {}", option_name(key), value, reason), "leave it out");
+}
+
 }  // namespace
 
 ConfigOptions::ConfigOptions(CLI::App& command) : command_(command) {
@@ -155,10 +162,10 @@ void RunOptions::set_inference(Config& config) const {
   config = builder.finish();
 }
 
-void RunOptions::refuse_sampler_options(const std::string& reason) const {
-  if (sampler_.empty()) return;
-  const auto& [key, value] = sampler_[0];
-  user_error(fmt::format("{} {}: {}", option_name(key), value, reason), "leave it out");
+void RunOptions::refuse_sampler_options(const std::string& reason) const { refuse_first(sampler_, reason); }
+
+void RunOptions::refuse_inference_options(const std::string& reason) const {
+  refuse_first(inference_, reason);
 }
 
 /// A solver that is named begins with the defaults of steps and noise: those of the run are its own solver's.

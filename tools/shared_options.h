@@ -75,6 +75,9 @@ class RunOptions {
   /// --test-start and --test-posterior-steps: how z of an image is found.
   void add_inference_options(CLI::App& command);
 
+  /// Throws UserError, with the reason, where an option of how z of an image is found was given.
+  void refuse_inference_options(const std::string& reason) const;
+
   /// Opens the run and loads its model; the model's configuration has what was asked for. Throws UserError as
   /// open_run and load_model do, and for options of a sampler that the run does not have or that do not go together.
   /// Every process calls it.

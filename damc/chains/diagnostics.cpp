@@ -109,6 +109,7 @@ AutocorrelationTime autocorrelation_time(const Tensor& tensor) {
     found.steps += 2.0 * covariance(lag) / variance;
     found.resolved = static_cast<double>(lag) >= 5.0 * found.steps;
   }
+  if (!(found.steps > 0.0)) return {std::nan(""), false};  // the noise of few numbers
   return found;
 }
 
