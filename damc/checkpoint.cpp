@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <fstream>
 #include <span>
 
 #include "damc/authors_layout.h"
@@ -175,6 +176,7 @@ SavedState read_state(const fs::path& folder, std::int64_t iterations) {
   try {
     return read_whole_state(file, iterations);
   } catch (const UserError& error) {
+    if (!std::ifstream(file)) throw;  // it may be whole
     const auto older =
         std::find_if(std::make_reverse_iterator(states.find(iterations)), states.rend(),
                      [](const auto& state) { return is_whole_state(state.second, state.first); });

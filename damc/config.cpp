@@ -3,8 +3,10 @@
 #include <fmt/ranges.h>
 #include <toml++/toml.h>
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 #include <fstream>
 #include <sstream>
 
@@ -37,8 +39,10 @@ T parse_number(const ConfigKey& key, const std::string& text) {
   T value{};
   const char* end = text.data() + text.size();
   const auto [stop, failure] = std::from_chars(text.data(), end, value);
-  const bool beyond = failure == std::errc::result_out_of_range;  // a number, but of no type that there is
-  if ((failure != std::errc{} && !beyond) || stop != end) {
+  const bool unheld = failure == std::errc::result_out_of_range;  // a number, but of no type that there is
+  const bool is_zero = unheld && std::is_floating_point_v<T> && text.find('-', 1) != text.npos;  // 1e-400
+  const bool beyond = unheld && !is_zero;
+  if ((failure != std::errc{} && !unheld) || stop != end || std::isnan(static_cast<double>(value))) {
     user_error(fmt::format("'{}' is not a value for {} ({})", text, key.name, key.help),
                std::is_integral_v<T> ? "a whole number is needed" : "a number is needed");
   }
@@ -78,6 +82,8 @@ std::size_t parse_choice(const ConfigKey& key, const std::string& text) {
 
 /// Throws UserError for a text that no configuration file can keep: TOML is UTF-8. File names may be anything.
 void require_utf8(const std::string& text) {
+  if (text.find('\0') != text.npos)
+    user_error(fmt::format("'{}' has a character NUL in it", escaped(text)), "no file has such a name");
   std::string_view rest = text;
   while (!rest.empty()) {
     const std::size_t length = utf8_length(rest);
@@ -159,7 +165,8 @@ std::string read_text(const std::filesystem::path& file) {
   }
   std::string text((std::size_t{1} << 20) + 1, '\0');
   std::ifstream in(file, std::ios::binary);
-  if (!in) user_error(fmt::format("cannot read configuration file {}", file.string()));
+  if (!in)
+    user_error(fmt::format("cannot read configuration file {}: {}", file.string(), std::strerror(errno)));
   in.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (in.bad()) user_error(fmt::format("cannot read configuration file {}", file.string()));
   if (in) user_error(fmt::format("configuration file {} is longer than 1 MiB", file.string()));

@@ -115,6 +115,12 @@ fs::path make_run_folder(const fs::path& parent, const std::string& name, const 
 void check_run_folder(const fs::path& folder) {
   std::error_code failure;
   if (is_run_folder(folder)) return;
+  if (!fs::exists(folder / "config.toml", failure) && failure == std::errc::permission_denied)
+    user_error(fmt::format("cannot look into {}: {}", folder.string(), failure.message()));
+  if (fs::is_regular_file(folder, failure) && is_run_folder(folder.parent_path())) {
+    user_error(fmt::format("{} is a file of a run", folder.string()),
+               fmt::format("give the run's folder: {}", folder.parent_path().string()));
+  }
   fs::path example = "runs/00000-mnist-quick";
   bool holds_runs = false;
   for (const auto& entry : fs::directory_iterator(folder, failure)) {

@@ -57,7 +57,12 @@ class Walk {
     } else if (entry.is_symlink(error)) {
       links_.push_back({entry.path(), depth});
     } else {
-      add(entry.path(), real / name, entry.status(error), depth);
+      const fs::file_status status = entry.status(error);
+      if (error == std::errc::permission_denied) {  // the folder's names can be read, but no more
+        tree_.unreadable.push_back(entry.path().parent_path());
+      } else {
+        add(entry.path(), real / name, status, depth);
+      }
     }
   }
 

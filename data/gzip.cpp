@@ -1,6 +1,8 @@
 #include "data/gzip.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 
 #include "tensor/error.h"
 #include "tensor/io/file.h"
@@ -16,7 +18,7 @@ constexpr std::int64_t kMaxDeflateRatio = 1032;  // what zlib's format can reach
 
 GzipReader::GzipReader(const fs::path& path)
     : name_(path.string()), file_size_(regular_file_size(path)), file_(gzopen(path.c_str(), "rb")) {
-  if (!file_) user_error(fmt::format("cannot open '{}'", name_));
+  if (!file_) user_error(fmt::format("cannot open '{}': {}", name_, std::strerror(errno)));
 }
 
 void GzipReader::read(std::span<std::uint8_t> out) {

@@ -43,6 +43,11 @@ if [ "$2" != ON ]; then # AddressSanitizer takes terabytes of addresses
   OMP_NUM_THREADS=1 limited 200000 info
 fi
 
+for threads in 1 2; do
+  message=$(ulimit -s 64 && OMP_NUM_THREADS=$threads "$damc" "${train[@]}" --out small --set iterations=1 2>&1)
+  [ $? = 2 ] && grep -q '^damc: error: stacks of 64 KiB are too small' <<<"$message" || fail "ulimit -s 64: $message"
+done
+
 # A limit on the size of files, and a folder that is gone, are one line.
 message=$(ulimit -f 8 && "$damc" "${train[@]}" --out short --set iterations=1 2>&1 >/dev/null)
 [ $? = 1 ] && grep -q '^damc: error: cannot write .*: File too large$' <<<"$message" || fail "ulimit -f: $message"

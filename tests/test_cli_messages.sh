@@ -29,7 +29,21 @@ hint "did you mean 'prior-chain'" apply prior_chain --preset svhn --weights x --
 hint "did you mean 'iteration'" bench --suite iterations
 refuses 2 "'train' takes no '--frob'" train --frob --preset svhn --other 3
 
+hint "did you mean '--iterations'\?$" train --preset svhn --iter 3
+hint "write it after 'train', and before any '--'" --preset svhn train
+hint "write it after 'sample', and before any '--'" sample -- x --out y
+refuses 2 '^damc: error: --seed is given 2 times' sample x --seed 1 --seed 2 --out y
+refuses 2 '^damc: error: --config has no value' train --config=
+refuses 2 "'train' has no command 'extra'" help train extra
+
 echo "-- numbers"
+refuses 2 "'nan' is not a value for lr_g" train --preset svhn --set lr_g=nan
+refuses 2 "'' is not a value for lr_g" train --preset svhn --set lr_g=
+hint 'at least 1e-06$' train --preset svhn --set sigma=1e-400
+succeeds '^lr_g = 0.0 ' train --preset svhn --set lr_g=1e-400 --dry-run
+printf 'preset = "svhn"\ndata = "a\\u0000b"\n' >nul.toml
+refuses 2 'a.x00b. has a character NUL in it' train --config nul.toml
+refuses 2 'cannot read configuration file nowhere.toml: No such file' train --config nowhere.toml
 refuses 2 '18446744073709551615 .*at most 9000000000000000' sample x --out y --seed 18446744073709551615
 refuses 2 '9223372036854775808 .*at most 9000000000000000' toy --out y --seed 9223372036854775808
 refuses 2 'seed: -1 .*at least 0' sample x --out y --seed -1

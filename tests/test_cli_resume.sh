@@ -35,6 +35,7 @@ unchanged refuses 2 "--preset svhn for a run of preset mnist-quick" train --resu
 unchanged refuses 2 "nz = 8: this run has nz = 4" train --resume "$run" --set nz=8
 unchanged refuses 2 "holdout = 3: this run" train --resume "$run" --holdout 3
 unchanged refuses 2 "4 iterations behind it, 3 were" train --resume "$run" --iterations 3
+refuses 2 'state-000004.safetensors is a file of a run' train --resume "$run/state-000004.safetensors"
 refuses 2 "--resume '' is empty" train --resume '' "${start[@]}" --data small
 refuses 2 "--config '' is empty" train --config '' "${start[@]}" --data small
 refuses 2 "batch=4 beside --batch 8" train "${start[@]}" --set batch=4 --data small

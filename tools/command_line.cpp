@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <memory>
 
 #include "damc/config.h"
 #include "tensor/error.h"
 #include "tensor/text.h"
+#include "tools/screen.h"
 #include "tools/terminal.h"
 #include "tools/version.h"
 
@@ -29,6 +31,7 @@ Arguments command_names(const CLI::App& app) {
 CLI::App& find_command(CLI::App& app, const std::string& name) {
   const Arguments names = command_names(app);
   if (std::ranges::find(names, name) != names.end()) return *app.get_subcommand(name);
+  if (names.empty()) user_error(fmt::format("'{}' has no command '{}' of its own", app.get_name(), name));
   user_error(fmt::format("unknown command '{}'", name),
              did_you_mean(name, names) + fmt::format("commands are {}", fmt::join(names, ", ")));
 }
@@ -43,6 +46,8 @@ CLI::App& given_command(CLI::App& program) {
 /// What may have been meant by an option that a command does not have.
 std::string option_hint(const CLI::App& command, const std::string& option) {
   std::string name = option.substr(2, option.find('=') - 2), key = name;
+  if (command.get_option_no_throw("--" + name) != nullptr)
+    return fmt::format("write it after '{}', and before any '--'", command.get_name());
   std::ranges::replace(key, '-', '_');
   const bool configured = command.get_option_no_throw("--set") != nullptr;
   if (configured && std::ranges::any_of(config_keys(), [&](const ConfigKey& k) { return k.name == key; }))
@@ -51,10 +56,26 @@ std::string option_hint(const CLI::App& command, const std::string& option) {
   for (const CLI::Option* known : command.get_options()) {
     for (const std::string& long_name : known->get_lnames()) names.push_back("--" + long_name);
   }
+  Arguments longer;  // of which it is the beginning
+  std::ranges::copy_if(names, std::back_inserter(longer),
+                       [&](const std::string& known) { return known.starts_with("--" + name); });
+  if (!name.empty() && longer.size() == 1) return fmt::format("did you mean '{}'?", longer[0]);
   std::string path = command.get_name();
   for (const CLI::App* parent = command.get_parent(); parent; parent = parent->get_parent())
     path = parent->get_name() + " " + path;
   return did_you_mean("--" + name, names) + fmt::format("'{} --help' lists all", path);
+}
+
+/// An option that was given too often, or without a value, in words; "" for other mistakes.
+std::string explain_count(const std::string& message) {
+  constexpr std::string_view often = ": At Most 1 required but received ", without = ": 1 required ";
+  if (const std::size_t at = message.find(often); at != message.npos) {
+    return fmt::format("{} is given {} times\nhint: give it once", message.substr(0, at),
+                       message.substr(at + often.size()));
+  }
+  const std::size_t at = message.find(without);
+  if (at == message.npos || !message.ends_with(" missing")) return {};
+  return fmt::format("{0} has no value\nhint: write it behind: {0} VALUE", message.substr(0, at));
 }
 
 }  // namespace
@@ -72,8 +93,8 @@ void add_help_and_version(CLI::App& program) {
       wanted = &find_command(*wanted, name);
       path += " " + name;
     }
-    fmt::print("{}", wrapped(wanted->get_formatter()->make_help(wanted, path, CLI::AppFormatMode::Normal),
-                             terminal_columns()));
+    show(wrapped(wanted->get_formatter()->make_help(wanted, path, CLI::AppFormatMode::Normal),
+                 terminal_columns()));
   });
 }
 
@@ -88,6 +109,7 @@ void check_command_names(CLI::App& program, const Arguments& arguments) {
 std::string explain(CLI::App& program, const CLI::ParseError& error, const Arguments& arguments) {
   const std::string message = error.what();
   if (message.find("\nhint: ") != message.npos) return message;
+  if (const std::string counted = explain_count(message); !counted.empty()) return counted;
   if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
     const Arguments extra = program.remaining(true);
     const auto first = std::ranges::find_first_of(arguments, extra);

@@ -112,6 +112,12 @@ void start_threads() {
     const int quota = cpu_quota();
     if (quota > 0) threads = std::min(threads, quota);
   }
+  // Below this the products' own variables do not fit.
+  constexpr std::size_t least_stack = std::size_t{256} << 10;
+  if (const std::size_t stack = stack_bytes(); stack < least_stack) {
+    user_error(fmt::format("stacks of {} KiB are too small; {} are needed", stack >> 10, least_stack >> 10),
+               "give more: ulimit -s 8192");
+  }
   // OpenBLAS has a buffer for each of its threads; told to run on the calling one, it has all but one to give.
   const auto lacking = static_cast<std::size_t>(std::max(0, threads - (openblas_get_num_threads() - 1)));
   const std::size_t bytes = lacking * kBlasBuffer + static_cast<std::size_t>(threads - 1) * stack_bytes();
