@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Includes follow the arrows, and none leads in a circle.
 #   Folders: tensor <- autograd <- nn <- optim <- damc <- tools; data sees tensor only.
-#   In tensor: the contract (backend.h and what it includes) <- kernels <- cpu, cuda; io, watch and mpi see the
+#   In tensor: the contract (backend.h and what it includes) <- kernels <- cpu, cuda; io, watch and processes see the
 #   contract only; devices.cpp alone sees all, to choose. kernels/functors.h, philox.h, tensor_list.h and taps.h lie below the
 #   contract.
 #   Files: a header and its sources are one unit; no unit includes itself by way of others.
@@ -20,8 +20,8 @@ check data 'autograd|nn|optim|damc|tools|tests'
 check damc 'tools|tests'
 check tools 'tests'
 
-for folder in io kernels watch cpu cuda mpi; do
-  for other in io kernels watch cpu cuda mpi; do
+for folder in io kernels watch cpu cuda processes; do
+  for other in io kernels watch cpu cuda processes; do
     case $folder:$other in
       "$folder:$folder" | cpu:kernels | cuda:kernels) ;;
       *) check "tensor/$folder" "tensor/$other" ;;
@@ -29,7 +29,7 @@ for folder in io kernels watch cpu cuda mpi; do
   done
 done
 for file in tensor/*.h tensor/*.cpp; do
-  check "$file" 'tensor/io|tensor/watch|tensor/cpu|tensor/cuda|tensor/mpi' tensor/devices.cpp
+  check "$file" 'tensor/io|tensor/watch|tensor/cpu|tensor/cuda|tensor/processes' tensor/devices.cpp
 done
 
 # Every unit beside each unit that it includes, for tsort.

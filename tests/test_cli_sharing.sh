@@ -1,10 +1,8 @@
 #!/usr/bin/env bash
-# Sampling, reconstruction and evaluation by several processes: the files and numbers of one.   test_cli_sharing.sh DAMC MPIRUN
+# Sampling, reconstruction and evaluation by several processes: the files and numbers of one.   test_cli_sharing.sh DAMC
 . "$(dirname "$0")/cli_functions.sh"
-mpirun=$2
-export ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0" # of MPI itself
 export TERM=dumb
-launch() { "$root/tests/mpirun.sh" "$mpirun" "$@"; } # launch COUNT PROGRAM ARGUMENTS
+launch() { "$root/tests/together.sh" "$@"; } # launch COUNT PROGRAM ARGUMENTS
 small_set small 0 700 300
 succeeds done train --preset mnist-quick "${tiny[@]}" --set holdout=9 --set test_posterior_steps=2 --set sample_prior_steps=2 \
   --batch 16 --set posterior_steps=2 --set prior_steps=2 --data small --iterations 2

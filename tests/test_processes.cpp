@@ -5,7 +5,8 @@
 #include "damc/presets.h"
 #include "data/batches.h"
 #include "tensor/error.h"
-#include "tensor/mpi/processes.h"
+#include "tensor/processes/launch.h"
+#include "tensor/processes/processes.h"
 #include "tests/tiny_training.h"
 
 using namespace damc;

@@ -26,7 +26,7 @@ tiny='--iterations 2 --batch 8 --set nz=4 --set ngf=2 --set nif=2 --set nemb=8 -
 small() { # small LINE: the line as it is run here
   case $1 in
     tools/*.sh | tools/*.sh\ *) echo "bash -n ${1%% *}" ;; # they install, build and train
-    *mpirun* | *--processes* | *"--gpus "*) echo "damc ${1#*damc } --help" ;; # on machines of several processors; cli_processes starts some
+    *mpirun* | *torchrun* | *--processes* | *"--gpus "*) echo "damc ${1#*damc } --help" ;; # on machines of several processors; cli_processes starts some
     sbatch*) echo 'bash -n tools/train.sbatch' ;;
     'damc train --preset'*) echo "$(sed 's/ --iterations [0-9]*//; s/ --batch [0-9]*//' <<<"$1") $tiny" ;;
     'damc train --resume'*) echo "$1 --iterations 3" ;;

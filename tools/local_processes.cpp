@@ -1,5 +1,6 @@
 #include "tools/local_processes.h"
 
+#include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -10,64 +11,20 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <thread>
 
 #include "tensor/error.h"
-#include "tensor/mpi/processes.h"
+#include "tensor/processes/launch.h"
 #include "tools/screen.h"
 #include "tools/stop_signal.h"
 
 namespace damc {
 namespace {
 
-constexpr std::string_view kMpirun = DAMC_MPIRUN;  // of the MPI that this build has; empty: none
-constexpr int kStop = SIGUSR1;                     // what mpirun passes on, in the place of ending all
-
-volatile pid_t started = 0;
-volatile std::sig_atomic_t first_signal = 0, presses = 0;
-
-/// A third Ctrl-C ends all at once.
-void pass_on(int signal) {
-  const int reason = errno;
-  if (!first_signal) first_signal = signal;
-  if (signal == SIGINT) presses = presses + 1;
-  ::kill(started, presses >= 3 ? SIGTERM : kStop);
-  errno = reason;
-}
-
-void check_mpirun(std::int64_t count) {
-  const Launch launch = launched();
-  if (launch.by == "mpirun" || launch.part.count > 1) {
-    user_error(fmt::format("{} processes of one that {} has started", count, launch.by),
-               fmt::format("leave out the option, or {}", launch.by));
-  }
-  if (kMpirun.empty()) {
-    user_error(fmt::format("{} processes: this build has no MPI", count),
-               "install libopenmpi-dev, openmpi-bin (tools/setup.sh does) and build again");
-  }
-  if (::access(kMpirun.data(), X_OK) != 0) {
-    user_error(fmt::format("{} processes: cannot start {}: {}", count, kMpirun, std::strerror(errno)),
-               "install openmpi-bin (tools/setup.sh does)");
-  }
-}
-
-/// How Open MPI starts processes on a machine of any size, for whoever runs it, in a container or not; others do not read
-/// these. What the caller has set stays.
-void set_environment(std::int64_t count) {
-  const auto threads = std::max<std::int64_t>(1, std::thread::hardware_concurrency() / count);
-  const std::pair<const char*, std::string> values[] = {
-      {"OMP_NUM_THREADS", std::to_string(threads)},
-      {"OMPI_ALLOW_RUN_AS_ROOT", "1"},
-      {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"},
-      {"OMPI_MCA_rmaps_base_oversubscribe", "1"},
-      {"OMPI_MCA_hwloc_base_binding_policy", "none"},
-      {"OMPI_MCA_mpi_yield_when_idle", "1"},
-      {"OMPI_MCA_btl_vader_single_copy_mechanism", "none"},
-      {"OMPI_MCA_orte_execute_quiet", "1"}};  // an error is one line
-  for (const auto& [name, value] : values) ::setenv(name, value.c_str(), 0);
-  // mpirun gives processes a terminal, whatever this one has.
-  if (!::isatty(STDOUT_FILENO)) ::setenv("TERM", "dumb", 1);
-}
+using Clock = std::chrono::steady_clock;
+// After a process has failed the others see it by themselves, unless they work alone just now.
+constexpr std::chrono::seconds kUntilAsked{2}, kUntilKilled{12};
 
 [[noreturn]] void become(const std::vector<std::string>& command) {
   std::vector<char*> words;
@@ -78,63 +35,120 @@ void set_environment(std::int64_t count) {
   ::_exit(1);
 }
 
-/// Of its own group, so that a terminal's Ctrl-C does not reach it, which would leave no time for a state.
-void start(const std::vector<std::string>& command) {
-  struct sigaction action {
-  }, before{};
-  action.sa_handler = pass_on;
-  action.sa_flags = SA_RESTART;
-  sigset_t stops, previous;
-  sigemptyset(&stops);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2}) sigaddset(&stops, signal);
-  action.sa_mask = stops;
-  ::sigprocmask(SIG_BLOCK, &stops, &previous);  // until there is one to pass them on to
-  const pid_t parent = ::getpid(), child = ::fork();
-  if (child < 0) throw Error(fmt::format("cannot start a process: {}", std::strerror(errno)));
-  if (child == 0) {
-    ::setpgid(0, 0);
-    ::prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (::getppid() != parent) ::_exit(1);
-    ::sigprocmask(SIG_SETMASK, &previous, nullptr);
-    become(command);
-  }
-  started = child;
-  for (int signal = 1; signal < NSIG; ++signal) {
-    if (sigismember(&stops, signal) != 1) continue;
+/// What this process waits for: signals to pass on, but for those that its caller has chosen to ignore, and ends of others.
+sigset_t awaited_signals() {
+  std::signal(SIGCHLD, SIG_DFL);
+  sigset_t awaited;
+  sigemptyset(&awaited);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU, SIGCHLD}) {
+    struct sigaction before {};
     sigaction(signal, nullptr, &before);
-    if (before.sa_handler != SIG_IGN) sigaction(signal, &action, nullptr);
+    if (before.sa_handler != SIG_IGN) sigaddset(&awaited, signal);
   }
-  ::sigprocmask(SIG_SETMASK, &previous, nullptr);
+  return awaited;
 }
 
-/// The exit code of what was started.
-int ended() {
-  int status = 0;
-  while (::waitpid(started, &status, 0) < 0 && errno == EINTR) {
+/// The processes that this one has started, in their order.
+class Children {
+ public:
+  Children() : awaited_(awaited_signals()) { ::sigprocmask(SIG_BLOCK, &awaited_, &before_); }
+
+  /// Of its own group, so that a terminal's Ctrl-C reaches it once, by way of this process.
+  void start(Part part, const Socket& listener, const std::string& job,
+             const std::vector<std::string>& command) {
+    set_launched_by_damc(part, listener.get(), port_of(listener), job);
+    const pid_t parent = ::getpid(), child = ::fork();
+    if (child < 0) throw Error(fmt::format("cannot start a process: {}", std::strerror(errno)));
+    if (child == 0) {
+      ::setpgid(0, 0);
+      ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+      if (::getppid() != parent) ::_exit(1);
+      if (part.index == 0) ::fcntl(listener.get(), F_SETFD, 0);
+      ::sigprocmask(SIG_SETMASK, &before_, nullptr);
+      become(command);
+    }
+    running_.push_back(child);
   }
-  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+
+  /// Passes signals on until all have ended.
+  int wait() {
+    constexpr timespec kSecond{1, 0};
+    while (std::ranges::any_of(running_, [](pid_t pid) { return pid > 0; })) {
+      const int signal = ::sigtimedwait(&awaited_, nullptr, &kSecond);
+      if (signal > 0 && signal != SIGCHLD) {
+        sigaddset(&passed_, signal);
+        send(signal);
+      }
+      int status = 0;
+      for (pid_t pid; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) note(pid, status);
+      if (failed_) end_others();
+    }
+    if (!killed_.empty()) throw Error(killed_);
+    return code_;
+  }
+
+ private:
+  void send(int signal) const {
+    for (const pid_t pid : running_) {
+      if (pid > 0) ::kill(pid, signal);
+    }
+  }
+
+  /// One has ended. Exit code 1 is a failure of its own, others all agree in.
+  void note(pid_t pid, int status) {
+    const auto at = std::ranges::find(running_, pid);
+    if (at == running_.end()) return;
+    *at = 0;
+    const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+              code = signal ? 128 + signal : WEXITSTATUS(status);
+    if (code_ == 0) code_ = code;
+    if (!failed_ && (signal || code == 1)) failed_ = Clock::now();
+    if (!signal || sigismember(&passed_, signal) || !killed_.empty()) return;
+    killed_ = fmt::format(
+        "process {} of {} (pid {}) was ended by {}, and the others with it\nhint: damc train --resume RUN "
+        "goes "
+        "on from the last state",
+        at - running_.begin(), running_.size(), pid, signal_name(signal));
+  }
+
+  /// Asks once, which tells what works alone to stop, and kills in the end.
+  void end_others() {
+    const auto time = Clock::now() - *failed_;
+    const int signal = time > kUntilKilled ? SIGKILL : time > kUntilAsked ? SIGTERM : 0;
+    if (signal == 0 || sigismember(&passed_, signal)) return;
+    sigaddset(&passed_, signal);
+    send(signal);
+  }
+
+  sigset_t awaited_, before_{}, passed_{};
+  std::vector<pid_t> running_;  // 0: it has ended
+  int code_ = 0;                // of the first that has one
+  std::string killed_;          // what is said of the first that a signal has ended
+  std::optional<Clock::time_point> failed_;
+};
+
+void check_alone(std::int64_t count) {
+  const Launch launch = launched();
+  if (launch.part.count == 1) return;
+  user_error(fmt::format("{} processes of one that {} has started", count, launch.by),
+             fmt::format("leave out the option, or {}", launch.by));
 }
 
 }  // namespace
 
 int run_processes(std::int64_t count, const std::vector<std::string>& arguments) {
   std::vector<std::string> command{std::filesystem::read_symlink("/proc/self/exe").string()};
-  if (count > 1) {
-    check_mpirun(count);
-    command.insert(command.begin(), {std::string(kMpirun), "-n", std::to_string(count)});
-  }
   command.insert(command.end(), arguments.begin(), arguments.end());
   std::fflush(nullptr);
   if (count == 1) become(command);
-  set_environment(count);
-  start(command);
-  const int code = ended();
-  if (code <= 128) return code;
-  if (first_signal) return 128 + first_signal;
-  throw Error(
-      fmt::format("a process was ended by {}, and the others with it\nhint: damc train --resume RUN goes on "
-                  "from the last state",
-                  signal_name(code - 128)));
+  check_alone(count);
+  const auto threads = std::max<std::int64_t>(1, std::thread::hardware_concurrency() / count);
+  ::setenv("OMP_NUM_THREADS", std::to_string(threads).c_str(), 0);
+  const Socket listener = listen_at("127.0.0.1", 0);
+  const std::string job = random_key();
+  Children children;
+  for (std::int64_t p = 0; p < count; ++p) children.start({p, count}, listener, job, command);
+  return children.wait();
 }
 
 }  // namespace damc

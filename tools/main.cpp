@@ -13,7 +13,7 @@
 #include <new>
 
 #include "tensor/error.h"
-#include "tensor/mpi/processes.h"
+#include "tensor/processes/launch.h"
 #include "tensor/text.h"
 #include "tools/command_line.h"
 #include "tools/commands.h"

@@ -6,7 +6,7 @@ set -euo pipefail
 packages=(build-essential cmake ninja-build pkg-config clang-format
   libopenblas-openmp-dev libfmt-dev doctest-dev libcli11-dev nlohmann-json3-dev libtomlplusplus-dev
   libstb-dev libspng-dev libjpeg62-turbo-dev libwebp-dev liblmdb-dev libmd-dev libzip-dev zlib1g-dev libjs-dygraphs "$@")
-optional=(libopenmpi-dev openmpi-bin) # for trainings by several processes
+optional=(libopenmpi-dev openmpi-bin) # for processes that mpirun starts
 
 # missing PACKAGE...: those of them that are not installed.
 missing() {

@@ -10,7 +10,7 @@
 #include "tensor/error.h"
 #include "tensor/io/file.h"
 #include "tensor/io/npy.h"
-#include "tensor/mpi/processes.h"
+#include "tensor/processes/processes.h"
 #include "tensor/text.h"
 #include "tools/command_line.h"
 #include "tools/screen.h"

@@ -1,9 +1,13 @@
 #include "tools/together.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
-#include "tensor/mpi/processes.h"
+#include "tensor/processes/launch.h"
+#include "tensor/processes/processes.h"
 #include "tensor/text.h"
+#include "tools/screen.h"
 #include "tools/version.h"
 
 namespace damc {
@@ -43,16 +47,37 @@ void check_configurations(const Communicator& among, const Config& config) {
   }
 }
 
+/// What is said of a process that has gone, by the first that is left; empty: nothing, as that one has told it itself, or
+/// whoever has started them does, or another.
+std::string message_of(const ProcessGone& gone) {
+  const Launch launch = launched();
+  const std::int64_t first_left = gone.process == 0 ? 1 : 0;
+  if (launch.part.index != first_left || gone.told || launch.by == "damc") return {};
+  return fmt::format("{}\nhint: a training goes on from its last state: damc train --resume RUN",
+                     gone.what());
+}
+
+/// Where what this process does would not end.
+void end_at_once(const ProcessGone& gone) {
+  if (const std::string message = message_of(gone); !message.empty())
+    show_aside(fmt::format("damc: error: {}\n", message));
+  ::_exit(1);
+}
+
 }  // namespace
 
 int run_together(const std::function<void(const Communicator&)>& work) {
-  const std::unique_ptr<Communicator> among = join_processes();
+  const std::unique_ptr<Communicator> among = join_processes(end_at_once);
   const Part part = among->part();
   if (!among->leads() && !std::freopen("/dev/null", "w", stdout)) throw Error("cannot open /dev/null");
   try {
     work(*among);
   } catch (const Exit& exit) {
     return exit.code;
+  } catch (const ProcessGone& gone) {
+    const std::string message = message_of(gone);
+    if (message.empty()) return 1;
+    throw Error(message);
   } catch (const std::exception& error) {
     if (among->leads()) throw;
     throw Error(fmt::format("process {} of {}: {}", part.index, part.count, error.what()));

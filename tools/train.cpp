@@ -2,7 +2,7 @@
 
 #include "tensor/backend.h"
 #include "tensor/error.h"
-#include "tensor/mpi/processes.h"
+#include "tensor/processes/processes.h"
 #include "tools/classifier_run.h"
 #include "tools/command_line.h"
 #include "tools/commands.h"
@@ -197,9 +197,8 @@ void add_train_command(CLI::App& program, const std::vector<std::string>& argume
       "stop; nothing is written");
   command.add_flag("--no-check", options->no_check,
                    "do not test a GPU when it is first used with this driver and these libraries");
-  CLI::Option* processes = command.add_option(
-      "--processes", options->processes,
-      "start N processes on this machine, which share every batch: by MPI, as mpirun -n N does");
+  CLI::Option* processes = command.add_option("--processes", options->processes,
+                                              "start N processes on this machine, which share every batch");
   CLI::Option* gpus =
       command.add_option("--gpus", options->gpus, "the same, each on a GPU of its own (--device cuda)");
   for (CLI::Option* option : {processes, gpus}) option->type_name("N")->check(whole_number(1, 1024));

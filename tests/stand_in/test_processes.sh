@@ -1,14 +1,13 @@
 #!/usr/bin/env bash
 # Training by two processes with a stand-in GPU each, joined by the stand-in's NCCL, beside one that takes the parts in turn.
-#   test_processes.sh DAMC MPIRUN    whose kernels the stand-in runs
+#   test_processes.sh DAMC    whose kernels the stand-in runs
 . "$(dirname "$0")/../cli_functions.sh"
-mpirun=$2
 export TERM=dumb
 recorded='stand-in GPU: 0 problems; [1-9][0-9]* kernels, .* [1-9][0-9]* collectives, [0-9]+ recorded beside other work, [1-9][0-9]* graphs, [1-9][0-9]* replays'
 small_set small 0 100 24
 start=(train --no-check --preset mnist-quick "${tiny[@]}" --set posterior_steps=2 --set prior_steps=2 --set q_updates=2
   --set ema_every=2 --set test_posterior_steps=2 --set sample_prior_steps=2 --set log_every=1 --data small --batch 8 --device cuda)
-launch() { "$root/tests/mpirun.sh" "$mpirun" "$@"; }
+launch() { "$root/tests/together.sh" "$@"; }
 # both ARGUMENTS: two processes succeed, break no rule and record what they send.
 both() {
   launch 2 "$damc" "$@" >screen.txt 2>&1 || fail "2 x damc $*: exit code $?: $(cat screen.txt)"

@@ -4,7 +4,7 @@ function(damc_library name export)
   add_library(damc_${name} STATIC ${ARGN})
   add_library(damc::${export} ALIAS damc_${name})
   file(GLOB_RECURSE headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.h)
-  list(FILTER headers EXCLUDE REGEX "/tensor/(cpu|cuda|mpi)/")  # no library's face
+  list(FILTER headers EXCLUDE REGEX "/tensor/(cpu|cuda|processes)/")  # no library's face
   target_sources(damc_${name} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${headers})
   target_compile_features(damc_${name} PUBLIC cxx_std_20)
   set_target_properties(damc_${name} PROPERTIES EXPORT_NAME ${export})
