@@ -137,7 +137,7 @@ exists piped/*/state-*
 
 echo "-- images that are cut off while they are in use"
 succeeds '24 images' sample "$run" --count 24 --separate --out drawn
-succeeds '24 images' data pack drawn/samples-* packed --size 28 --grey
+succeeds '24 images' data pack drawn/samples-damc packed --size 28 --grey
 "$damc" train "${start[@]/#small/packed}" --set grid_every=0 --set state_every=0 --out cut --iterations 1000000 >screen.txt 2>&1 &
 pid=$!
 while ! [ -s cut/*/stats.jsonl ] && kill -0 $pid; do sleep 0.01; done 2>kill.txt

@@ -136,7 +136,9 @@ CLI::Validator whole_number(std::int64_t least, std::int64_t most) {
     const bool below = failure == std::errc{} ? value < least : text.starts_with('-');
     if (below) return fmt::format("{} is too small; it must be at least {}", text, least);
     const bool above = failure != std::errc{} || value > most;
-    return above ? fmt::format("{} is too large; it must be at most {}", text, most) : std::string();
+    if (above) return fmt::format("{} is too large; it must be at most {}", text, most);
+    if (text == std::to_string(value)) return {};
+    return fmt::format("'{}' is written as {}", text, value);  // 010 would be read as eight
   };
   return CLI::Validator(check, "");
 }
