@@ -196,7 +196,7 @@ TEST_CASE("set: mistakes are named with the nearest key, the value and what it m
   CHECK(says(complaint("batch", "-1"), {"batch = -1", "at least 1"}));
   CHECK(says(complaint("p_uncond", "1.5"), {"p_uncond = 1.5", "at most 1"}));
   CHECK(says(complaint("sigma", "0"), {"sigma = 0"}));
-  CHECK(says(complaint("sigma", "nan"), {"sigma = nan"}));
+  CHECK(says(complaint("sigma", "nan"), {"'nan'", "sigma", "a number is needed"}));
   CHECK(says(complaint("lr_g", "inf"), {"lr_g = inf"}));
   CHECK(says(complaint("lr_g", "fast"), {"'fast'", "number"}));
   CHECK(says(complaint("flip", "maybe"), {"'maybe'", "flip", "true or false"}));

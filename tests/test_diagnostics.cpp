@@ -36,9 +36,9 @@ TEST_CASE("autocorrelation time of AR(1) is (1 + rho) / (1 - rho)") {
     CAPTURE(rho);
     const AutocorrelationTime found = autocorrelation_time(autoregression(rho));
     const double expected = (1.0 + rho) / (1.0 - rho);
-    // Sokal: variance 2 (2 M + 1) / n of the relative error for a window of M = 5 times the value; 4.5 standard errors,
+    // Sokal: variance 2 (2 M + 1) / n of the relative error for a window of M = 5 times the value, or 5; 4.5 standard errors,
     // and the bias of what the window cuts off, at most 2 rho^M / (1 - rho) of 1 / expected.
-    const double window = std::max(1.0, 5.0 * expected);
+    const double window = std::max(5.0, 5.0 * expected);
     const double error = std::sqrt(2.0 * (2.0 * window + 1.0) / static_cast<double>(kSteps * kChains));
     const double cut = 2.0 * std::pow(std::abs(rho), window) / (1.0 - rho) / expected;
     CHECK(found.resolved);

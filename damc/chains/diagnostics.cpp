@@ -107,7 +107,7 @@ AutocorrelationTime autocorrelation_time(const Tensor& tensor) {
   AutocorrelationTime found{1.0, false};
   for (std::size_t lag = 1; lag <= std::min(series.steps / 2, most) && !found.resolved; ++lag) {
     found.steps += 2.0 * covariance(lag) / variance;
-    found.resolved = static_cast<double>(lag) >= 5.0 * found.steps;
+    found.resolved = static_cast<double>(lag) >= 5.0 * std::max(1.0, found.steps);
   }
   if (!(found.steps > 0.0)) return {std::nan(""), false};  // the noise of few numbers
   return found;

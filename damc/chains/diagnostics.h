@@ -12,8 +12,9 @@ struct AutocorrelationTime {
 };
 
 /// rho_t are autocovariances about the mean of all chains, so that chains that stay apart count as unmixed. The sum ends
-/// at the first lag t >= 5 times its value, Sokal's window (Monte Carlo Methods in Statistical Mechanics, 1996, Section
-/// 3); at lag T/2 or 2,000 at the latest, and is then not resolved. NaN where the series never changes, or is so short that the sum is not positive.
+/// at the first lag t >= 5 times its value, Sokal's window (Monte Carlo Methods in Statistical Mechanics, 1996, Section 3),
+/// but not before 5: chains that swing to and fro have values below 1. At lag T/2 or 2,000 it ends at the latest, and is then
+/// not resolved. NaN where the series never changes, or is so short that the sum is not positive.
 AutocorrelationTime autocorrelation_time(const Tensor& series);
 
 /// Split R-hat: the variance of a chain's half and that between the halves of all chains, against the former alone
