@@ -38,6 +38,7 @@ small() { # small LINE: the line as it is run here
     'damc apply'*) echo "$1 $narrow" ;;
     'damc bench') echo "$1 --suite iteration --preset mnist-quick --batch 2 --repeat 1" ;;
     build/bin/damc\ bench*) sed 's/svhn/mnist-quick/; s/--batch [0-9]*/--batch 2 --repeat 1/' <<<"$1" ;;
+    tools/bench/growth.py*) echo 'tools/bench/growth.py --help' ;; # takes minutes on a quiet machine
     tools/bench/solvers.py*) sed 's/--steps .*/--steps 2 --samples 200/' <<<"$1" ;;
     *pytorch_bench.py*) echo 'python3 -m py_compile tools/bench/pytorch_bench.py && cp damc.json torch.json' ;;
     *) echo "$1" ;;
