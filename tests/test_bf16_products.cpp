@@ -64,6 +64,7 @@ std::vector<float> convolutions() {
        {std::tuple{Shape{5, 9, 8, 7}, Shape{19, 3, 3, 7}, 1, 1},
         {Shape{6, 16, 16, 32}, Shape{40, 4, 4, 32}, 2, 1},
         {Shape{5, 12, 12, 33}, Shape{3, 3, 3, 33}, 1, 1},
+        {Shape{5, 9, 8, 64}, Shape{19, 3, 3, 64}, 1, 1},
         {Shape{9, 4, 4, 17}, Shape{300, 4, 4, 17}, 1, 0}}) {
     Generator random(8);
     const ConvGeometry s = conv_geometry(image, filter, {stride, padding});
@@ -99,10 +100,11 @@ TEST_CASE("products over rows, a^T b: in blocks, added to what is there") {
     const auto at = [&](std::int64_t i, std::int64_t l) { return a[static_cast<std::size_t>(l * s.m + i)]; };
     HostPool pool;
     std::vector<float> c(static_cast<std::size_t>(s.m * s.n), std::nanf(""));
-    transposed_product(pool, s.m, s.n, s.k, a.data(), b.data(), 0.0f, c.data());
+    const MatrixRows<bf16> rows{b.data(), s.n};
+    transposed_product(pool, s.m, s.n, s.k, a.data(), rows, false, c.data());
     check_sums(s, at, b, c);
     std::vector<float> twice = c;
-    transposed_product(pool, s.m, s.n, s.k, a.data(), b.data(), 1.0f, twice.data());
+    transposed_product(pool, s.m, s.n, s.k, a.data(), rows, true, twice.data());
     for (std::size_t i = 0; i < c.size(); ++i)
       REQUIRE(twice[i] == doctest::Approx(2.0f * c[i]).epsilon(1e-4));
   }

@@ -146,6 +146,9 @@ TEST_CASE("batches, channels and filters of other shapes") {
       {{2, 12, 11, 33}, {34, 4, 4, 33}, 2, {1, 2}},  // Winograd
       {{3, 6, 7, 33}, {2, 3, 4, 33}, 1, {0, 3}},     // many channels become a few
       {{2, 12, 11, 33}, {34, 4, 4, 33}, {2, 1}, 1},
+      {{3, 9, 8, 32}, {20, 3, 2, 32}, {2, 1}, {1, 0}},  // whole panels of channels under a tap,
+      {{5, 4, 4, 64}, {17, 4, 4, 64}, 1, 0},
+      {{34, 9, 9, 32}, {5, 3, 3, 32}, 1, 1},  // also over several blocks of pixels
   };
   for (const auto& [x, filter, stride, padding] : cases) {
     const ConvGeometry s = conv_geometry(x, filter, {stride, padding});

@@ -1,5 +1,5 @@
-/// Whether this processor and system have AMX's tiles (tiles.h). The kernels that use them have not run on such a processor:
-/// they are taken only where they give what those without tiles do.
+/// Whether this processor and system have AMX's tiles (tiles.h). The kernels that use them are taken only where they give
+/// what those without tiles do.
 #pragma once
 
 #include <cstdint>

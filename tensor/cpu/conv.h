@@ -67,6 +67,31 @@ void im2col(const ConvGeometry& s, const T* x, std::int64_t first, std::int64_t 
   }
 }
 
+/// The rows of im2col's columns as transposed_product asks for them, without those columns: pieces of the image [n, H, W,
+/// C], or `zeros` outside of it. A piece must lie under one tap.
+template <class T>
+struct ImageRows {
+  const ConvGeometry& s;
+  const T *image, *zeros;
+
+  /// begins[i]: column number `column` of output pixel first + i
+  void operator()(std::int64_t first, std::int64_t count, std::int64_t column, const T** begins) const {
+    const std::int64_t tap = column / s.in_c;
+    std::int64_t ow = first % s.out_w, oh = first / s.out_w % s.out_h, n = first / s.out_w / s.out_h;
+    for (std::int64_t i = 0; i < count; ++i) {
+      const std::int64_t h = oh * s.stride.h - s.padding.h + tap / s.kernel_w;
+      const std::int64_t w = ow * s.stride.w - s.padding.w + tap % s.kernel_w;
+      const bool inside = h >= 0 && h < s.in_h && w >= 0 && w < s.in_w;
+      begins[i] = inside ? image + ((n * s.in_h + h) * s.in_w + w) * s.in_c + column % s.in_c : zeros;
+      if (++ow < s.out_w) continue;
+      ow = 0;
+      if (++oh < s.out_h) continue;
+      oh = 0;
+      ++n;
+    }
+  }
+};
+
 /// The transpose of im2col in gather form: each pixel of images [first, first + count) of out [N, H, W, C]
 /// sums the columns' entries that were copied from it, then out = act(sum + bias); in bf16 the sum is rounded before.
 /// `activation` is a functor, bias may be null.

@@ -100,7 +100,7 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
     }
     dispatch_stored(out.dtype(), [&]<class T>(T) {
       using C = Computed<T>;
-      if (winograd_fits(s)) {
+      if (winograd_fits<T>(s, weights_.is_pinned(filter))) {
         with_winograd<T>(s, weights_.is_pinned(filter), [&](const auto& conv) {
           const auto u = winograd_filter<T>(conv, s, filter, true);
           dispatch_fused<C>(options.activation, [&](auto activation) {
@@ -139,7 +139,7 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
     }
     dispatch_stored(out.dtype(), [&]<class T>(T) {
       using C = Computed<T>;
-      if (winograd_fits(s)) {
+      if (winograd_fits<T>(s, weights_.is_pinned(filter))) {
         with_winograd<T>(s, weights_.is_pinned(filter), [&](const auto& conv) {
           const auto u = winograd_filter<T>(conv, s, filter, false);
           dispatch_fused<C>(options.activation, [&](auto activation) {
@@ -187,7 +187,7 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
     }
     dispatch_stored(x.dtype(), [&]<class T>(T) {
       using C = Computed<T>;
-      if (winograd_fits(s)) {
+      if (winograd_fits<T>(s, false)) {
         with_winograd<T>(s, false,
                          [&](const auto& conv) { conv.grad_w(g.data<T>(), x.data<T>(), out.data<C>()); });
         return;
@@ -232,20 +232,30 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
   void grad_w_of_images(const ConvGeometry& s, const T* g, const T* x, std::int64_t begin, std::int64_t end,
                         Computed<T>* out) {
     const std::int64_t pixels = s.out_h * s.out_w, depth = s.taps() * s.in_c;
+    if (begin == end) std::fill_n(out, s.out_c * depth, Computed<T>(0));
+    if constexpr (std::is_same_v<T, bf16>) {
+      constexpr std::int64_t panel = PackedMatrices<T>::kPanel;
+      if (s.in_c % panel == 0) {
+        const T zeros[panel] = {};
+        transposed_product(pool_, s.out_c, depth, (end - begin) * pixels, g + begin * pixels * s.out_c,
+                           ImageRows<T>{s, x + begin * s.in_h * s.in_w * s.in_c, zeros}, false, out);
+        return;
+      }
+    }
     const std::int64_t block =
         std::max<std::int64_t>(1, kColumnBytes / (pixels * depth * std::int64_t{sizeof(T)}));
-    if (begin == end) std::fill_n(out, s.out_c * depth, Computed<T>(0));
     for (std::int64_t first = begin; first < end; first += block) {
       const std::int64_t count = std::min(block, end - first);
       const bool direct = s.is_gemm();
       const Scratch<T> columns(pool_, direct ? 0 : count * pixels * depth);
       if (!direct) im2col(s, x, first, count, columns.data());
       const T *left = g + first * pixels * s.out_c, *right = direct ? x + first * depth : columns.data();
-      const Computed<T> beta = first == begin ? 0 : 1;
+      const bool adds = first != begin;
       if constexpr (std::is_same_v<T, bf16>) {
-        transposed_product(pool_, s.out_c, depth, count * pixels, left, right, beta, out);
+        transposed_product(pool_, s.out_c, depth, count * pixels, left, MatrixRows<T>{right, depth}, adds,
+                           out);
       } else {
-        damc::gemm<T>(s.out_c, depth, count * pixels, {left, s.out_c, true}, {right, depth}, beta, out,
+        damc::gemm<T>(s.out_c, depth, count * pixels, {left, s.out_c, true}, {right, depth}, T(adds), out,
                       depth);
       }
     }

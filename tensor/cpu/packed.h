@@ -66,6 +66,21 @@ class PackedMatrices {
     }
   }
 
+  /// kDepth rows of a panel's columns, the first and the last, as one step.
+  template <class From>
+  static void interleave(const From* first, const From* last, T* to) {
+    const auto put = [&](std::int64_t j) {
+      if constexpr (kDepth == 1) {
+        to[j] = T(first[j]);
+      } else {  // by their bits: copies of structures are not vectorised
+        to[2 * j].bits = T(first[j]).bits;
+        to[2 * j + 1].bits = T(last[j]).bits;
+      }
+    };
+#pragma omp simd
+    for (std::int64_t j = 0; j < kPanel; ++j) put(j);
+  }
+
  private:
   static constexpr std::int64_t kRun = 16 * kDepth;  // of a column's numbers: about a cache line
 
@@ -93,7 +108,7 @@ class PackedMatrices {
       const From* row = b.data + i * b.ld;
       T* step = to + i / kDepth * step_length + i % kDepth;
       if (whole && i % kDepth == 0 && i + kDepth <= k_) {
-        interleave(row + from[0], b.ld, step);
+        interleave(row + from[0], row + from[0] + (kDepth - 1) * b.ld, step);
         i += kDepth - 1;
         continue;
       }
@@ -119,26 +134,37 @@ class PackedMatrices {
       std::memcpy(to, run + i, kDepth * sizeof(T));
   }
 
-  /// kDepth rows of a panel's columns as one step.
-  template <class From>
-  static void interleave(const From* rows, std::int64_t ld, T* to) {
-    const auto put = [&](std::int64_t j) {
-      if constexpr (kDepth == 1) {
-        to[j] = T(rows[j]);
-      } else {  // by their bits: copies of structures are not vectorised
-        to[2 * j].bits = T(rows[j]).bits;
-        to[2 * j + 1].bits = T(rows[ld + j]).bits;
-      }
-    };
-#pragma omp simd
-    for (std::int64_t j = 0; j < kPanel; ++j) put(j);
-  }
-
   std::int64_t count_, k_, n_, steps_, width_;
   Scratch<T> values_;
 };
 
 namespace packed {
+
+/// Numbers along k that a kernel takes at a time: factors that are filled up to whole ones have no end of their own.
+#ifdef DAMC_CPU_TILES
+inline constexpr std::int64_t kFill = kTileDepth;
+#else
+inline constexpr std::int64_t kFill = 2;
+#endif
+
+/// A panel, `wide`, from rows that begin at begins[i] and have `columns` numbers; filled up with zeros to `filled` rows.
+template <class T>
+void pack_rows(std::int64_t rows, const T* const* begins, std::int64_t columns, T* panel, std::int64_t filled,
+               std::int64_t wide) {
+  constexpr int depth = PackedMatrices<T>::kDepth;
+  constexpr std::int64_t whole = PackedMatrices<T>::kPanel;
+  std::int64_t i = 0;
+  if (columns == whole) {
+    for (; i + depth <= rows; i += depth) {
+      PackedMatrices<T>::interleave(begins[i], begins[i + depth - 1], panel + i * whole);
+    }
+  }
+  std::fill(panel + i * wide, panel + filled * wide, T{});
+  for (; i < rows; ++i) {
+    T* step = panel + i / depth * depth * wide + i % depth;
+    for (std::int64_t j = 0; j < columns; ++j) step[j * depth] = begins[i][j];
+  }
+}
 
 /// f(0), .., f(count - 1) with constants, written out: arrays that are indexed by them are kept in registers.
 template <int count, class F>
@@ -222,24 +248,29 @@ void for_panels(std::int64_t m, const PackedMatrices<T>& b, const F& f) {
   }
 }
 
-/// c [rows, columns] = a [rows, k] panel; by tiles in the kernels for processors that have them
+/// c [rows, columns] = a [rows, k] panel, which is `wide`; by tiles in the kernels for processors that have them
 template <class T>
-void multiply(std::int64_t rows, const T* a, std::int64_t lda, const PackedMatrices<T>& b,
-              std::int64_t matrix, std::int64_t panel, Computed<T>* c, std::int64_t ldc,
-              std::int64_t columns) {
+void multiply(std::int64_t rows, std::int64_t k, const T* a, std::int64_t lda, const T* panel,
+              std::int64_t wide, Computed<T>* c, std::int64_t ldc, std::int64_t columns) {
 #ifdef DAMC_CPU_TILES
   if constexpr (std::is_same_v<T, bf16>) {
     static_assert(PackedMatrices<T>::kLanes == kTileColumns);
-    TileProduct<AmxTiles> product(b.k(), lda, b.panel(matrix, panel), b.columns(panel), ldc);
+    TileProduct<AmxTiles> product(k, lda, panel, wide, ldc);
     product(rows, a, c, columns);
     return;
   }
 #endif
-  if (b.columns(panel) == PackedMatrices<T>::kPanel) {
-    rows_times_panel<2>(rows, b.k(), a, lda, b.panel(matrix, panel), c, ldc, columns);
+  if (wide == PackedMatrices<T>::kPanel) {
+    rows_times_panel<2>(rows, k, a, lda, panel, c, ldc, columns);
   } else {
-    rows_times_panel<1>(rows, b.k(), a, lda, b.panel(matrix, panel), c, ldc, columns);
+    rows_times_panel<1>(rows, k, a, lda, panel, c, ldc, columns);
   }
+}
+template <class T>
+void multiply(std::int64_t rows, const T* a, std::int64_t lda, const PackedMatrices<T>& b,
+              std::int64_t matrix, std::int64_t panel, Computed<T>* c, std::int64_t ldc,
+              std::int64_t columns) {
+  multiply(rows, b.k(), a, lda, b.panel(matrix, panel), b.columns(panel), c, ldc, columns);
 }
 
 }  // namespace packed

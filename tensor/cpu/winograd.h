@@ -33,12 +33,19 @@
 
 namespace damc {
 
-/// Whether WinogradConv applies and pays: with few channels the transforms cost more than the products they
-/// save.
-inline bool winograd_fits(const ConvGeometry& s) {
-  constexpr std::int64_t least = 32;
-  return s.is_dense() && s.kernel_h == 4 && s.kernel_w == 4 && s.stride == Pair(2) && s.in_c >= least &&
-         s.out_c >= least;
+/// Whether WinogradConv applies to images of T and pays, for a filter that is packed already or not: with few channels the
+/// transforms cost more than the products they save. AMX multiplies bf16 so fast that preparing a filter takes longer
+/// than the direct product with it, and so does reading a packed one, 6 times as large, for a few rows of each plane.
+template <class T>
+bool winograd_fits(const ConvGeometry& s, [[maybe_unused]] bool packed) {
+  constexpr std::int64_t least = 32;  // channels
+  const bool applies = s.is_dense() && s.kernel_h == 4 && s.kernel_w == 4 && s.stride == Pair(2);
+#ifdef DAMC_CPU_TILES
+  constexpr std::int64_t few = 16;
+  const std::int64_t rows = s.n * ((s.out_h + 3) / 4) * ((s.out_w + 3) / 4);
+  if (std::is_same_v<T, bf16> && (!packed || rows < few)) return false;
+#endif
+  return applies && s.in_c >= least && s.out_c >= least;
 }
 
 /// f(tile) with the tile whose size suits the geometry: the larger one when it saves products. With one such
@@ -140,13 +147,13 @@ class WinogradConv {
     for_blocks<T, T>([&](const Images& images, const FactorPlanes& v, const FactorPlanes& spread) {
       transform_input(x, images, v);
       spread_output(gy, images, spread);
-      const C beta = images.first == 0 ? 0 : 1;
+      const bool adds = images.first != 0;
       if constexpr (std::is_same_v<T, C>) {
-        multiply({spread, true}, {v}, beta, u);
+        multiply({spread, true}, {v}, T(adds), u);
       } else {
         parallel_tasks(kPlanes, [&](std::int64_t plane) {
-          transposed_product(pool_, s_.out_c, depth_, v.rows, spread.at(plane, 0), v.at(plane, 0), beta,
-                             u.at(plane, 0));
+          transposed_product(pool_, s_.out_c, depth_, v.rows, spread.at(plane, 0),
+                             MatrixRows<T>{v.at(plane, 0), depth_}, adds, u.at(plane, 0));
         });
       }
     });
