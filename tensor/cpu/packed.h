@@ -58,11 +58,20 @@ class PackedMatrices {
   /// The same; column j is number source(j) of b, or zeros where that is negative.
   template <class From, class Source>
   void pack(std::int64_t matrix, const Matrix<From>& b, const Source& source) {
+    // Panels that take their parts of a row of b one after the other, while its page is at hand.
+    const std::int64_t beside = b.transposed ? 1 : 8;
 #pragma omp parallel for schedule(static)
-    for (std::int64_t p = 0; p < panels(); ++p) {
-      std::int64_t from[kPanel];
-      for (std::int64_t j = 0; j < kPanel; ++j) from[j] = p * kPanel + j < n_ ? source(p * kPanel + j) : -1;
-      pack_panel(b, from, columns(p), values_.data() + offset(matrix, p));
+    for (std::int64_t first = 0; first < panels(); first += beside) {
+      const std::int64_t end = std::min(first + beside, panels());
+      for (std::int64_t k = 0; k < k_; k += kRun) {
+        for (std::int64_t p = first; p < end; ++p) {
+          std::int64_t from[kPanel];
+          for (std::int64_t j = 0; j < kPanel; ++j)
+            from[j] = p * kPanel + j < n_ ? source(p * kPanel + j) : -1;
+          T* to = values_.data() + offset(matrix, p) + k * columns(p);
+          pack_run(b, k, std::min(kRun, k_ - k), from, columns(p), to);
+        }
+      }
     }
   }
 
@@ -82,32 +91,30 @@ class PackedMatrices {
   }
 
  private:
-  static constexpr std::int64_t kRun = 16 * kDepth;  // of a column's numbers: about a cache line
+  /// Rows that are packed at a time: of a column about a cache line.
+  static constexpr std::int64_t kRun = 16 * kDepth;
 
   std::int64_t offset(std::int64_t matrix, std::int64_t panel) const {
     return (matrix * width_ + panel * kPanel) * steps_ * kDepth;
   }
 
-  /// The columns number from[0], .., from[wide - 1] of b.
+  /// Rows [first, first + count) of b's columns number from[0], .., from[wide - 1].
   template <class From>
-  void pack_panel(const Matrix<From>& b, const std::int64_t (&from)[kPanel], std::int64_t wide, T* to) const {
+  static void pack_run(const Matrix<From>& b, std::int64_t first, std::int64_t count,
+                       const std::int64_t (&from)[kPanel], std::int64_t wide, T* to) {
     const bool whole = wide == kPanel && from[0] >= 0 && from[kPanel - 1] == from[0] + kPanel - 1;
-    if (!whole || k_ % kDepth != 0) std::fill_n(to, steps_ * kDepth * wide, T{});
+    if (!whole || count % kDepth != 0) std::fill_n(to, (count + kDepth - 1) / kDepth * kDepth * wide, T{});
     const std::int64_t step_length = wide * kDepth;
     if (b.transposed) {
-      for (std::int64_t first = 0; first < k_; first += kRun) {
-        const std::int64_t count = std::min(k_ - first, kRun);
-        for (std::int64_t j = 0; j < wide; ++j) {
-          if (from[j] >= 0)
-            put_run(b.data + from[j] * b.ld + first, count, to + first * wide + j * kDepth, step_length);
-        }
+      for (std::int64_t j = 0; j < wide; ++j) {
+        if (from[j] >= 0) put_run(b.data + from[j] * b.ld + first, count, to + j * kDepth, step_length);
       }
       return;
     }
-    for (std::int64_t i = 0; i < k_; ++i) {
-      const From* row = b.data + i * b.ld;
+    for (std::int64_t i = 0; i < count; ++i) {
+      const From* row = b.data + (first + i) * b.ld;
       T* step = to + i / kDepth * step_length + i % kDepth;
-      if (whole && i % kDepth == 0 && i + kDepth <= k_) {
+      if (whole && i % kDepth == 0 && i + kDepth <= count) {
         interleave(row + from[0], row + from[0] + (kDepth - 1) * b.ld, step);
         i += kDepth - 1;
         continue;
