@@ -180,6 +180,9 @@ template <int count, class F>
   (std::make_integer_sequence<int, count>{});
 }
 
+/// Bytes of a panel that are fetched before they are needed: processors do not look as far ahead by themselves.
+inline constexpr std::int64_t kAhead = 1024;
+
 /// c [rows, columns of the panel] = a [rows, k] panel
 template <int rows, int vectors, class T>
 void kernel(std::int64_t k, const T* a, std::int64_t lda, const T* panel, Computed<T>* c, std::int64_t ldc) {
@@ -193,7 +196,9 @@ void kernel(std::int64_t k, const T* a, std::int64_t lda, const T* panel, Comput
   typename F::Vector b[vectors];
   const auto load = [&](std::int64_t i) {
     unrolled<vectors>([&](auto v) {
-      std::memcpy(&b[v], panel + (i * vectors + v * F::depth) * PackedMatrices<T>::kLanes, kRegister);
+      const T* from = panel + (i * vectors + v * F::depth) * PackedMatrices<T>::kLanes;
+      std::memcpy(&b[v], from, kRegister);
+      __builtin_prefetch(reinterpret_cast<const char*>(from) + kAhead);
     });
   };
   std::int64_t i = 0;
