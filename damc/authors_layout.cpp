@@ -237,6 +237,7 @@ class Exporter {
     const TorchValue iterations = metadata(kIterations);
     if (const auto count = as_count(&iterations)) root.push_back({"iter", {*count - 1}});
     left_.metadata.erase(kIterations);
+    left_.metadata.erase("crc32");  // of the file that this is no more
     TorchDict ours;
     for (const auto& [name, text] : left_.metadata) ours.push_back({name, {text}});
     if (!ours.empty()) root.push_back({kOurMetadata, {std::move(ours)}});

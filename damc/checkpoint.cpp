@@ -1,5 +1,7 @@
 #include "damc/checkpoint.h"
 
+#include <zlib.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -17,6 +19,7 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kFormat = 1;
 constexpr const char* kNetworks = "networks";
+constexpr const char* kChecksum = "crc32";  // of the tensors' bytes, by their names
 
 fs::path numbered(const fs::path& folder, const char* prefix, std::int64_t number) {
   return folder / fmt::format("{}-{:06}.safetensors", prefix, number);
@@ -33,6 +36,25 @@ std::map<std::string, std::string> metadata(const Config& config, const Progress
                                          {"config", to_toml(config)}};
   if (!progress.networks.empty()) all[kNetworks] = progress.networks;
   return all;
+}
+
+/// The CRC-32 of what it is given.
+class Checksum {
+ public:
+  void add(std::span<const std::byte> bytes) {
+    sum_ = crc32_z(sum_, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
+  }
+  std::string str() const { return fmt::format("{:08x}", sum_); }
+
+ private:
+  uLong sum_ = crc32_z(0, nullptr, 0);
+};
+
+void write(const fs::path& file, const StateDict& tensors, std::map<std::string, std::string> metadata) {
+  Checksum sum;
+  for (const auto& [name, tensor] : tensors) sum.add(stored(tensor).read());
+  metadata[kChecksum] = sum.str();
+  write_safetensors(file, tensors, metadata);
 }
 
 /// A number of the metadata; files of before lack some.
@@ -118,12 +140,27 @@ std::map<std::int64_t, fs::path> checkpoints(const fs::path& folder, const std::
 }
 
 Weights read_checkpoint(const fs::path& file) {
-  Weights read = read_all(open_checkpoint(file));
+  StoredWeights open = open_checkpoint(file);
+  Checksum sum;
+  for (auto& [name, tensor] : open.tensors) {
+    tensor.read = [&sum, read = tensor.read] {
+      std::vector<std::byte> bytes = read();
+      sum.add(bytes);
+      return bytes;
+    };
+  }
+  Weights read = read_all(open);
   const std::int64_t format = number(read, file, "damc_format", 0);
   if (format > kFormat) {
     user_error(
         fmt::format("{} has format {}; this program reads formats up to {}", file.string(), format, kFormat),
         "a newer damc wrote it; use that one");
+  }
+  const auto written = read.metadata.find(kChecksum);
+  if (open.format == "safetensors" && written != read.metadata.end() && written->second != sum.str()) {
+    user_error(fmt::format("{}: its tensors are not those that were written: CRC-32 {}, then {}",
+                           file.string(), sum.str(), written->second),
+               "the file is damaged; get it again");
   }
   return read;
 }
@@ -137,7 +174,7 @@ UserError of_weights(const fs::path& file, const UserError& error) {
 
 void save_weights(const fs::path& folder, const StateDict& weights, const Config& config,
                   const Progress& progress) {
-  write_safetensors(numbered(folder, "model", progress.iterations), weights, metadata(config, progress));
+  write(numbered(folder, "model", progress.iterations), weights, metadata(config, progress));
   const auto keep = static_cast<std::size_t>(config.keep_models);
   auto models = checkpoints(folder, "model");
   for (; keep > 0 && models.size() > keep; models.erase(models.begin())) fs::remove(models.begin()->second);
@@ -157,7 +194,7 @@ std::unique_ptr<Model> load_model(const fs::path& file, std::int64_t iterations,
 
 void save_state(const fs::path& folder, const StateDict& state, const Config& config,
                 const Progress& progress) {
-  write_safetensors(numbered(folder, "state", progress.iterations), state, metadata(config, progress));
+  write(numbered(folder, "state", progress.iterations), state, metadata(config, progress));
   auto states = checkpoints(folder, "state");
   for (int kept = 0; kept < 2 && !states.empty(); ++kept) states.erase(std::prev(states.end()));
   states.erase(rollback_state(folder, config.state_every));

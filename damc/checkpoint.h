@@ -1,7 +1,7 @@
 /// Weights and states of a run: model-N.safetensors and state-N.safetensors, N = iterations behind them.
 ///
-/// Their metadata say what they are of: the format's number, iterations, preset, configuration, and where the run
-/// stood. What is read back is checked against it.
+/// Their metadata say what they are of: the format's number, iterations, preset, configuration, where the run stood, and
+/// the CRC-32 of the tensors. What is read back is checked against it.
 #pragma once
 
 #include <filesystem>
@@ -35,8 +35,8 @@ struct SavedState {
 std::map<std::int64_t, std::filesystem::path> checkpoints(const std::filesystem::path& folder,
                                                           const std::string& prefix);
 
-/// Reads a file of weights or of a state, ours or another's, of any format. Throws UserError as read_weights does, and
-/// for a format of ours that is newer than this program.
+/// Reads a file of weights or of a state, ours or another's, of any format. Throws UserError as read_weights does, for a
+/// format of ours that is newer than this program, and where the tensors are not those of the checksum.
 Weights read_checkpoint(const std::filesystem::path& file);
 
 /// What an error of a network's load_state_dict says of a file, with a hint where it has none.

@@ -27,6 +27,13 @@ small_set other 100 30 8
 succeeds 'kid +-?[0-9.]+ .*against the first 30 training images of other' eval "$run" --metric kid --inception net.safetensors \
   --samples 12 --reference other --from gaussian
 
+cp -r "$run" another
+"$damc" compare "$run" another | grep 'not of one reference' && fail "compare finds two references where there is one"
+succeeds 'fid ' eval another --metric fid --inception net.safetensors --samples 12 --reference other
+COLUMNS=500 succeeds 'fid is not of one reference: another of fid-float, network [0-9a-f]{8}, the first 30 .*; 00000-mnist-quick of fid-float.*the first 40 ' \
+  compare "$run" another
+rm -r another
+
 echo "-- while training"
 succeeds 'iteration 2: kid -?[0-9.]+ 6/40 fid-float' train --resume "$run" --iterations 2 --set eval_every=2 \
   --set eval_metrics=kid --set eval_samples=6 --set inception="$PWD/net.safetensors"

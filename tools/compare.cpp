@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
 #include <span>
 
 #include "tensor/error.h"
@@ -122,6 +123,22 @@ std::vector<std::string> settings_of(const std::vector<RunView>& runs) {
   return settings;
 }
 
+/// Which runs' results of a column were measured against what, in words; "" where that is the same for all.
+std::string unlike_references(const std::vector<RunView>& runs, const ResultKey& key) {
+  std::map<std::string, std::vector<std::string>> runs_of;
+  for (const RunView& run : runs) {
+    if (const Metric* found = newest_result(run.metrics, key))
+      runs_of[reference_of(*found)].push_back(run.name);
+  }
+  if (runs_of.size() < 2) return "";
+  std::string text = fmt::format("{} is not of one reference:", key.text());
+  for (const auto& [reference, names] : runs_of) {
+    text += fmt::format("{} {} of {}", text.ends_with(':') ? "" : ";", fmt::join(names, ", "),
+                        reference.empty() ? "none that is noted" : reference);
+  }
+  return text + ".";
+}
+
 TextTable comparison(const std::vector<RunView>& runs, bool raw) {
   Comparison table(runs, raw);
   table.add("run", [](const RunView& run) { return run.name; });
@@ -161,6 +178,9 @@ TextTable comparison(const std::vector<RunView>& runs, bool raw) {
     notes.push_back(
         "In brackets: images that a metric is over, of evaluations in training how many; mean +- deviation "
         "are of those.");
+  }
+  for (const ResultKey& key : keys) {
+    if (const std::string note = unlike_references(runs, key); !note.empty()) notes.push_back(note);
   }
   return table.finish(std::move(notes));
 }

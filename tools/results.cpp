@@ -37,6 +37,12 @@ std::string origin_of(const Metric& metric) {
                      eta > 0.0 ? fmt::format(", eta {}", eta) : "");
 }
 
+std::string reference_of(const Metric& metric) {
+  const std::string network = text_of(metric, "network_sha256"), reference = text_of(metric, "reference");
+  if (network.empty()) return reference;
+  return fmt::format("{}, network {:.8}, {}", text_of(metric, "mode"), network, reference);
+}
+
 bool ResultKey::holds(const Metric& metric) const {
   return label_of(metric) == label && (!origin || origin_of(metric) == *origin);
 }

@@ -18,6 +18,9 @@ std::string label_of(const Metric& metric);
 /// How the images that a metric is of were made: "damc, ddim in 10 steps"; "" where that says nothing.
 std::string origin_of(const Metric& metric);
 
+/// What samples were measured against: "fid-float, network 1a2b3c4d, 50000 training images"; "" where that says nothing.
+std::string reference_of(const Metric& metric);
+
 /// What a column of results is of.
 struct ResultKey {
   std::string label;
