@@ -47,6 +47,16 @@ succeeds 'done' train --resume one/00000-mnist-quick --iterations 8 --batch-gpu 
 loss() { sed -nE 's/.*"iteration":8,.*"loss_g":([^,]*),.*/\1/p' "$1/00000-mnist-quick/stats.jsonl"; }
 awk -v a="$(loss two)" -v b="$(loss one)" 'BEGIN { exit !(a > 0 && (a - b)^2 < 1e-8 * a^2) }' || fail "losses: $(loss two), $(loss one)"
 
+echo "-- every method that learns from parts of a batch"
+for method in damc damc-g sr-lebm lebm abp sri ace nalr ddpm-abp vae ddpm-vae vi-lebm ncp-vae two-stage-vae rae; do
+  same=("${start[@]}" --method $method --set grid_every=0 --data small --iterations 4)
+  succeeds 'done' train "${same[@]}" --batch-gpu 8 --out parts
+  shared 2 'done' train "${same[@]}" --out shared
+  same_values shared/*/model-000004.safetensors parts/*/model-000004.safetensors
+  diff <(numbers shared/*/stats.jsonl) <(numbers parts/*/stats.jsonl) || fail "$method: other losses"
+  rm -r parts shared
+done
+
 echo "-- what the processes do not agree in"
 both=(--data small --iterations 2 --out none)
 all_refuse 'process 1 has lr_g = 0.002, the first one 0.001' 1 "$damc" train "${start[@]}" "${both[@]}" --set lr_g=0.001 : \
