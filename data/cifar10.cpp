@@ -54,8 +54,10 @@ Split read_cifar10(const fs::path& dir) {
     if (!layout.files.contains(name)) missing.push_back(name);
   }
   if (!missing.empty()) {
-    user_error(fmt::format("no CIFAR-10 in '{}': {} missing", layout.home.string(), fmt::join(missing, ", ")),
-               "unpack cifar-10-binary.tar.gz from https://www.cs.toronto.edu/~kriz/cifar.html there");
+    user_error(fmt::format("no CIFAR-10 in '{}': {} missing{}", layout.home.string(),
+                           fmt::join(missing, ", "), files_beside(layout)),
+               "put the six files, plain or .gz, there: unpack cifar-10-binary.tar.gz from "
+               "https://www.cs.toronto.edu/~kriz/cifar.html");
   }
   Split split;
   std::vector<std::uint8_t> train, test;

@@ -229,6 +229,24 @@ Layout find_layout(const fs::path& dir, std::string_view format) {
   return sets[0];
 }
 
+std::string files_beside(const Layout& set) {
+  constexpr std::size_t kMostNames = 3;
+  std::vector<std::string> names;
+  std::size_t more = 0;
+  for (const fs::path& path : list_files(set.home, kMaxDepth).files) {
+    const bool taken = std::ranges::any_of(set.files, [&](const auto& file) { return file.second == path; });
+    if (taken) continue;
+    if (names.size() == kMostNames) {
+      ++more;
+    } else {
+      names.push_back(fmt::format("'{}'", path.lexically_relative(set.home).string()));
+    }
+  }
+  if (names.empty()) return {};
+  return fmt::format("; not read: {}{}", fmt::join(names, ", "),
+                     more > 0 ? fmt::format(" and {} more", more) : "");
+}
+
 void explain_absence(const fs::path& dir, std::string_view format) {
   const FileTree tree = list_files(dir, kMaxDepth);
   if (const std::vector<Layout> sets = find_all(dir, tree.files); !sets.empty()) {

@@ -35,6 +35,10 @@ void require_folder(const std::filesystem::path& dir);
 /// CelebAMask-HQ, images1024x1024 of FFHQ, img_align_celeba of CelebA), `dir` itself or below it, that is the set.
 Layout find_layout(const std::filesystem::path& dir, std::string_view format = {});
 
+/// "; not read: 'labels.npz', 'x.xz'": what else lies in the folder of an incomplete set, where people look for what is
+/// missing. Empty where there is nothing.
+std::string files_beside(const Layout& set);
+
 /// Throws UserError if `dir`, in which nothing of `format` was found, is recognized as something else: the Python
 /// version of CIFAR-10, archives, another data set. The message says what it is and what to do.
 void explain_absence(const std::filesystem::path& dir, std::string_view format);

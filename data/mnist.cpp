@@ -60,7 +60,8 @@ Split read_mnist(const fs::path& dir) {
     if (!layout.files.contains(name)) missing.push_back(name);
   }
   if (!missing.empty()) {
-    user_error(fmt::format("no MNIST in '{}': {} missing", layout.home.string(), fmt::join(missing, ", ")),
+    user_error(fmt::format("no MNIST in '{}': {} missing{}", layout.home.string(), fmt::join(missing, ", "),
+                           files_beside(layout)),
                "put the four files, plain or .gz, into that folder; this project carries them in data/mnist, "
                "and https://ossci-datasets.s3.amazonaws.com/mnist/ has them, too");
   }

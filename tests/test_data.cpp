@@ -138,7 +138,10 @@ TEST_CASE("mnist: missing and mismatched files are named") {
     fs::copy_file(bundled / (std::string(name) + ".gz"), temp.path / (std::string(name) + ".gz"));
   fs::remove(temp.path / "t10k-labels-idx1-ubyte.gz");
   const auto error = [&] { return line_of([&] { read_mnist(temp.path); }); };
-  CHECK(contains(error(), "t10k-labels-idx1-ubyte missing"));
+  CHECK(error().ends_with("t10k-labels-idx1-ubyte missing"));
+  for (const char* name : {"a.parquet", "b.npz", "t10k-labels-idx1-ubyte.xz", "z.csv", ".hidden"})
+    std::ofstream(temp.path / name) << "others";
+  CHECK(error().ends_with("missing; not read: 'a.parquet', 'b.npz', 't10k-labels-idx1-ubyte.xz' and 1 more"));
   write_idx(temp.path / "t10k-labels-idx1-ubyte", {3}, Bytes{1, 2, 3});
   CHECK(contains(error(), "10000 images, but"));
   Bytes labels(10000, 3);
