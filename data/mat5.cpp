@@ -26,7 +26,9 @@ constexpr std::string_view kHdf5Signature = "\x89HDF\r\n\x1a\n";
 
 // The format's numbers for types of data and classes of arrays.
 constexpr std::uint32_t kTypeMatrix = 14, kTypeCompressed = 15;
-constexpr std::uint32_t kClassUint8 = 9, kFirstNumericClass = 6, kLastNumericClass = 15, kComplexFlag = 0x800;
+constexpr std::uint32_t kFirstNumericClass = 6, kLogicalFlag = 0x200, kComplexFlag = 0x800;
+constexpr std::array<std::string_view, 10> kNumericClasses{"double", "single", "int8",   "uint8", "int16",
+                                                           "uint16", "int32",  "uint32", "int64", "uint64"};
 
 /// What a number type of the file is here; calls visit(T{}) and returns whether there is such a type.
 template <typename Visit>
@@ -237,10 +239,11 @@ class MatFile {
     array.sizes.assign(sizes.begin(), sizes.end());
     if (std::ranges::find(names, array.name) == names.end()) return;
     const std::uint32_t kind = flags[0] & 0xff;
-    array.of_bytes = kind == kClassUint8;
-    if (kind < kFirstNumericClass || kind > kLastNumericClass || flags[0] & kComplexFlag) {
+    if (kind < kFirstNumericClass || kind >= kFirstNumericClass + kNumericClasses.size() ||
+        flags[0] & kComplexFlag) {
       bad(fmt::format("holds {} as something else than real numbers", array.name));
     }
+    array.kind = flags[0] & kLogicalFlag ? "logical" : kNumericClasses[kind - kFirstNumericClass];
     std::int64_t room = content.most();  // in bytes, of which an element takes at least one
     for (const std::int64_t size : array.sizes) {
       if (size > room) {

@@ -14,7 +14,7 @@ namespace damc {
 struct MatArray {
   std::string name;
   std::vector<std::int64_t> sizes;  ///< fastest first
-  bool of_bytes = false;            ///< whether its class is uint8
+  std::string_view kind;            ///< MATLAB's name of its class: double, uint8, logical, ..
   int stored_as = 0;                ///< the format's number for the type of `data`
   std::vector<std::byte> data;
 

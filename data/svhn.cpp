@@ -29,9 +29,9 @@ std::int64_t count_images(const fs::path& path, const MatArray& x) {
   const std::vector<std::int64_t>& sizes = x.sizes;
   const bool right_shape = (sizes.size() == 3 || sizes.size() == 4) &&  // MATLAB drops a last dimension of 1
                            sizes[0] == kSide && sizes[1] == kSide && sizes[2] == kChannels && x.numel() > 0;
-  if (!right_shape || !x.of_bytes || x.data.size() != static_cast<std::size_t>(x.numel())) {
-    bad_file(path,
-             fmt::format("holds an X of {} that is not 32 x 32 x 3 x N bytes", fmt::join(sizes, " x ")));
+  if (!right_shape || x.kind != "uint8" || x.data.size() != static_cast<std::size_t>(x.numel())) {
+    bad_file(path, fmt::format("holds an X of {} {} that is not 32 x 32 x 3 x N uint8",
+                               fmt::join(sizes, " x "), x.kind));
   }
   return x.numel() / kImageSize;
 }
@@ -99,7 +99,8 @@ Split read_svhn(const fs::path& dir) {
   }
   if (train.empty()) train = extra;
   if (train.empty()) {
-    user_error(fmt::format("no SVHN in '{}': train_32x32.mat is missing", layout.home.string()),
+    user_error(fmt::format("no SVHN in '{}': train_32x32.mat is missing{}", layout.home.string(),
+                           files_beside(layout)),
                "put train_32x32.mat and test_32x32.mat from http://ufldl.stanford.edu/housenumbers/ there");
   }
   split.train = read_svhn_file(train);
