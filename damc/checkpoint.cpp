@@ -18,6 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::int64_t kFormat = 1;
+constexpr const char* kFormatKey = "damc_format";
 constexpr const char* kNetworks = "networks";
 constexpr const char* kChecksum = "crc32";  // of the tensors' bytes, by their names
 
@@ -27,7 +28,7 @@ fs::path numbered(const fs::path& folder, const char* prefix, std::int64_t numbe
 
 std::map<std::string, std::string> metadata(const Config& config, const Progress& progress) {
   std::map<std::string, std::string> all{{"format", "pt"},  // what others call the layout
-                                         {"damc_format", std::to_string(kFormat)},
+                                         {kFormatKey, std::to_string(kFormat)},
                                          {"iterations", std::to_string(progress.iterations)},
                                          {"images_seen", std::to_string(progress.images_seen)},
                                          {"rollbacks", std::to_string(progress.rollbacks)},
@@ -68,6 +69,20 @@ std::int64_t number(const Weights& read, const fs::path& file, const char* key, 
     user_error(fmt::format("{}: its metadata say '{}' for {}", file.string(), text, key));
   }
   return value;
+}
+
+/// Throws UserError where tensors of ours have another checksum than was written with them.
+void compare_checksum(const StoredWeights& weights, const Checksum& sum, const fs::path& file) {
+  const auto written = weights.metadata.find(kChecksum);
+  if (written == weights.metadata.end() || written->second == sum.str()) return;
+  user_error(fmt::format("{}: its tensors are not those that were written: CRC-32 {}, then {}", file.string(),
+                         sum.str(), written->second),
+             "the file is damaged; get it again");
+}
+
+/// Whether it is a file of ours as it was written, whose metadata may hold a checksum.
+bool may_have_checksum(const StoredWeights& weights) {
+  return weights.format == "safetensors" && weights.metadata.contains(kFormatKey);
 }
 
 /// Throws UserError unless a file's content is of the iteration that its name says.
@@ -150,19 +165,21 @@ Weights read_checkpoint(const fs::path& file) {
     };
   }
   Weights read = read_all(open);
-  const std::int64_t format = number(read, file, "damc_format", 0);
+  const std::int64_t format = number(read, file, kFormatKey, 0);
   if (format > kFormat) {
     user_error(
         fmt::format("{} has format {}; this program reads formats up to {}", file.string(), format, kFormat),
         "a newer damc wrote it; use that one");
   }
-  const auto written = read.metadata.find(kChecksum);
-  if (open.format == "safetensors" && written != read.metadata.end() && written->second != sum.str()) {
-    user_error(fmt::format("{}: its tensors are not those that were written: CRC-32 {}, then {}",
-                           file.string(), sum.str(), written->second),
-               "the file is damaged; get it again");
-  }
+  if (may_have_checksum(open)) compare_checksum(open, sum, file);
   return read;
+}
+
+void check_tensors(const StoredWeights& weights, const fs::path& file) {
+  if (!may_have_checksum(weights)) return;
+  Checksum sum;
+  for (const auto& [name, tensor] : weights.tensors) sum.add(tensor.read());
+  compare_checksum(weights, sum, file);
 }
 
 UserError of_weights(const fs::path& file, const UserError& error) {

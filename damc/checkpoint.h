@@ -39,6 +39,10 @@ std::map<std::int64_t, std::filesystem::path> checkpoints(const std::filesystem:
 /// format of ours that is newer than this program, and where the tensors are not those of the checksum.
 Weights read_checkpoint(const std::filesystem::path& file);
 
+/// Reads all tensors of a file that open_checkpoint has opened, and throws UserError where they are not those of the
+/// checksum in it: for those who hand them on without read_checkpoint.
+void check_tensors(const StoredWeights& weights, const std::filesystem::path& file);
+
 /// What an error of a network's load_state_dict says of a file, with a hint where it has none.
 UserError of_weights(const std::filesystem::path& file, const UserError& error);
 

@@ -103,6 +103,8 @@ for at in $header $((header + 4001)) $(($(stat -c %s whole) - 1)); do
   message=$("$damc" train --resume "$run" --iterations 8 2>&1)
   grep -qE 'state-000006.safetensors: its tensors are not those that were written: CRC-32' <<<"$message" || fail "byte $at differs: $message"
   whole
+  refuses 2 'its tensors are not those that were written' convert "$state" laundered.pth
+  [ -e laundered.pth ] && fail "a damaged state was converted"
 done
 { head -c $header whole | sed 's/"crc32"/"xxxxx"/'; printf '\0\0\300\177'; tail -c +$((header + 5)) whole; } >"$state" # the first number becomes NaN
 message=$("$damc" train --resume "$run" --iterations 8 2>&1)

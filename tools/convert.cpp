@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "damc/authors_layout.h"
+#include "damc/checkpoint.h"
 #include "tensor/error.h"
 #include "tensor/io/file.h"
 #include "tensor/io/safetensors.h"
@@ -56,6 +57,7 @@ void convert(const ConvertOptions& options) {
   const StoredWeights weights = open_checkpoint(options.in);
   if (weights.tensors.empty())
     user_error(fmt::format("'{}' holds no tensors", options.in), "'damc info FILE' lists what it holds");
+  check_tensors(weights, options.in);
   std::vector<std::string> left_out = weights.left_out;
   if (torch) {
     write_torch_file(options.out,
