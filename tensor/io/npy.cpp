@@ -14,6 +14,7 @@
 #include "tensor/error.h"
 #include "tensor/f16.h"
 #include "tensor/io/file.h"
+#include "tensor/text.h"
 
 namespace damc {
 namespace {
@@ -144,9 +145,7 @@ class HeaderParser {
     const std::string_view order = descr.substr(0, descr.find_first_not_of("<>|="));
     const auto kind = std::ranges::find(kKinds, descr.substr(order.size()), &Kind::code);
     if (kind != std::end(kKinds) && order.size() <= 1) return {*kind, order == ">"};
-    const bool plain =
-        descr.size() < 20 && descr.find_first_not_of("<>|=biufcOSUVmM0123456789") == descr.npos;
-    fail_dtype(plain ? fmt::format("dtype '{}'", descr) : "an unknown dtype");
+    fail_dtype(fmt::format("dtype '{}'", escaped(descr.substr(0, 40))));
   }
 
   bool parse_bool() {
@@ -226,7 +225,8 @@ std::string_view as_text(Bytes bytes) { return {reinterpret_cast<const char*>(by
 
 /// Takes everything before the data off `rest`; the dictionary's text.
 std::string_view take_header(const std::string& where, Bytes& rest) {
-  if (!as_text(rest).starts_with(kMagic)) refuse(where, "not a .npy file");
+  if (!as_text(rest).starts_with(kMagic))
+    refuse(where, "not a .npy file", "write one array with numpy.save, also one of an .npz file");
   take(where, rest, kMagic.size());
   const Bytes version = take(where, rest, 2);
   const auto major = std::to_integer<int>(version[0]), minor = std::to_integer<int>(version[1]);
