@@ -55,6 +55,9 @@ refuses 2 'ends within|too few|pickle has no end' convert cut.pth none.safetenso
 : >empty.pth
 refuses 2 'too few for a header' convert empty.pth none.safetensors
 refuses 1 "/dev/full': No space left" convert "$files/state.pth" /dev/full --to torch
+index='{"weight_map": {"a": "model-00001-of-00002.safetensors"}}'
+printf %s "$index" >model.safetensors.index.json
+refuses 2 'is JSON, as the index' info model.safetensors.index.json
 ls none* 2>/dev/null | grep . && fail "a refused conversion left a file"
 
 echo "-- training that begins with given weights"

@@ -88,7 +88,8 @@ class Machine {
  private:
   static constexpr const char* kDamaged = "the file is damaged or cut off; get it again";
   static constexpr const char* kOther =
-      "no code of a file is run; save tensors alone: torch.save(model.state_dict(), FILE)";
+      "no code of a file is run; save tensors alone, dense and of a usual type: "
+      "torch.save(model.state_dict(), FILE)";
 
   [[noreturn]] void fail(const std::string& reason, const char* hint = kDamaged) const {
     user_error(fmt::format("{}: {} (byte {} of its pickle)", where_, reason, operation_), hint);
@@ -168,7 +169,7 @@ class Machine {
       case BININT2:
         return push_new(std::int64_t{take<std::uint16_t>()});
       case LONG1:
-        return push_new(take_long());
+        return push_long();
       case BINFLOAT:
         return push_new(std::bit_cast<double>(__builtin_bswap64(take<std::uint64_t>())));
       default:
@@ -176,13 +177,13 @@ class Machine {
     }
   }
 
-  /// An integer of any length, of which those that 64 bits hold are read.
-  std::int64_t take_long() {
+  /// An integer of any length. One that 64 bits do not hold, as in the state of NumPy's generators, becomes a name.
+  bool push_long() {
     const auto bytes = take_bytes(take<std::uint8_t>());
-    if (bytes.size() > 8) fail("an integer of more than 64 bits");
+    if (bytes.size() > 8) return push_new(Global{"int"});
     std::uint64_t value = !bytes.empty() && std::to_integer<int>(bytes.back()) >= 128 ? ~std::uint64_t{0} : 0;
     std::memcpy(&value, bytes.data(), bytes.size());  // over the sign
-    return static_cast<std::int64_t>(value);
+    return push_new(static_cast<std::int64_t>(value));
   }
 
   bool text(std::uint8_t op) {
@@ -279,7 +280,7 @@ class Machine {
     switch (op) {
       case PROTO: {
         const auto protocol = take<std::uint8_t>();
-        if (protocol < 2 || protocol > 4)
+        if (protocol < 2 || protocol > 5)
           fail(fmt::format("pickles of protocol {} are not read", protocol), kOther);
         return true;
       }
@@ -319,7 +320,8 @@ class Machine {
     const auto* callee = pop()->as<Global>();
     if (!callee || !arguments->as<Sequence>()) fail("a call of what is no function", kOther);
     if (std::ranges::find(may_call_, callee->name) == may_call_.end())
-      fail(fmt::format("it calls {}, which builds no tensor", in_quotes(callee->name)), kOther);
+      fail(fmt::format("it calls {}, which is none of the calls that are read", in_quotes(callee->name)),
+           kOther);
     return push_new(Call{callee->name, arguments, {}});
   }
 

@@ -28,12 +28,15 @@ constexpr std::int64_t kMaxHead = std::int64_t{64} << 20;  // bytes of the older
 
 /// Calls that build tensors and dictionaries, and those of types that checkpoints carry beside them.
 constexpr std::string_view kMayCall[] = {
-    "collections.OrderedDict", "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor",
-    "torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state", "torch.Size",
+    "collections.OrderedDict", "collections.defaultdict", "torch._utils._rebuild_tensor_v2",
+    "torch._utils._rebuild_tensor", "torch._utils._rebuild_parameter",
+    "torch._utils._rebuild_parameter_with_state", "torch.Size",
     // What follows is left out.
     "argparse.Namespace", "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype",
     "numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct", "_codecs.encode",
-    "torch.device", "copy_reg._reconstructor", "copyreg._reconstructor", "builtins.set", "__builtin__.set"};
+    "torch.device", "copy_reg._reconstructor", "copyreg._reconstructor", "builtins.set", "__builtin__.set",
+    "builtins.frozenset", "__builtin__.frozenset", "builtins.complex", "__builtin__.complex",
+    "collections.Counter", "datetime.datetime", "pathlib.PosixPath", "pathlib._local.PosixPath"};
 
 /// A memory that tensors are views of. It is loaded for the first tensor that is read and dropped after the last.
 struct Storage {
@@ -201,6 +204,7 @@ class Builder {
       if (!arguments.empty()) dict = build_items(pairs(*arguments[0]), depth);  // as Python 2 pickled it
       return {std::move(dict)};
     }
+    if (call.callee == "collections.defaultdict") return {build_items(call.items, depth)};
     if (call.callee.starts_with("torch._utils._rebuild_tensor")) return {build_tensor(arguments)};
     if (arguments.empty()) return {TorchOther{call.callee}};
     if (call.callee.starts_with("torch._utils._rebuild_parameter") || call.callee == "torch.Size")
@@ -333,10 +337,24 @@ TorchValue read_zip(const fs::path& path, const std::string& where) {
 }
 
 // The older form: three pickles that say what it is, the object's, the list of its storages' keys, and their data in
-// that order, each after the number of its elements. The first pickle is this number and no other.
-constexpr unsigned char kLegacyStart[] = {0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46,
-                                          0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e};
+// that order, each after the number of its elements. The first pickle is this number and no other, behind the protocol
+// and, from protocol 4 on, the size of a frame.
+constexpr unsigned char kLegacyNumber[] = {0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9,
+                                           0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e};
+constexpr std::size_t kProtocolSize = 2, kFrameSize = 9;
+constexpr unsigned char kProtocolMark = 0x80, kFrameMark = 0x95;
 constexpr std::int64_t kLegacyProtocol = 1001;
+
+/// Where the first pickle of the older form ends; 0 in a file that is none.
+std::size_t legacy_start(InputFile& file) {
+  std::array<unsigned char, kProtocolSize + kFrameSize + sizeof kLegacyNumber> start{};
+  const std::size_t size = std::min(start.size(), static_cast<std::size_t>(file.size()));
+  file.read(0, std::as_writable_bytes(std::span(start).first(size)));
+  const std::size_t at = kProtocolSize + (start[kProtocolSize] == kFrameMark ? kFrameSize : 0);
+  if (start[0] != kProtocolMark || std::memcmp(&start[at], kLegacyNumber, sizeof kLegacyNumber) != 0)
+    return 0;
+  return at + sizeof kLegacyNumber;
+}
 
 /// Finds the storages' data from `at` on.
 void locate_storages(Builder& builder, const std::shared_ptr<InputFile>& file, std::int64_t at,
@@ -368,7 +386,7 @@ void locate_storages(Builder& builder, const std::shared_ptr<InputFile>& file, s
 TorchValue read_legacy(const fs::path& path, const std::string& where) {
   const auto file = std::make_shared<InputFile>(path);
   const std::vector<std::byte> head = file->read(0, std::min(file->size(), kMaxHead));
-  std::size_t at = sizeof kLegacyStart;
+  std::size_t at = legacy_start(*file);
   const auto next = [&] {
     Pickle read(std::span<const std::byte>(head).subspan(at), where, kMayCall);
     at += read.size();
@@ -387,10 +405,7 @@ TorchValue read_legacy(const fs::path& path, const std::string& where) {
 
 bool is_legacy_torch_file(const fs::path& path) {
   InputFile file(path);
-  std::array<std::byte, sizeof kLegacyStart> start{};
-  if (file.size() < static_cast<std::int64_t>(start.size())) return false;
-  file.read(0, start);
-  return std::memcmp(start.data(), kLegacyStart, start.size()) == 0;
+  return legacy_start(file) > 0;
 }
 
 TorchValue read_torch_file(const fs::path& path) {

@@ -61,7 +61,8 @@ class Pickler {
     if (const auto* number = std::get_if<std::int64_t>(&item.key)) {
       add_integer(*number);
     } else {
-      add_text(std::get<std::string>(item.key));
+      last_key_ = std::get<std::string>(item.key);
+      add_text(last_key_);
     }
     add(item.value);
   }
@@ -87,7 +88,8 @@ class Pickler {
   void add_tensor(const StoredTensor& tensor) {
     const auto* type = find_torch_storage(&TorchStorageType::dtype, tensor.dtype);
     if (!type) {
-      user_error(fmt::format("{}: PyTorch has no storage of the type {}", where_, in_quotes(tensor.dtype)),
+      user_error(fmt::format("{}: tensor {} is of type {}, of which PyTorch has no storage", where_,
+                             in_quotes(last_key_), in_quotes(tensor.dtype)),
                  "leave that tensor out, or keep the file as safetensors");
     }
     text_ += "ctorch._utils\n_rebuild_tensor_v2\n((";
@@ -112,7 +114,7 @@ class Pickler {
     tensors_.push_back(&tensor);
   }
 
-  std::string where_, text_;
+  std::string where_, text_, last_key_;
   std::vector<const StoredTensor*> tensors_;
 };
 

@@ -49,6 +49,8 @@ constexpr OtherKind kOtherKinds[] = {
     {0, "\x89PNG", "a PNG image", kGive},
     {0, "\xff\xd8\xff", "a JPEG image", kGive},
     {0, "\x93NUMPY", "an array of NumPy", kGive},
+    {0, "{", "JSON, as the index of a model in several files",
+     "join the files in Python: safetensors.torch.save_file of all their tensors"},
 };
 
 }  // namespace
