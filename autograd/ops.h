@@ -74,7 +74,7 @@ Variable pad(const Variable& x, int dim, std::int64_t start, std::int64_t size);
 Variable select(const Variable& x, int dim, std::int64_t i);
 Variable cat(const std::vector<Variable>& parts, int dim);
 /// The elements of a dimension that `index` [n] lists, whole numbers of x's type: x[.., n, ..]. Costs a product with n
-/// rows of zeros and ones.
+/// rows of zeros and ones, so that an infinity or NaN spreads to what is selected beside it; gather takes elements alone.
 Variable index_select(const Variable& x, int dim, const Tensor& index);
 /// out[i, j, k] = x[i, index[i, j, k], k] for dim 1 and likewise; index has x's other sizes.
 Variable gather(const Variable& x, int dim, const Tensor& index);
@@ -120,7 +120,8 @@ Variable layer_norm(const Variable& x, const Variable& w, const Variable& b, dou
 
 /// Each element 0 with probability p, else divided by 1 - p.
 Variable dropout(const Variable& x, double p, Generator& random);
-/// Rows of weight [V, D] by their numbers, `index` of any shape and of weight's type: [.., D].
+/// Rows of weight [V, D] by their numbers, `index` of any shape and of weight's type: [.., D]; a product, as
+/// index_select.
 Variable embedding(const Tensor& index, const Variable& weight);
 
 }  // namespace damc

@@ -73,6 +73,7 @@ Variable unary_vjp(const Unary& f, const Variable& g, const Variable& x, const V
     case UnaryOp::gelu:
       return g * (0.5 * (1.0 + erf(root_half * x)) + normal * x * exp(-0.5 * square(x)));
     case UnaryOp::pow:
+      if (f.p0 == 0.0) return masked(x, Tensor::zeros({}, x.dtype(), x.device()));  // 0 / 0 at 0 otherwise
       return f.p0 * g * pow(x, f.p0 - 1.0);
     case UnaryOp::abs:
     case UnaryOp::leaky_relu:

@@ -22,6 +22,7 @@ Variable sum_to(const Variable& x, const Shape& shape) {
 }
 
 Variable max(const Variable& x, int along, bool keepdim) {
+  check_wide("max", x.value());
   const int dim = filled_dim("max", along, x.shape());
   std::int64_t outer = 1, inner = 1;
   for (int d = 0; d < dim; ++d) outer *= x.size(d);
@@ -47,13 +48,14 @@ Variable log_softmax(const Variable& x, int dim) {
 
 Variable cross_entropy(const Variable& logits, const Tensor& target) {
   const bool classes = target.ndim() == 1;
-  const Shape expected = classes ? Shape{logits.shape()[0]} : logits.shape();
-  ENSURE(logits.ndim() == 2 && target.shape() == expected,
+  ENSURE(logits.ndim() == 2 &&
+             (classes ? target.shape() == Shape{logits.size(0)} : target.shape() == logits.shape()),
          "cross_entropy: logits are {}, targets {}, expected [N, C] and the same, or [N]",
          logits.shape().str(), target.shape().str());
   ENSURE(logits.size(1) > 0, "cross_entropy: logits {} are of no class", logits.shape().str());
   const Tensor shares = classes ? one_hot(target, logits.size(1), "cross_entropy") : target;
-  return sum(log_softmax(logits) * shares) * (-1.0 / static_cast<double>(logits.size(0)));
+  // A class of probability 0 adds nothing where it has no share: 0 log 0 = 0.
+  return sum(masked(log_softmax(logits), shares) * shares) * (-1.0 / static_cast<double>(logits.size(0)));
 }
 
 Variable reshape(const Variable& x, const Shape& shape) {
@@ -74,7 +76,7 @@ Variable flatten(const Variable& x, int first) {
 Variable permute(const Variable& x, const Shape& order) {
   const Tensor y = x.value().permute(order);
   Shape back = order;
-  for (int d = 0; d < order.ndim(); ++d) back[static_cast<int>(order[d])] = d;
+  for (int d = 0; d < order.ndim(); ++d) back[wrap_dim("permute", static_cast<int>(order[d]), x.shape())] = d;
   return record("permute", y, {{x, [back](const auto& g) { return permute(g, back); }}});
 }
 

@@ -7,7 +7,7 @@
 namespace damc {
 
 Variable Init::uniform(const Shape& shape, std::int64_t fan_in) {
-  const double bound = 1.0 / std::sqrt(static_cast<double>(fan_in));
+  const double bound = fan_in > 0 ? 1.0 / std::sqrt(static_cast<double>(fan_in)) : 0.0;
   return Variable(affine(random_.uniform(shape, dtype_), 2.0 * bound, -bound), true);
 }
 

@@ -16,7 +16,7 @@ class Init {
       : random_(random), dtype_(dtype), precision_(precision) {}
 
   MatmulPrecision precision() const { return precision_; }
-  /// U(-bound, bound) with bound = 1/sqrt(fan_in)
+  /// U(-bound, bound) with bound = 1/sqrt(fan_in), 0 for a fan_in of 0
   Variable uniform(const Shape& shape, std::int64_t fan_in);
   /// N(0, 1)
   Variable normal(const Shape& shape);

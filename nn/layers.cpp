@@ -81,7 +81,7 @@ Variable BatchNorm::forward_with(const Variable& x, const Unary& activation) con
     const Variable scale = weight * pow(running_var + eps_, -0.5);
     return unary(activation, x * scale + (bias - running_mean * scale));
   }
-  const std::int64_t channels = weight.size(0), rows = x.numel() / channels;
+  const std::int64_t channels = weight.size(0), rows = channels > 0 ? x.numel() / channels : 0;
   ENSURE(x.size(-1) == channels && rows > 1,
          "batch_norm: x is {}, expected [.., {}] and more than one row to train on", x.shape().str(),
          channels);
@@ -112,6 +112,11 @@ void LayerNorm::visit(const std::string& prefix, const Visitor& visitor) const {
 
 void Embedding::visit(const std::string& prefix, const Visitor& visitor) const {
   visitor(prefix + "weight", weight);
+}
+
+void Sequential::push_back(std::unique_ptr<Layer> layer) {
+  ENSURE(layer, "Sequential: layer number {} is none", layers_.size());
+  layers_.push_back(std::move(layer));
 }
 
 Variable Sequential::forward(const Variable& x) const {

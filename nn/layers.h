@@ -195,7 +195,8 @@ inline std::unique_ptr<Layer> silu_layer() { return std::make_unique<Activation>
 /// fused into the layer before it costs no pass of its own.
 class Sequential final : public Layer {
  public:
-  void push_back(std::unique_ptr<Layer> layer) { layers_.push_back(std::move(layer)); }
+  /// Throws Error for none.
+  void push_back(std::unique_ptr<Layer> layer);
   /// Makes a layer at the end, and returns it.
   template <class L, class... Args>
   L& emplace(Args&&... args) {

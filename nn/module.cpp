@@ -49,6 +49,9 @@ void Module::copy_from(const Module& other) {
   visit("", [&](const std::string&, const Variable& part) { mine.push_back(part.value()); });
   other.visit("", [&](const std::string&, const Variable& part) { theirs.push_back(part.value()); });
   ENSURE(mine.size() == theirs.size(), "copy: modules of {} and {} parameters", mine.size(), theirs.size());
+  for (std::size_t i = 0; i < mine.size(); ++i)
+    ENSURE(mine[i].shape() == theirs[i].shape(), "copy: parameter number {} is {}, the other module's {}", i,
+           mine[i].shape().str(), theirs[i].shape().str());
   for (std::size_t i = 0; i < mine.size(); ++i) mine[i].copy_from(theirs[i]);
 }
 

@@ -9,6 +9,9 @@ namespace damc {
 Adam::Adam(Module& module, const AdamOptions& options) : options_(options) {
   module.visit("", [&](const std::string& name, const Variable& parameter) {
     if (!parameter.requires_grad()) return;
+    check_wide("adam", parameter.value());
+    ENSURE(parameter.value().is_contiguous(), "adam: parameter '{}' {} is a strided view", name,
+           parameter.shape().str());
     const auto zeros = [&] {
       return Tensor::zeros(parameter.shape(), parameter.dtype(), parameter.device());
     };
@@ -23,6 +26,7 @@ void Adam::update(const std::vector<Tensor>& grads, const Tensor& norm, double m
   ENSURE(grads.size() == slots_.size(), "adam: {} gradients for {} parameters", grads.size(), slots_.size());
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     const Slot& slot = slots_[i];
+    ENSURE(grads[i].defined(), "adam: an undefined gradient for parameter '{}'", slot.name);
     ENSURE(grads[i].shape() == slot.parameter.shape() && grads[i].dtype() == slot.parameter.dtype() &&
                grads[i].device() == slot.parameter.device(),
            "adam: gradient {} {} on {} for parameter '{}' {} {} on {}", grads[i].shape().str(),
@@ -31,6 +35,9 @@ void Adam::update(const std::vector<Tensor>& grads, const Tensor& norm, double m
   }
   ENSURE(max_norm <= 0.0 || norm.device() == schedule_.device(),
          "adam: the norm is on {}, the parameters on {}", norm.device().str(), schedule_.device().str());
+  ENSURE(max_norm <= 0.0 || (norm.numel() == 1 && norm.dtype() == slots_[0].parameter.dtype()),
+         "adam: the norm is {} {}, expected one number of {}", norm.shape().str(), name(norm.dtype()),
+         name(slots_[0].parameter.dtype()));
   Backend& on = backend(schedule_.device());
   const Tensor watched = watch ? watch->state() : Tensor();
   on.adam_tick(schedule_, options_.beta1, options_.beta2, watched);
@@ -52,6 +59,7 @@ StateDict Adam::state_dict(const std::string& prefix) const {
 }
 
 void Adam::load_state_dict(const StateDict& state, const std::string& prefix) {
+  std::vector<std::pair<Tensor, Tensor>> copies;  // made when all have been found
   const auto load = [&](const std::string& name, const Tensor& into) {
     const auto found = state.find(prefix + name);
     if (found == state.end()) user_error(fmt::format("no optimiser state named '{}'", prefix + name));
@@ -63,13 +71,14 @@ void Adam::load_state_dict(const StateDict& state, const std::string& prefix) {
       user_error(fmt::format("optimiser state '{}' has shape {}, expected {}", prefix + name,
                              value.shape().str(), into.shape().str()));
     }
-    into.copy_from(value.to(into.dtype()));
+    copies.emplace_back(into, value.to(into.dtype()));
   };
   for (const Slot& slot : slots_) {
     load("m." + slot.name, slot.m);
     load("v." + slot.name, slot.v);
   }
   load("schedule", schedule_);
+  for (const auto& [into, value] : copies) into.copy_from(value);
 }
 
 Tensor global_norm(const std::vector<Tensor>& grads) { return sqrt(sum_squares(grads)); }

@@ -15,7 +15,9 @@ void ema_update(Module& target, const Module& source, double rate, const FiniteW
                to[i].device() == from[i].device(),
            "ema: {} {} on {} and {} {} on {}", to[i].shape().str(), name(to[i].dtype()), to[i].device().str(),
            from[i].shape().str(), name(from[i].dtype()), from[i].device().str());
-    tensors.push_back({to[i].value(), from[i].value()});
+    ENSURE(to[i].value().is_contiguous(), "ema: parameter number {} {} is a strided view", i,
+           to[i].shape().str());
+    tensors.push_back({to[i].value(), from[i].value().contiguous()});
   }
   backend(to[0].device()).lerp(tensors, rate, watch ? watch->state() : Tensor());
 }

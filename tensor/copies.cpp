@@ -51,11 +51,21 @@ template std::vector<double> Tensor::to_vector() const;
 template std::vector<bf16> Tensor::to_vector() const;
 template std::vector<std::int64_t> Tensor::to_vector() const;
 
+bool Tensor::is_same_view(const Tensor& other) const {
+  return storage_ == other.storage_ && offset_ == other.offset_ && shape_ == other.shape_ &&
+         strides_ == other.strides_ && dtype_ == other.dtype_;
+}
+
 void Tensor::copy_from(const Tensor& source) const {
+  for (int d = 0; d < ndim(); ++d)
+    ENSURE(strides_[d] != 0 || shape_[d] < 2 || numel() == 0,
+           "copy: a target of shape {} that was expanded: its elements are one", shape_.str());
   if (source.device() == device()) {
     ENSURE(source.dtype_ == dtype_ || (source.dtype_ != Dtype::i64 && dtype_ != Dtype::i64),
            "copy: no conversion from {} to {}", name(source.dtype_), name(dtype_));
-    backend(device()).copy(source.expand(shape_), *this);
+    // Elements that are read and written could be written first: those of a copy are read.
+    const bool apart = source.storage_ != storage_ || is_same_view(source);
+    backend(device()).copy((apart ? source : source.clone()).expand(shape_), *this);
     return;
   }
   if (source.device().type != DeviceType::cpu && device().type != DeviceType::cpu) {

@@ -61,6 +61,8 @@ Tensor columns_of(const Tensor& x, int dim) {
 
 /// Sums dimensions [first, last) of x into a tensor of `shape`.
 Tensor sum_range(const Tensor& x, int first, int last, const Shape& shape) {
+  ENSURE(x.defined(), "sum: undefined tensor");
+  ENSURE(x.dtype() != Dtype::i64, "sum: not for i64");
   const Tensor grouped = around(x, first, last);
   const Tensor out = Tensor::empty(shape, computed(x.dtype()), x.device());
   backend(x.device()).sum(grouped, out);
@@ -103,9 +105,14 @@ void check_indices(const char* op, const std::vector<double>& indices, std::int6
 
 const char* name(const Unary& f) { return f.op == UnaryOp::leaky_relu && f.p0 == 0.0 ? "relu" : name(f.op); }
 
+void check_wide(const char* op, const Tensor& x) {
+  ENSURE(x.defined(), "{}: undefined tensor", op);
+  ENSURE(x.dtype() != Dtype::i64, "{}: not for i64", op);
+  ENSURE(x.dtype() != Dtype::bf16, "{}: not for bf16; cast to f32", op);
+}
+
 Tensor unary(const Unary& f, const Tensor& x) {
-  ENSURE(x.defined(), "{}: undefined tensor", name(f));
-  ENSURE(x.dtype() != Dtype::i64, "{}: not for {}", name(f), name(x.dtype()));
+  check_wide(name(f), x);
   const Tensor out = like(x, x.shape());
   backend(x.device()).unary(f, x, out);
   return out;
@@ -148,7 +155,7 @@ Tensor sum_squares(const std::vector<Tensor>& xs) {
   ENSURE(!xs.empty(), "sum_squares: no tensors");
   std::vector<Tensor> parts;
   for (const Tensor& x : xs) {
-    check_pair("sum_squares", xs[0], x);
+    check_wide_pair("sum_squares", xs[0], x);
     parts.push_back(x.contiguous());
   }
   Tensor total;
@@ -207,6 +214,8 @@ int filled_dim(const char* op, int dim, const Shape& x) {
 
 Tensor pad(const Tensor& x, int along, std::int64_t start, std::int64_t size) {
   const int dim = wrap_dim("pad", along, x.shape());
+  ENSURE(start >= 0 && size >= x.size(dim) && start <= size - x.size(dim),
+         "pad: dimension {} of shape {} from {} on of {} elements", along, x.shape().str(), start, size);
   Shape shape = x.shape();
   shape[dim] = size;
   const Tensor out = Tensor::zeros(shape, x.dtype(), x.device());
@@ -215,6 +224,7 @@ Tensor pad(const Tensor& x, int along, std::int64_t start, std::int64_t size) {
 }
 
 Tensor max(const Tensor& x, int along, bool keepdim) {
+  check_wide("max", x);
   const int dim = filled_dim("max", along, x.shape());
   const Tensor columns = columns_of(x, dim);
   const Tensor y = max_pool2d(columns, {.kernel = {columns.size(1), 1}});
@@ -222,6 +232,7 @@ Tensor max(const Tensor& x, int along, bool keepdim) {
 }
 
 Tensor argmax(const Tensor& x, int along, bool keepdim) {
+  check_wide("argmax", x);
   const int dim = filled_dim("argmax", along, x.shape());
   const Tensor columns = columns_of(x, dim);
   const Pooling p = pooling(PoolOp::max, columns.shape(), {.kernel = {columns.size(1), 1}});
@@ -231,12 +242,15 @@ Tensor argmax(const Tensor& x, int along, bool keepdim) {
 }
 
 Tensor arange(std::int64_t n, Dtype dtype, Device device) {
-  std::vector<double> numbers(static_cast<std::size_t>(n));
+  ENSURE(n >= 0, "arange: {} numbers", n);
+  const Shape shape{n};
+  std::vector<double> numbers(static_cast<std::size_t>(shape.numel()));
   std::iota(numbers.begin(), numbers.end(), 0.0);
-  return Tensor::from(numbers, {n}, device).to(dtype);
+  return Tensor::from(numbers, shape, device).to(dtype);
 }
 
 Tensor one_hot(const Tensor& index, std::int64_t classes, const char* op) {
+  check_wide(op, index);
   Shape column = index.shape();
   column.push_back(1);
   const Tensor hot = eq(index.reshape(column), arange(classes, index.dtype(), index.device()));
@@ -246,6 +260,7 @@ Tensor one_hot(const Tensor& index, std::int64_t classes, const char* op) {
 }
 
 Tensor softmax(const Tensor& x, int along) {
+  check_wide("softmax", x);
   const int dim = wrap_dim("softmax", along, x.shape());
   if (x.size(dim) == 0) return like(x, x.shape());
   const Tensor y = exp(sub(x, max(x, dim, true)));  // no exponential overflows
@@ -253,6 +268,7 @@ Tensor softmax(const Tensor& x, int along) {
 }
 
 Tensor log_softmax(const Tensor& x, int along) {
+  check_wide("log_softmax", x);
   const int dim = wrap_dim("log_softmax", along, x.shape());
   if (x.size(dim) == 0) return like(x, x.shape());
   const Tensor moved = sub(x, max(x, dim, true));
@@ -397,7 +413,7 @@ Tensor instance_norm_grad_x(const Tensor& g, const Tensor& x, const InstanceStat
 }
 
 Tensor pool2d(const Pooling& p, const Tensor& x) {
-  check_wide_pair("pool2d", x, x);
+  check_wide(p.op == PoolOp::max ? "max_pool2d" : "avg_pool2d", x);
   ENSURE(x.shape() == p.windows.in_shape(), "pool2d: image {}, expected {}", x.shape().str(),
          p.windows.in_shape().str());
   const Tensor out = like(x, p.windows.out_shape());

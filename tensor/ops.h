@@ -12,6 +12,9 @@
 
 namespace damc {
 
+/// Throws Error naming `op` for an undefined tensor and unless x is of f32 or f64.
+void check_wide(const char* op, const Tensor& x);
+
 // Pointwise.
 /// The function's name in messages.
 const char* name(const Unary& f);

@@ -27,13 +27,25 @@ Generator::PieceScope::PieceScope(Generator& generator, std::int64_t pieces)
   of.piece_ = {0, pieces};
 }
 
+namespace {
+
+/// Before anything is taken from the stream.
+void check_drawn(const char* what, Dtype dtype) {
+  ENSURE(dtype == Dtype::f32 || dtype == Dtype::f64, "{}: numbers of {}, expected f32 or f64", what,
+         name(dtype));
+}
+
+}  // namespace
+
 Tensor Generator::normal(const Shape& shape, Dtype dtype) {
+  check_drawn("normal", dtype);
   const Tensor out = Tensor::empty(shape, dtype, device());
   backend(device()).normal(take(out.numel()), out);
   return out;
 }
 
 Tensor Generator::uniform(const Shape& shape, Dtype dtype) {
+  check_drawn("uniform", dtype);
   const Tensor out = Tensor::empty(shape, dtype, device());
   backend(device()).uniform(take(out.numel()), out);
   return out;

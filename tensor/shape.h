@@ -16,7 +16,7 @@ class Shape {
   Shape(std::initializer_list<std::int64_t> sizes);
 
   int ndim() const { return ndim_; }
-  /// Product of the sizes; 1 for a scalar.
+  /// Product of the sizes; 1 for a scalar. Throws Error for more than any memory holds.
   std::int64_t numel() const;
 
   /// Size i, 0 <= i < ndim(). Throws Error beyond.

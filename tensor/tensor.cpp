@@ -57,6 +57,7 @@ double Tensor::item() const {
 }
 
 Tensor Tensor::reshape(const Shape& wanted) const {
+  ENSURE(defined(), "reshape: undefined tensor");
   Shape shape = wanted;
   std::int64_t known = 1;
   int unknown = -1;
@@ -83,9 +84,10 @@ Tensor Tensor::permute(const Shape& order) const {
   unsigned seen = 0;
   Tensor out = *this;
   for (int i = 0; i < ndim(); ++i) {
-    const auto source = static_cast<int>(order[i]);
-    ENSURE(source >= 0 && source < ndim() && !(seen & (1u << source)), "permute: order {} for shape {}",
-           order.str(), shape_.str());
+    ENSURE(order[i] >= -ndim() && order[i] < ndim(), "permute: order {} for shape {}", order.str(),
+           shape_.str());
+    const int source = wrap_dim("permute", static_cast<int>(order[i]), shape_);
+    ENSURE(!(seen & (1u << source)), "permute: order {} for shape {}", order.str(), shape_.str());
     seen |= 1u << source;
     out.shape_[i] = shape_[source];
     out.strides_[i] = strides_[source];
@@ -113,6 +115,7 @@ Tensor Tensor::narrow(int along, std::int64_t start, std::int64_t length) const 
 }
 
 Tensor Tensor::expand(const Shape& shape) const {
+  ENSURE(defined(), "expand: undefined tensor");
   ENSURE(shape.ndim() >= ndim(), "expand: {} to {}", shape_.str(), shape.str());
   Tensor out = *this;
   out.shape_ = shape;

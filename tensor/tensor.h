@@ -67,7 +67,7 @@ class Tensor {
   // Views share the storage. All throw Error with the shapes when the request does not fit.
   /// Same elements, another shape; a view of a contiguous tensor, else a copy. One size may be -1.
   Tensor reshape(const Shape& shape) const;
-  /// Dimension i of the result is dimension order[i] of this.
+  /// Dimension i of the result is dimension order[i] of this; negative ones count from the end.
   Tensor permute(const Shape& order) const;
   Tensor transpose(int first, int second) const;
   /// Elements [start, start + length) of dimension `along`.
@@ -87,6 +87,7 @@ class Tensor {
   void fill(double value) const;
 
  private:
+  bool is_same_view(const Tensor& other) const;
   const Storage& storage() const {
     if (!storage_) refuse_undefined();
     return *storage_;

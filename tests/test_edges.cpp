@@ -59,7 +59,7 @@ TEST_CASE("a dimension that does not exist is an error that names operation, dim
           fmt::format("shape: no dimension {} in [2, 3]", i));
   CHECK_THROWS_AS(static_cast<void>(Shape{}.back()), Error);
   CHECK_THROWS_AS(sum(Tensor::full({}, 1.0), 0), Error);
-  CHECK_THROWS_AS(t.permute({-1, 0}), Error);
+  CHECK_THROWS_AS(t.permute({-3, 0}), Error);
   CHECK_THROWS_AS(t.narrow(0, 1, std::numeric_limits<std::int64_t>::max()), Error);
 
   const Tensor c = normal({2, 3});
@@ -70,6 +70,58 @@ TEST_CASE("a dimension that does not exist is an error that names operation, dim
     };
     CHECK(of(dim) == of(dim - 2));
   }
+}
+
+TEST_CASE("permute counts negative dimensions from the end, as every operation does") {
+  const Variable x(normal({2, 3, 4}), true);
+  const Variable y = permute(x, {-1, 0, -2});
+  CHECK(y.shape() == Shape{4, 2, 3});
+  CHECK(y.value().to_vector<double>() == x.value().permute({2, 0, 1}).to_vector<double>());
+  CHECK(grad(sum(y * y), {x})[0].to_vector<double>() == (2.0 * x.value()).to_vector<double>());
+  CHECK_THROWS_AS(permute(x, {2, 0, -1}), Error);
+}
+
+TEST_CASE("sizes whose product no memory holds are an error, not a tensor without elements") {
+  constexpr std::int64_t half = std::int64_t{1} << 32, most = std::int64_t{1} << 62;
+  const Tensor one = Tensor::zeros({1}), none = Tensor::zeros({0});
+  const std::vector<std::function<void()>> uses{
+      [&] {
+        Tensor::empty({half, half});
+      },
+      [&] { Tensor::empty({most}); },
+      [&] {
+        Tensor::from(std::vector<float>{}, {half, half});
+      },
+      [&] {
+        none.reshape({half, half});
+      },
+      [&] {
+        sum(one.expand({half, half}));
+      },
+      [&] {
+        upsample(Tensor::zeros({1, 1, 1, 1}), std::int64_t{1} << 40);
+      },
+      [&] { arange(-1); },
+      [&] { arange(most); },
+  };
+  for (std::size_t i = 0; i < uses.size(); ++i) {
+    CAPTURE(i);
+    CHECK_FALSE(message(uses[i]).empty());
+  }
+  CHECK(Tensor::zeros({0, most, most}).numel() == 0);
+}
+
+TEST_CASE("a copy onto its own memory reads what was there; one element cannot be many") {
+  const Tensor square = arange(9).reshape({3, 3}), line = arange(20);
+  const std::vector<double> turned = square.transpose(0, 1).to_vector<double>();
+  square.copy_from(square.transpose(0, 1));
+  CHECK(square.to_vector<double>() == turned);
+  const std::vector<double> before = line.narrow(0, 0, 19).to_vector<double>();
+  line.narrow(0, 1, 19).copy_from(line.narrow(0, 0, 19));
+  CHECK(line.narrow(0, 1, 19).to_vector<double>() == before);
+  line.copy_from(line);
+  Tensor::zeros({3, 0}).copy_from(Tensor::zeros({1, 0}));
+  CHECK(message([&] { arange(3).expand({2, 3}).copy_from(square); }).starts_with("copy: "));
 }
 
 TEST_CASE("an undefined tensor is an error, not a crash") {
@@ -112,6 +164,7 @@ TEST_CASE("an undefined tensor is an error, not a crash") {
         instance_norm(normal({1, 2, 2, 2}), {}, {});
       },
       [&] { mean(Variable()); },
+      [&] { none.expand({2}); },
       [&] { cast(Variable(), Dtype::f64); },
       [&] { grad(sum(Variable(t, true)), {Variable()}); },
       [&] { grad(sum(Variable(t, true)), {Variable(Tensor(), true)}); },
@@ -148,6 +201,7 @@ TEST_CASE("relu, leaky_relu, clamp and greater select, in value and gradient") {
       {{UnaryOp::clamp, -1, 1}, 2, 1, no_number, 0},
       {{UnaryOp::clamp, -1, 1}, inf, 1, -inf, 0},
       {{UnaryOp::clamp, -1, 1}, 0.5, 0.5, inf, inf},
+      {{UnaryOp::clamp, 3, 1}, 0, 1, 1, 0},
       {{UnaryOp::clamp, 0, inf}, -inf, 0, inf, 0},
       {{UnaryOp::clamp, 0, inf}, inf, inf, 1, 1},
       {{UnaryOp::greater, 0.0}, inf, 1, inf, 0},
@@ -175,6 +229,25 @@ TEST_CASE("relu, leaky_relu, clamp and greater select, in value and gradient") {
   // An infinite slope below the step: no zero times infinity.
   const Variable zero(Tensor::zeros({}, Dtype::f64), true);
   CHECK(grad(greater(sqrt(zero), 1.0) + 2.0 * zero, {zero})[0].item() == 2.0);
+}
+
+TEST_CASE("what a class without a share, or an exponent of 0, multiplies is not there") {
+  const Variable logits(Tensor::from(std::vector<double>{1, 2, -inf}, {1, 3}), true);
+  for (const Tensor& target :
+       {Tensor::zeros({1}, Dtype::f64), Tensor::from(std::vector<double>{1, 0, 0}, {1, 3})}) {
+    const Variable loss = cross_entropy(logits, target);
+    CHECK(loss.value().item() == doctest::Approx(std::log(1 + std::exp(1.0))));
+    const Values g = grad(loss, {logits})[0].to_vector<double>();
+    CHECK(g[0] == doctest::Approx(1 / (1 + std::exp(1.0)) - 1));
+    CHECK(g[2] == 0.0);
+  }
+  const Variable zero(Tensor::zeros({1}, Dtype::f64), true);
+  CHECK(grad(pow(zero, 0.0), {zero}, create_graph)[0].value().item() == 0.0);
+  Variable slope = pow(zero, 2.0);
+  for (const double expected : {0.0, 2.0, 0.0, 0.0}) {
+    slope = grad(slope, {zero}, create_graph)[0];
+    CHECK(slope.value().item() == expected);
+  }
 }
 
 TEST_CASE("relu is fused into products as a selection") {
@@ -256,6 +329,21 @@ TEST_CASE("messages and graphs name the operation that was called") {
   CHECK(message([&] { sub(a, b); }).starts_with("sub: "));
   CHECK(message([&] { mul(Variable(a), Variable(b)); }).starts_with("mul: "));
   CHECK(message([&] { div(a, b.to(Dtype::f64)); }).starts_with("div: "));
+  CHECK(message([&] { sum(Tensor()); }) == "sum: undefined tensor");
+  CHECK(message([&] { Tensor().reshape({1}); }) == "reshape: undefined tensor");
+  CHECK(message([&] { pad(a, 0, 1, 2); }) == "pad: dimension 0 of shape [2, 3] from 1 on of 2 elements");
+  CHECK(message([&] { cross_entropy(Variable(Tensor::zeros({})), a); }).starts_with("cross_entropy: "));
+  const Tensor counters = Tensor::from(std::vector<std::int64_t>{1, 2}, {2}), half = a.to(Dtype::bf16);
+  CHECK(message([&] { sum(counters); }) == "sum: not for i64");
+  CHECK(message([&] { exp(half); }) == "exp: not for bf16; cast to f32");
+  for (const Tensor& t : {counters, half}) {
+    CHECK(message([&] { softmax(t, 0); }).starts_with("softmax: "));
+    CHECK(message([&] { argmax(t, 0); }).starts_with("argmax: "));
+    CHECK(message([&] { max(t, 0); }).starts_with("max: "));
+    CHECK(message([&] { one_hot(t, 3); }).starts_with("one_hot: "));
+    CHECK(message([&] { sum_squares(t); }).starts_with("sum_squares: "));
+    CHECK(message([&] { Generator(1).normal({4}, t.dtype()); }).starts_with("normal: "));
+  }
   CHECK(message([&] { relu(Variable()); }) == "relu: undefined tensor");
   CHECK(message([&] { leaky_relu(Tensor(), 0.1); }) == "leaky_relu: undefined tensor");
   CHECK(message([&] { fourier_features(a, b); }) == "fourier_features: z is [2, 3], projection is [4, 5]");

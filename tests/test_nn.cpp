@@ -263,6 +263,12 @@ TEST_CASE("what does not fit is named") {
     Sequential other;
     other.emplace<Linear>(2, 2, net.init);
     CHECK_THROWS_AS(net.layers.copy_from(other), Error);
+    Sequential wide, narrow;
+    wide.emplace<Linear>(2, 2, net.init);
+    narrow.emplace<Linear>(2, 1, net.init);
+    const auto before = all_values(wide);
+    CHECK(contains(error_of([&] { wide.copy_from(narrow); }), "[2, 2]"));
+    CHECK(all_values(wide) == before);
   }
 }
 
@@ -272,6 +278,15 @@ TEST_CASE("copy_from copies values, not variables") {
   CHECK(all_values(from.layers) == all_values(to.layers));
   from.layers.parameters()[0].value().fill(0.0);
   CHECK(all_values(from.layers) != all_values(to.layers));
+}
+
+TEST_CASE("layers without channels and layers that are none") {
+  Generator random(1);
+  Init init(random);
+  CHECK(values(Linear(0, 2, init).forward(Tensor::zeros({3, 0}))) == std::vector<double>(6, 0.0));
+  CHECK_THROWS_AS(BatchNorm(0, init).forward(Tensor::zeros({2, 0})), Error);
+  Sequential layers;
+  CHECK_THROWS_AS(layers.push_back(nullptr), Error);
 }
 
 TEST_CASE("initial values follow PyTorch's rules") {

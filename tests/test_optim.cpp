@@ -215,6 +215,28 @@ TEST_CASE("gradients may be views") {
   CHECK(values(weights) == values(other));
 }
 
+/// A parameter.
+class One final : public Module {
+ public:
+  explicit One(const Tensor& t) : parameter(t, true) {}
+  void visit(const std::string& prefix, const Visitor& visitor) const override {
+    visitor(prefix + "one", parameter);
+  }
+  Variable parameter;
+};
+
+TEST_CASE("what lies beside a strided parameter is not overwritten") {
+  const Tensor all = Tensor::zeros({3, 4});
+  One columns(all.narrow(1, 0, 2)), source(Tensor::full({3, 2}, 1.0));
+  CHECK(contains(error_of([&] { Adam(columns, {}); }), "'one' [3, 2]"));
+  CHECK(contains(error_of([&] { ema_update(columns, source, 0.5); }), "[3, 2]"));
+  CHECK(sum_squares(all).item() == 0.0);
+  // What is only read may be a view.
+  const Tensor turned = arange(6).reshape({2, 3}).transpose(0, 1);
+  ema_update(source, One(turned), 1.0);
+  CHECK(values(source) == values(turned));
+}
+
 TEST_CASE("gradients that do not fit are refused") {
   Weights weights(Dtype::f32);
   Adam adam(weights, {});
@@ -228,6 +250,14 @@ TEST_CASE("gradients that do not fit are refused") {
   SUBCASE("number") {
     g.pop_back();
     CHECK_THROWS_AS(step(), Error);
+  }
+  SUBCASE("none") {
+    g[1] = Tensor();
+    CHECK(contains(error_of(step), "'filter'"));
+  }
+  SUBCASE("a norm that is none") {
+    for (const Tensor& norm : {Tensor::zeros({0}), Tensor::zeros({}, Dtype::f64)})
+      CHECK(contains(error_of([&] { adam.step(g, norm, 0.1, 1.0); }), "norm"));
   }
   SUBCASE("type") {
     g[1] = g[1].to(Dtype::f64);
@@ -327,7 +357,9 @@ TEST_CASE("an optimiser's state has PyTorch's layout and names what does not fit
   const auto load = [&] { adam.load_state_dict(state, "opt."); };
   SUBCASE("missing") {
     state.erase("opt.v.filter");
+    state["opt.m.matrix"] = Tensor::zeros({3, 5});
     CHECK(contains(error_of<UserError>(load), "'opt.v.filter'"));
+    CHECK(sum_squares(adam.state_dict("").at("m.matrix")).item() > 0.0);  // nothing was loaded
   }
   SUBCASE("shape") {
     state["opt.m.matrix"] = Tensor::zeros({3, 4});

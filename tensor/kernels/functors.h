@@ -231,7 +231,10 @@ struct leaky_relu {
 template <class T>
 struct clamp {
   T p0, p1;
-  DAMC_HD T f(T x) const { return x < p0 ? p0 : x > p1 ? p1 : x; }
+  DAMC_HD T f(T x) const {
+    const T raised = x < p0 ? p0 : x;
+    return raised > p1 ? p1 : raised;
+  }
   DAMC_HD T vjp(T g, T x, T) const { return x < p0 || x > p1 ? T(0) : g; }
 };
 
