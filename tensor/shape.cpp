@@ -18,13 +18,16 @@ void Shape::push_back(std::int64_t size) {
 }
 
 std::int64_t Shape::numel() const {
-  if (std::find(begin(), end(), 0) != end()) return 0;
   constexpr std::int64_t most = std::int64_t{1} << 59;  // of 8 bytes each fit into 63 bits
   std::int64_t n = 1;
-  for (const std::int64_t size : *this)
-    ENSURE(!__builtin_mul_overflow(n, size, &n) && n <= most, "shape: {} has more elements than memory holds",
-           str());
-  return n;
+  bool empty = false;
+  for (const std::int64_t size : *this) {
+    empty |= size == 0;
+    // Sizes beside a 0 count as well: strides and parts of the shape are products of theirs.
+    ENSURE(!__builtin_mul_overflow(n, size == 0 ? 1 : size, &n) && n <= most,
+           "shape: {} has more elements than memory holds", str());
+  }
+  return empty ? 0 : n;
 }
 
 bool Shape::operator==(const Shape& other) const {

@@ -59,17 +59,16 @@ double Tensor::item() const {
 Tensor Tensor::reshape(const Shape& wanted) const {
   ENSURE(defined(), "reshape: undefined tensor");
   Shape shape = wanted;
-  std::int64_t known = 1;
   int unknown = -1;
   for (int i = 0; i < shape.ndim(); ++i) {
     if (shape[i] == -1) {
       ENSURE(unknown < 0, "reshape: more than one -1 in {}", wanted.str());
-      unknown = i;
+      shape[unknown = i] = 1;
     } else {
       ENSURE(shape[i] >= 0, "reshape: negative size in {}", wanted.str());
-      known *= shape[i];
     }
   }
+  const std::int64_t known = shape.numel();
   if (unknown >= 0 && known > 0) shape[unknown] = numel() / known;
   ENSURE(shape.numel() == numel() && (unknown < 0 || known > 0), "reshape: {} does not fit into {}",
          shape_.str(), wanted.str());
