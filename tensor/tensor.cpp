@@ -126,6 +126,7 @@ Tensor Tensor::expand(const Shape& shape) const {
            shape.str());
     out.strides_[i] = repeat ? 0 : strides_[source];
   }
+  (void)out.numel();  // throws for more than memory holds: other code counts in products of the sizes
   return out;
 }
 

@@ -43,9 +43,10 @@ if [ "$2" != ON ]; then # AddressSanitizer takes terabytes of addresses
   OMP_NUM_THREADS=1 limited 200000 info
 fi
 
+stack=$([ "$2" = ON ] && echo 192 || echo 64) # AddressSanitizer spreads the variables of a function
 for threads in 1 2; do
-  message=$(ulimit -s 64 && OMP_NUM_THREADS=$threads "$damc" "${train[@]}" --out small --set iterations=1 2>&1)
-  [ $? = 2 ] && grep -q '^damc: error: stacks of [0-9]* KiB are too small' <<<"$message" || fail "ulimit -s 64: $message"
+  message=$(ulimit -s "$stack" && OMP_NUM_THREADS=$threads "$damc" "${train[@]}" --out small --set iterations=1 2>&1)
+  [ $? = 2 ] && grep -q '^damc: error: stacks of [0-9]* KiB are too small' <<<"$message" || fail "ulimit -s $stack: $message"
 done
 
 # A limit on the size of files, and a folder that is gone, are one line.
