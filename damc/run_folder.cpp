@@ -113,10 +113,9 @@ fs::path make_run_folder(const fs::path& parent, const std::string& name, const 
 }
 
 void check_run_folder(const fs::path& folder) {
-  std::error_code failure;
   if (is_run_folder(folder)) return;
-  if (!fs::exists(folder / "config.toml", failure) && failure == std::errc::permission_denied)
-    user_error(fmt::format("cannot look into {}: {}", folder.string(), failure.message()));
+  status_of(folder / "config.toml");  // says why where that cannot be known
+  std::error_code failure;
   if (fs::is_regular_file(folder, failure) && is_run_folder(folder.parent_path())) {
     user_error(fmt::format("{} is a file of a run", folder.string()),
                fmt::format("give the run's folder: {}", folder.parent_path().string()));

@@ -28,7 +28,7 @@ std::int64_t whole(const Json& value) {
 /// UserError for a line that is too long, no JSON, or that `take` throws Json::exception for.
 template <class Take>
 void for_lines(const fs::path& file, const char* what, const Take& take) {
-  if (!fs::exists(file)) return;
+  if (!fs::exists(status_of(file))) return;
   const std::vector<std::byte> bytes = read_file(file, kMostBytes);
   std::string_view rest(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   for (std::int64_t number = 1; !rest.empty(); ++number) {

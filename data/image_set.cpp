@@ -10,6 +10,7 @@
 #include "data/image_folder.h"
 #include "data/layout.h"
 #include "tensor/error.h"
+#include "tensor/io/file.h"
 
 namespace damc {
 namespace fs = std::filesystem;
@@ -80,8 +81,7 @@ Fitting ImageSet::fitted(const Fitting& wanted) const {
 }
 
 ImageSet find_images(const fs::path& place) {
-  std::error_code error;
-  if (!fs::is_directory(place, error)) {
+  if (fs::is_regular_file(status_of(place))) {
     return {std::make_unique<ImagePaths>(list_images(place).paths), nullptr, 0, kOwnImages, {}};
   }
   const Layout layout = find_layout(place, "lsun");

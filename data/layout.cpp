@@ -12,6 +12,7 @@
 #include "data/file_tree.h"
 #include "data/kinds.h"
 #include "tensor/error.h"
+#include "tensor/io/file.h"
 
 namespace damc {
 namespace fs = std::filesystem;
@@ -196,13 +197,9 @@ std::pair<std::string, std::string> known_stranger(const fs::path& path) {
 }  // namespace
 
 void require_folder(const fs::path& dir) {
-  std::error_code error;
-  const fs::file_status status = fs::status(dir, error);
+  const fs::file_status status = status_of(dir);
   if (fs::is_directory(status)) return;
-  if (status.type() == fs::file_type::not_found) {
-    user_error(fmt::format("the data folder '{}' does not exist", dir.string()));
-  }
-  if (error) user_error(fmt::format("cannot look into '{}': {}", dir.string(), error.message()));
+  if (!fs::exists(status)) user_error(fmt::format("the data folder '{}' does not exist", dir.string()));
   if (const auto [what, hint] = known_stranger(dir); !what.empty()) {
     user_error(fmt::format("'{}' is {}", dir.string(), what), hint);
   }

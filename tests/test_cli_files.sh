@@ -60,6 +60,46 @@ refuses 2 'samples-lebm.npy. names no file' sample runs/made --from lebm --npy -
 refuses 2 'chain-5.png. names no file' chain runs/made --steps 5 --out taken
 for place in . file/x.npy nowhere/x.npy /proc/x.npy; do refuses 2 'out' "${energy[@]}" "$place"; done
 
+echo "-- places that cannot be looked at"
+long=$(printf 'a%.0s' {1..300})
+cannot_look() { # cannot_look FILE REASON
+  local look="cannot look at '$1[^']*': $2"
+  refuses 2 "$look" info "$1"
+  refuses 2 "$look" convert "$1" none.pth
+  refuses 2 "$look" reconstruct runs/made --images "$1" --out none
+  refuses 2 "$look" sample runs/made --from "file:$1" --out none
+  refuses 2 "$look" apply energy "${narrow[@]}" --in "z=$1" --out none.npy
+  refuses 2 "$look" data info "$1"
+  refuses 2 "$look" data pack "$1" none --size 8
+  refuses 2 "$look" compare "$1"
+  refuses 2 "$look" invert --generator "$1" --images . --out none
+}
+cannot_look "$long" 'File name too long'
+refuses 2 'File name too long' toy --out "$long"
+bounds=()
+[ "$(id -u)" = 0 ] && bounds=(setpriv --bounding-set -dac_override,-dac_read_search --inh-caps -dac_override,-dac_read_search)
+if "${bounds[@]}" true; then
+  { echo '#!/bin/sh'; echo "exec ${bounds[*]} '$damc' \"\$@\""; } >bounded # without what root may do
+  chmod +x bounded
+  unbounded=$damc damc=$PWD/bounded
+  mkdir -p closed/below runs/made/private sealed
+  : >closed/file
+  cp "$golden/z.npy" unreadable.npy
+  chmod 000 closed runs/made/private unreadable.npy
+  chmod 555 sealed
+  cannot_look closed/file 'Permission denied'
+  refuses 2 'closed: Permission denied' table 1 --runs closed
+  refuses 2 "cannot look at 'closed/config.toml': Permission denied" movie closed
+  refuses 2 "cannot open 'unreadable.npy': Permission denied" apply energy "${narrow[@]}" --in z=unreadable.npy --out none.npy
+  refuses 2 "cannot read the folder 'closed'" data info closed
+  refuses 2 "sealed/out' cannot be written to: .*Permission denied" sample runs/made --out sealed/out
+  refuses 2 "cannot create 'sealed/x.npy': Permission denied" "${energy[@]}" sealed/x.npy
+  refuses 2 "OUT 'sealed' cannot be written to: .*Permission denied" data pack out sealed --size 8
+  succeeds 'config.toml' info runs/made
+  chmod 755 closed runs/made/private sealed
+  damc=$unbounded
+fi
+
 echo "-- arrays as numpy writes them"
 ten() { # ten FILE DESCR ORDER CODES: (2, 10) elements, all zero but the first
   { printf '\x93NUMPY\x01\x00\x76\x00%-117s\n' "{'descr': '$2', 'fortran_order': $3, 'shape': $4, }"

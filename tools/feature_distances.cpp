@@ -11,6 +11,7 @@
 #include "damc/metrics/precision_recall.h"
 #include "damc/nets/inception.h"
 #include "tensor/error.h"
+#include "tensor/io/file.h"
 #include "tensor/io/weights.h"
 #include "tensor/text.h"
 #include "tools/cache_folder.h"
@@ -97,11 +98,12 @@ FeatureDistances::FeatureDistances(const Model& model, const Split& split, Featu
       real_(split.train),
       real_name_(model.config.architecture) {
   const fs::path given = options.reference;
-  if (!options.reference_mode.empty() && (given.empty() || fs::is_directory(given))) {
+  const bool is_folder = fs::is_directory(status_of(given));
+  if (!options.reference_mode.empty() && (given.empty() || is_folder)) {
     user_error(fmt::format("--reference-mode {} without a file of statistics", options.reference_mode),
                "name it with --reference, or leave out the mode: images are measured in the one needed");
   }
-  if (fs::is_directory(given)) {
+  if (is_folder) {
     real_ = load_data(model.config, given.string()).train;
     real_name_ = given.string();
   } else if (!given.empty()) {

@@ -98,7 +98,8 @@ void print_run(const fs::path& folder) {
              run.iteration, run.config.iterations);
   print_networks(open_checkpoint(run.weights));
   std::map<std::string, std::int64_t> files;
-  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+  constexpr auto readable = fs::directory_options::skip_permission_denied;
+  for (const auto& entry : fs::recursive_directory_iterator(folder, readable)) {
     if (entry.is_regular_file())
       files[fs::relative(entry.path(), folder).string()] = regular_file_size(entry.path());
   }
@@ -128,7 +129,7 @@ void add_info_command(CLI::App& program) {
       check_devices(all ? present_devices() : *checked);
     } else if (place->empty()) {
       print_build();
-    } else if (fs::is_directory(*place)) {
+    } else if (fs::is_directory(status_of(*place))) {
       print_run(*place);
     } else {
       print_weights(*place);

@@ -113,7 +113,7 @@ void check(const InvertOptions& o) {
 
 /// The images to invert, fitted to the generator: of a release its test part, else all, `most` of them.
 Images read_test_images(const fs::path& place, std::int64_t size, std::optional<std::int64_t> most) {
-  if (!fs::exists(place)) user_error(fmt::format("--images '{}' does not exist", place.string()));
+  if (!fs::exists(status_of(place))) user_error(fmt::format("--images '{}' does not exist", place.string()));
   if (fs::is_directory(place) && find_layout(place).format == "mnist") {
     Images digits = load_dataset("mnist", place).test;
     split_off(digits, std::min(most.value_or(digits.n), digits.n));

@@ -9,6 +9,7 @@
 #include "data/kinds.h"
 #include "data/layout.h"
 #include "tensor/error.h"
+#include "tensor/io/file.h"
 #include "tensor/io/npy.h"
 #include "tensor/ops.h"
 #include "tensor/record.h"
@@ -41,7 +42,7 @@ struct ReconstructOptions {
 /// The images at `place`: all of an image file or a small folder of them, else the test part of a data
 /// folder.
 Images load_images(const Config& config, const Architecture& images, const fs::path& place) {
-  if (!fs::exists(place)) user_error(fmt::format("'{}' does not exist", place.string()));
+  if (!fs::exists(status_of(place))) user_error(fmt::format("'{}' does not exist", place.string()));
   if (!fs::is_directory(place) || find_layout(place).format == "images") {
     const ImageSet set = find_images(place);
     if (!set.left_out.empty()) fmt::print("left out: {}\n", escaped(set.left_out));

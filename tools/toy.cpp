@@ -9,6 +9,7 @@
 #include "damc/toy/toy.h"
 #include "damc/toy/two_sample.h"
 #include "tensor/error.h"
+#include "tensor/io/file.h"
 #include "tensor/ops.h"
 #include "tensor/text.h"
 #include "tools/command_line.h"
@@ -42,7 +43,7 @@ double seconds_since(Clock::time_point start) {
 
 /// The output folder. Nothing in it is overwritten: one that holds a run is refused.
 fs::path make_toy_folder(const std::string& folder) {
-  if (fs::exists(fs::path(folder) / "stats.jsonl")) {
+  if (fs::exists(status_of(fs::path(folder) / "stats.jsonl"))) {
     user_error(fmt::format("'{}' already holds a toy run", folder), "give another folder with --out");
   }
   return make_output_folder(folder);

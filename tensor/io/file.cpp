@@ -64,7 +64,7 @@ bool sync_folder(const fs::path& folder) {
 
 }  // namespace
 
-int64_t regular_file_size(const fs::path& path) {
+fs::file_status status_of(const fs::path& path) {
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
   if (!fs::exists(status)) user_error(fmt::format("'{}' does not exist", path.string()));
@@ -89,8 +89,16 @@ InputFile::InputFile(fs::path path)
 
 void InputFile::check_range(int64_t at, int64_t bytes) const {
   if (at >= 0 && bytes >= 0 && at <= size_ && bytes <= size_ - at) return;
+  if (status.type() == fs::file_type::none)
+    user_error(fmt::format("cannot look at '{}': {}", path.string(), error.message()));
+  return status;
+}
+
+int64_t regular_file_size(const fs::path& path) {
+  const fs::file_status status = status_of(path);
   user_error(fmt::format("'{}' has {} bytes, too few for {} from {} on", path_.string(), size_, bytes, at),
              "the file is damaged or cut off; get it again");
+  std::error_code error;
 }
 
 void InputFile::read(int64_t at, std::span<std::byte> to) {

@@ -13,6 +13,10 @@
 
 namespace damc {
 
+/// What a path leads to, links followed; not_found: nothing. Throws UserError when the system does not say, as where a
+/// folder on the way may not be searched.
+std::filesystem::file_status status_of(const std::filesystem::path& path);
+
 /// Size in bytes of a regular file. Throws UserError when `path` is missing or is anything else.
 int64_t regular_file_size(const std::filesystem::path& path);
 
