@@ -74,6 +74,22 @@ TEST_CASE("a file that is replaced hands its mode on") {
   }
 }
 
+TEST_CASE("a file that is not complete leaves nothing behind, however its process ends") {
+  const TempFolder temp;
+  const int known = ::open(temp.path.c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+  if (known < 0) return;  // this file system has no files without names
+  ::close(known);
+  AtomicFile file(temp / "a");
+  file.write(std::as_bytes(std::span("abc", 3)));
+  CHECK(entries(temp.path) == 0);
+  file.commit();
+  CHECK(text_of(temp / "a") == "abc");
+  CHECK(entries(temp.path) == 1);
+  const auto mask = ::umask(0);
+  ::umask(mask);
+  CHECK(static_cast<unsigned>(fs::status(temp / "a").permissions()) == (0666u & ~mask));
+}
+
 TEST_CASE("devices and pipes are written to, not replaced") {
   const TempFolder temp;
   fs::create_symlink("/dev/null", temp / "null");

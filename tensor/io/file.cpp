@@ -51,6 +51,28 @@ fs::path follow_links(fs::path path) {
   return path;
 }
 
+/// Opens a new file for writing: without a name where the system has such files, so that nothing stays behind of a
+/// process that is killed; else `name`, in the same folder. -1: it cannot be made.
+int open_new(const fs::path& name) {
+  const fs::path folder = name.parent_path();
+  const bool can_be_named = ::access("/proc/self/fd", X_OK) == 0;
+  const int unnamed =
+      can_be_named ? ::open(folder.empty() ? "." : folder.c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666)
+                   : -1;
+  if (unnamed >= 0) return unnamed;
+  return ::open(name.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
+}
+
+/// Gives a file of open_new its name, if it has none yet.
+bool take_name(int descriptor, const fs::path& name) {
+  struct stat status {};
+  if (::fstat(descriptor, &status) != 0) return false;
+  if (status.st_nlink > 0) return true;
+  ::unlink(name.c_str());  // of a process that was killed and had the same number
+  const std::string self = fmt::format("/proc/self/fd/{}", descriptor);
+  return ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) == 0;
+}
+
 /// Makes a rename in `folder` durable. File systems that cannot sync a folder say EINVAL; that is their best.
 bool sync_folder(const fs::path& folder) {
   const int descriptor = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -67,8 +89,16 @@ bool sync_folder(const fs::path& folder) {
 fs::file_status status_of(const fs::path& path) {
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
+  if (status.type() == fs::file_type::none)
+    user_error(fmt::format("cannot look at '{}': {}", path.string(), error.message()));
+  return status;
+}
+
+int64_t regular_file_size(const fs::path& path) {
+  const fs::file_status status = status_of(path);
   if (!fs::exists(status)) user_error(fmt::format("'{}' does not exist", path.string()));
   if (!fs::is_regular_file(status)) user_error(fmt::format("'{}' is not a regular file", path.string()));
+  std::error_code error;
   const std::uintmax_t size = fs::file_size(path, error);
   if (error) user_error(fmt::format("cannot read '{}': {}", path.string(), error.message()));
   return static_cast<int64_t>(size);
@@ -89,16 +119,8 @@ InputFile::InputFile(fs::path path)
 
 void InputFile::check_range(int64_t at, int64_t bytes) const {
   if (at >= 0 && bytes >= 0 && at <= size_ && bytes <= size_ - at) return;
-  if (status.type() == fs::file_type::none)
-    user_error(fmt::format("cannot look at '{}': {}", path.string(), error.message()));
-  return status;
-}
-
-int64_t regular_file_size(const fs::path& path) {
-  const fs::file_status status = status_of(path);
   user_error(fmt::format("'{}' has {} bytes, too few for {} from {} on", path_.string(), size_, bytes, at),
              "the file is damaged or cut off; get it again");
-  std::error_code error;
 }
 
 void InputFile::read(int64_t at, std::span<std::byte> to) {
@@ -126,7 +148,7 @@ AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)), target_(follow_l
   // What holds no file of its own is only written to: a device, a pipe, what the shell has made of standard output.
   if (own_descriptor(target_) >= 0 || (exists && !S_ISREG(status.st_mode))) return;
   temporary_ = temporary_name(target_);
-  descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
+  descriptor_ = open_new(temporary_);
   if (descriptor_ < 0) fail("create");
   if (exists) ::fchmod(descriptor_, status.st_mode & 07777);  // where that fails, it is a file as any other
 }
@@ -159,6 +181,7 @@ void AtomicFile::commit() {
   if (descriptor_ < 0) open_special();
   // Pipes and devices have nothing to flush, and say so.
   if (::fsync(descriptor_) != 0 && !special) fail("write");
+  if (!special && !take_name(descriptor_, temporary_)) fail("create");
   // close() too can report a failed write (network file systems); the descriptor is gone either way.
   if (::close(std::exchange(descriptor_, -1)) != 0) fail("write");
   if (special) return;
