@@ -14,6 +14,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <span>
+#include <sstream>
 
 #include "damc/checkpoint.h"
 #include "tensor/error.h"
@@ -24,6 +25,8 @@ namespace damc {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::int64_t kMostLogBytes = std::int64_t{1} << 28;
 
 void write_text(const fs::path& file, const std::string& text) {
   atomic_write_file(file, std::as_bytes(std::span(text.data(), text.size())));
@@ -208,7 +211,10 @@ void append_log(const fs::path& folder, const std::string& line) {
 }
 
 std::vector<LogLine> read_log(const fs::path& folder) {
-  std::ifstream in(folder / "log.txt");
+  const fs::path file = folder / "log.txt";
+  if (!fs::exists(status_of(file))) return {};
+  const std::vector<std::byte> bytes = read_file(file, kMostLogBytes);
+  std::istringstream in(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
   std::vector<LogLine> lines;
   for (std::string line; std::getline(in, line) && !in.eof();) lines.push_back(split_time(line));
   return lines;

@@ -86,6 +86,10 @@ refuses 2 'is given twice' compare $run $run/.
 refuses 2 "'.txt' is no suffix of a table" compare $run --out c.txt
 refuses 2 'folder of --out nowhere/c.md does not exist' compare $run --out nowhere/c.md
 cp -r $run damaged
+rm damaged/log.txt
+mkfifo damaged/log.txt
+refuses 2 "'damaged/log.txt' is not a regular file" compare damaged
+rm damaged/log.txt
 echo '{"metric":"mse"}' >>damaged/metrics.jsonl
 rm c.md
 refuses 2 "line [0-9]+ of 'damaged/metrics.jsonl' is no metric" compare $run damaged --out c.md
