@@ -49,6 +49,15 @@ refuses 2 'line.nbreak.png' train --preset celeba64 --data weird --out refused
 refuses 2 'fails 2 of 3' data verify weird
 grep -q '^FAILED line.nbreak.png: cannot decode .*line.nbreak.png' stdout || fail "a name on two lines: $(cat stdout)"
 
+echo "-- where a pack goes"
+for place in nowhere nowhere/deeper; do refuses 2 "the data folder '$place' does not exist" data pack $place none --size 8; done
+mkdir own
+cp faces/b.png own
+refuses 2 "OUT 'own' is the folder of the images" data pack own own --size 8
+refuses 2 "OUT 'own/.' is the folder of the images" data pack own own/. --size 8
+succeeds 'own/small: 1 images' data pack own own/small --size 8
+succeeds '1 images' data info own
+
 echo "-- folders to train and to test on"
 mkdir -p parts/set/Train parts/set/val
 for name in a b c; do cp faces/a.png "parts/set/Train/$name.png"; done

@@ -61,6 +61,12 @@ void pack(const std::string& folder, const PackOptions& options) {
   Fitting preset;
   if (!options.preset.empty()) preset = find_kind(preset_config(options.preset).architecture).fitting;
   check_output_folder("OUT", options.out);
+  std::error_code different;  // also where there is no OUT yet
+  if (std::filesystem::equivalent(folder, options.out, different)) {
+    user_error(fmt::format("OUT '{}' is the folder of the images: a pack in it would be read in their place",
+                           options.out),
+               "give another folder");
+  }
   const ImageSet set = find_images(folder);
   const Fitting fitting = fitting_of(options, preset, set);
   if (!set.left_out.empty()) fmt::print("left out: {}\n", escaped(set.left_out));
