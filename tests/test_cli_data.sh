@@ -78,7 +78,16 @@ for name in train-images train-labels t10k-images t10k-labels; do
 done
 succeeds '60000 images' data info dots
 succeeds 'ok +t10k-labels-idx1-ubyte: md5' data verify dots
-succeeds 'done' train --preset mnist-quick "${tiny[@]}" --data dots --out runs
+succeeds 'done' train --preset mnist-quick "${tiny[@]}" --data dots --out moved
+mv dots elsewhere
+run=$(echo moved/*)
+for command in "eval $run" "train --resume $run --iterations 2"; do
+  # shellcheck disable=SC2086 # words
+  refuses 2 "the data folder '.*/dots' does not exist" $command
+  # shellcheck disable=SC2086
+  "$damc" $command 2>&1 >stdout | grep -q '^hint: .*--data DIR' || fail "$command does not say how to name the new place"
+done
+succeeds 'mse' eval "$run" --data elsewhere --samples 4
 mkdir packed-up
 touch packed-up/cifar-10-binary.tar.gz
 for action in "data info" "data verify" "train --preset cifar10 --data"; do

@@ -226,6 +226,8 @@ std::pair<std::string, std::string> split_assignment(const std::string& option, 
 Split load_data(const Config& config, const std::string& folder) {
   const std::string& place = folder.empty() ? config.data : folder;
   if (place.empty()) user_error("no data folder is known for this run", "give one with --data DIR");
+  if (folder.empty() && !fs::exists(status_of(place)))
+    user_error(fmt::format("the data folder '{}' does not exist", place), "say where it is with --data DIR");
   Split split = load_dataset(config.architecture, place, static_cast<int>(config.holdout));
   if (!split.note.empty()) fmt::print("note: {}\n", escaped(split.note));
   return split;
