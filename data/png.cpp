@@ -40,6 +40,7 @@ class PngDecoder final : public Decoder {
  private:
   void check(int code) const {
     if (code == SPNG_EOF || code == SPNG_IO_EOF || code == SPNG_EIDAT_TOO_SHORT) fail("it ends too early");
+    if (code == SPNG_EOVERFLOW) fail("it claims more pixels than there are");
     if (code != 0) fail(spng_strerror(code));
   }
 

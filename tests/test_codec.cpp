@@ -292,3 +292,4 @@ TEST_CASE("BMP, PPM, PGM, TGA and GIF are read; what ends too early or is too la
   refused("", "an empty file");
   refused("<html>", "something else");
 }
+  refused(from_hex("89504e470d0a1a0a0000000d494844527fffffff7fffffff08020000009bab9c31"), "more pixels than");
