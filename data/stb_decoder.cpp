@@ -6,8 +6,10 @@
 #include <cstring>
 #include <memory>
 #include <string_view>
+#include <vector>
 
 #include "data/decoders.h"
+#include "data/file_tree.h"
 #include "tensor/error.h"
 
 namespace damc {
@@ -58,6 +60,23 @@ int pnm_maximum(std::string_view text) {
   return value;
 }
 
+/// A GIF file whose first image has no transparent colour, so that all of its pixels are drawn.
+std::vector<std::byte> opaque_gif(std::span<const std::byte> file) {
+  std::vector<std::byte> gif(file.begin(), file.end());
+  const auto at = [&](std::size_t i) { return i < gif.size() ? std::to_integer<unsigned>(gif[i]) : 0U; };
+  constexpr std::size_t header = 13;
+  constexpr unsigned extension = 0x21, control = 0xF9, has_colours = 0x80;
+  std::size_t block = header + ((at(10) & has_colours) != 0 ? std::size_t{6} << (at(10) & 7) : 0);
+  while (at(block) == extension) {
+    if (at(block + 1) == control && at(block + 2) > 0 && block + 3 < gif.size())
+      gif[block + 3] &= std::byte{0xFE};
+    block += 2;
+    while (at(block) > 0) block += at(block) + 1;
+    ++block;
+  }
+  return gif;
+}
+
 /// What a file that is not read is, by its first bytes.
 std::string_view kind_of(std::string_view text) {
   using namespace std::string_view_literals;
@@ -72,12 +91,19 @@ class StbDecoder final : public Decoder {
   StbDecoder(std::span<const std::byte> file, const std::string& name) : Decoder(name), file_(file) {
     const std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
     const bool pnm = text.starts_with("P5") || text.starts_with("P6");
-    const bool tga = name.ends_with(".tga") || name.ends_with(".TGA");
+    const bool tga = ending(name) == ".tga";
     if (!pnm && !tga && !text.starts_with("BM") && !text.starts_with("GIF8")) {
-      fail(fmt::format("neither PNG, JPEG, BMP, binary PPM or PGM, TGA nor GIF, but {}", kind_of(text)));
+      fail(
+          fmt::format("neither PNG, JPEG, WebP, BMP, binary PPM or PGM, TGA nor GIF, but {}", kind_of(text)));
     }
     if (pnm && pnm_maximum(text) != 255) {
       fail("only PPM and PGM files with 255 as their largest value are read");
+    }
+    if (tga && file.size() > 17 && (file[17] & std::byte{0x10}) != std::byte{0})
+      fail("its rows run from right to left");
+    if (text.starts_with("GIF8")) {
+      opaque_ = opaque_gif(file);
+      file_ = opaque_;
     }
     Source source{file};
     int width = 0, height = 0, channels = 0;
@@ -105,6 +131,7 @@ class StbDecoder final : public Decoder {
     return reason && reason[0] ? reason : "it is damaged";
   }
 
+  std::vector<std::byte> opaque_;
   std::span<const std::byte> file_;
 };
 

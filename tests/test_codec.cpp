@@ -244,6 +244,28 @@ TEST_CASE("damaged and hostile JPEG files are refused") {
           "cannot decode");
 }
 
+TEST_CASE("a GIF file's transparent pixels keep their colours, as Pillow's; mirrored TGA is refused") {
+  const std::string start =
+      from_hex("47494638396102000100800000ff00000000ff");  // of 2 x 1 pixels, red and blue
+  const std::string image = from_hex("2c0000000002000100000202440a003b");
+  const auto decode_as = [](const std::string& file, const char* name) {
+    return decode_image(std::as_bytes(std::span(file)), name);
+  };
+  const Images opaque = decode_as(start + image, "a.gif");
+  CHECK(opaque.pixels == Bytes{255, 0, 0, 0, 0, 255});
+  for (const char* transparent : {"21f9040100000000", "21f9040100000100", "21fe036162630021f9040d0a000100"}) {
+    CAPTURE(transparent);
+    CHECK(decode_as(start + from_hex(transparent) + image, "a.gif").pixels == opaque.pixels);
+  }
+  for (const char* cut : {"21", "21f9", "21f904", "21feff61"}) {
+    CHECK_THROWS_AS(decode_as(start + from_hex(cut), "a.gif"), UserError);
+  }
+  std::string tga = from_hex("0000020000000000000000000200010018200000ffff0000");
+  CHECK(decode_as(tga, "a.Tga").pixels == opaque.pixels);
+  tga[17] = 0x30;
+  CHECK_THROWS_WITH_AS(decode_as(tga, "a.tga"), doctest::Contains("from right to left"), UserError);
+}
+
 TEST_CASE("BMP, PPM, PGM, TGA and GIF are read; what ends too early or is too large is refused") {
   // 4x3 pixels: red grows by 60 a column, green by 90 a row, blue by 20 times both. Written by Pillow.
   const Bytes pixels{0,   0,  0,  60,  0,  0,  120, 0,   0, 180, 0,   0,  0,   90,  0,  60,  90,  20,
@@ -279,6 +301,7 @@ TEST_CASE("BMP, PPM, PGM, TGA and GIF are read; what ends too early or is too la
   CHECK((gray.channels == 1 && gray.pixels == Bytes{7, 9}));
   refused(ppm.substr(0, ppm.size() - 1), "ends too early");
   refused("P6 2 1 1023\n" + std::string(12, 'x'), "255");
+  refused(from_hex("89504e470d0a1a0a0000000d494844527fffffff7fffffff08020000009bab9c31"), "more pixels than");
   refused("P3 1 1 255\n1 2 3", "neither PNG");
   refused(tga, "neither PNG");  // nothing but the name tells
   refused("P6 20000 20000 255\n", "20000x20000");
@@ -292,4 +315,3 @@ TEST_CASE("BMP, PPM, PGM, TGA and GIF are read; what ends too early or is too la
   refused("", "an empty file");
   refused("<html>", "something else");
 }
-  refused(from_hex("89504e470d0a1a0a0000000d494844527fffffff7fffffff08020000009bab9c31"), "more pixels than");
