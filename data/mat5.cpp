@@ -244,9 +244,10 @@ class MatFile {
       bad(fmt::format("holds {} as something else than real numbers", array.name));
     }
     array.kind = flags[0] & kLogicalFlag ? "logical" : kNumericClasses[kind - kFirstNumericClass];
+    const bool is_empty = std::ranges::count(array.sizes, 0) > 0;
     std::int64_t room = content.most();  // in bytes, of which an element takes at least one
     for (const std::int64_t size : array.sizes) {
-      if (size > room) {
+      if (size > room && !is_empty) {
         bad(fmt::format("claims {} elements for {}, which its {} bytes cannot hold",
                         fmt::join(array.sizes, " x "), array.name, file_.size()));
       }
@@ -269,6 +270,7 @@ class MatFile {
 }  // namespace
 
 std::int64_t MatArray::numel() const {
+  if (std::ranges::count(sizes, 0) > 0) return 0;  // whatever the others are
   std::int64_t n = 1;
   for (const std::int64_t size : sizes) n *= size;
   return n;

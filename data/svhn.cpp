@@ -28,11 +28,12 @@ constexpr const char* kSourceHint =
 std::int64_t count_images(const fs::path& path, const MatArray& x) {
   const std::vector<std::int64_t>& sizes = x.sizes;
   const bool right_shape = (sizes.size() == 3 || sizes.size() == 4) &&  // MATLAB drops a last dimension of 1
-                           sizes[0] == kSide && sizes[1] == kSide && sizes[2] == kChannels && x.numel() > 0;
+                           sizes[0] == kSide && sizes[1] == kSide && sizes[2] == kChannels;
   if (!right_shape || x.kind != "uint8" || x.data.size() != static_cast<std::size_t>(x.numel())) {
     bad_file(path, fmt::format("holds an X of {} {} that is not 32 x 32 x 3 x N uint8",
                                fmt::join(sizes, " x "), x.kind));
   }
+  if (x.numel() == 0) bad_file(path, "holds no images: the last size of X is 0");
   return x.numel() / kImageSize;
 }
 

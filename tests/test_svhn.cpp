@@ -168,6 +168,7 @@ TEST_CASE("svhn: what is no such file is refused with the reason") {
                  "32 x 32 x 3 x 2 double that is not 32 x 32 x 3 x N uint8"));
   CHECK(contains(reason_for(w.header() + w.matrix("X", 0x209, {32, 32, 3, 2}, 2, counting(2))),
                  "32 x 32 x 3 x 2 logical that is not"));
+  CHECK(contains(reason_for(w.header() + w.matrix("X", 9, {32, 32, 3, 0}, 2, "")), "holds no images"));
   CHECK(contains(reason_for(w.header() + w.matrix("Z", 9, {1, 1}, 2, "a")), "no variable X"));
   CHECK(contains(reason_for(w.header()), "no variable X"));
   CHECK(contains(reason_for(w.header() + x + w.matrix("y", 4, {1, 2}, 4, "abcd")), "y as something else"));
