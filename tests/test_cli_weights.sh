@@ -44,6 +44,8 @@ refuses 2 'TorchScript' info "$files/script.pth"
 refuses 2 'not one of PyTorch' convert "$files/stats.npz" none.safetensors
 refuses 2 "the name of 'none' does not say" convert "$files/state.pth" none
 refuses 2 "the name of 'none.gguf' does not say" convert "$files/state.pth" none.gguf
+refuses 2 "to safetensors: by its ending 'none.PTH' would be torch" convert "$files/state.pth" none.PTH --to safetensors
+refuses 2 "to torch: by its ending 'none.safetensors' would be safetensors" convert "$files/state.pth" none.safetensors --to torch
 refuses 2 '--to' convert "$files/state.pth" none.pth --to onnx
 refuses 2 "'nowhere.pth' does not exist" convert nowhere.pth none.safetensors
 refuses 2 'OUT' convert "$files/state.pth" nowhere/none.pth

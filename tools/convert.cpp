@@ -6,6 +6,7 @@
 
 #include "damc/authors_layout.h"
 #include "damc/checkpoint.h"
+#include "data/file_tree.h"
 #include "tensor/error.h"
 #include "tensor/io/file.h"
 #include "tensor/io/safetensors.h"
@@ -23,13 +24,19 @@ struct ConvertOptions {
   std::string in, out, to;
 };
 
-/// Whether the result is to be PyTorch's: as --to says, or by the ending of its name.
+/// Whether the result is to be PyTorch's: by the ending of its name, or as --to says.
 bool to_torch(const ConvertOptions& options) {
-  if (!options.to.empty()) return options.to == "torch";
-  const std::string ending = fs::path(options.out).extension().string();
+  const std::string suffix = ending(options.out);
   constexpr std::string_view torch[] = {".pth", ".pt", ".tar", ".ckpt", ".bin"};
-  if (ending == ".safetensors") return false;
-  if (std::ranges::find(torch, ending) != std::end(torch)) return true;
+  const std::string named = suffix == ".safetensors"                              ? "safetensors"
+                            : std::ranges::find(torch, suffix) != std::end(torch) ? "torch"
+                                                                                  : "";
+  if (!named.empty() && !options.to.empty() && named != options.to) {
+    user_error(fmt::format("--to {}: by its ending '{}' would be {}", options.to, options.out, named),
+               "give the file another ending, or leave out --to");
+  }
+  const std::string& to = named.empty() ? options.to : named;
+  if (!to.empty()) return to == "torch";
   user_error(fmt::format("the name of '{}' does not say what it is to be", options.out),
              "end it with .safetensors or .pth, or add --to safetensors or --to torch");
 }
@@ -89,7 +96,7 @@ void add_convert_command(CLI::App& program) {
           "(G_state_dict, ..) with the optimisers of a state, others a plain state_dict")
       ->type_name("OUT")
       ->required();
-  command->add_option("--to", options->to, "what OUT is to be (default: by the ending of its name)")
+  command->add_option("--to", options->to, "what OUT is to be, where the ending of its name does not say it")
       ->check(one_of({"safetensors", "torch"}));
   command->callback([options] { convert(*options); });
 }
