@@ -49,6 +49,12 @@ for threads in 1 2; do
   [ $? = 2 ] && grep -q '^damc: error: stacks of [0-9]* KiB are too small' <<<"$message" || fail "ulimit -s $stack: $message"
 done
 
+for size in 16 64K '128 k' 200000B; do
+  message=$(OMP_NUM_THREADS=2 OMP_STACKSIZE=$size "$damc" eval "$run" 2>&1)
+  [ $? = 2 ] && grep -q '^damc: error: stacks of [0-9]* KiB are too small' <<<"$message" || fail "OMP_STACKSIZE=$size: $message"
+done
+OMP_NUM_THREADS=2 OMP_STACKSIZE=1M succeeds 'mse' eval "$run"
+
 # A limit on the size of files, and a folder that is gone, are one line.
 message=$(ulimit -f 8 && "$damc" "${train[@]}" --out short --set iterations=1 2>&1 >/dev/null)
 [ $? = 1 ] && grep -q '^damc: error: cannot write .*: File too large$' <<<"$message" || fail "ulimit -f: $message"

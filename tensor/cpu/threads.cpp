@@ -6,11 +6,13 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstdint>
 #include <cstdlib>
 #include <fstream>
 #include <latch>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -26,8 +28,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// What a new thread's stack takes.
+/// What a new thread's stack takes: as OMP_STACKSIZE says, in KiB or with a unit; else as the system has it.
 std::size_t stack_bytes() {
+  if (const char* const asked = std::getenv("OMP_STACKSIZE")) {
+    char* end = nullptr;
+    const std::size_t number = std::strtoull(asked, &end, 10);
+    while (std::isspace(static_cast<unsigned char>(*end))) ++end;
+    constexpr std::string_view units = "bkmg";
+    const auto unit =
+        *end ? units.find(static_cast<char>(std::tolower(static_cast<unsigned char>(*end)))) : 1;
+    if (end != asked && unit != units.npos) return number << 10 * unit;
+  }
   pthread_attr_t attributes;
   std::size_t bytes = 0;
   pthread_attr_init(&attributes);
@@ -116,7 +127,7 @@ void start_threads() {
   constexpr std::size_t least_stack = std::size_t{256} << 10;
   if (const std::size_t stack = stack_bytes(); stack < least_stack) {
     user_error(fmt::format("stacks of {} KiB are too small; {} are needed", stack >> 10, least_stack >> 10),
-               "give more: ulimit -s 8192");
+               "give more: ulimit -s 8192, or OMP_STACKSIZE=8M where that is set");
   }
   // OpenBLAS has a buffer for each of its threads; told to run on the calling one, it has all but one to give.
   const auto lacking = static_cast<std::size_t>(std::max(0, threads - (openblas_get_num_threads() - 1)));
