@@ -65,6 +65,14 @@ std::string tensor_op(std::int32_t storage_size, std::int32_t offset, const std:
          numbers_op(strides) + "\x89" + "NtR";
 }
 
+/// The same of a type that has no storage of its own: it is of so many bytes.
+std::string typed_op(const std::string& type, std::int32_t bytes, std::int32_t offset,
+                     const std::vector<std::int64_t>& sizes) {
+  return "ctorch._utils\n_rebuild_tensor_v3\n(("s + text_op("storage") + "ctorch.storage\nUntypedStorage\n" +
+         text_op("0") + text_op("cpu") + "J"s + raw(bytes) + "tQJ" + raw(offset) + numbers_op(sizes) +
+         numbers_op({1}) + "\x89" + "Nctorch\n" + type + "\ntR";
+}
+
 std::string dict_of(const std::string& value) { return "\x80\x02}"s + text_op("w") + value + "s."; }
 
 void check_refused(const TempFile& file, const std::string& reason) {
@@ -254,7 +262,8 @@ TEST_CASE("torch: a tensor stays within its storage") {
   refused(dict_of(tensor_op(2, 0, {2}, {1, 1})), "other numbers of sizes and of strides");
   refused(dict_of(tensor_op(3, 0, {2}, {1})), R"(storage "0" needs 12 bytes, its entry has 8)");
   refused(dict_of(tensor_op(-2, 0, {2}, {1})), "a storage without type, key or size");
-  refused(dict_of(tensor_op(2, 0, {2}, {1}, "ComplexDoubleStorage")), "are not read");
+  refused(dict_of(typed_op("uint16", 8, 1, {4})), "a tensor goes beyond its storage of 4 elements");
+  refused(dict_of(typed_op("uint16", 9, 0, {4})), R"(storage "0" needs 9 bytes, its entry has 8)");
   write_archive(file, good);
   check_refused(file, R"(storage "0" needs 8 bytes, and is missing)");
 }
@@ -274,6 +283,38 @@ TEST_CASE("torch: every protocol that PyTorch can be told to write") {
   }
   file.write(legacy.substr(0, 14));
   check_refused(file, "a Python pickle");
+}
+
+TEST_CASE("torch: tensors of newer types are read; of others they are left out, and the rest is read") {
+  const TempFile file;
+  const std::string both = "\x80\x02}"s + text_op("a") + typed_op("uint16", 8, 1, {3}) + "s" + text_op("b") +
+                           typed_op("uint32", 8, 0, {2}) + "s" + text_op("c") +
+                           typed_op("float8_e4m3fn", 8, 0, {8}) + "s" + text_op("d") +
+                           typed_op("complex32", 8, 0, {2}) + "s" + text_op("e") +
+                           typed_op("uint64", 8, 0, {1}) + "s.";
+  write_archive(file, both, {{"0", raw(std::uint32_t{0x00020001}) + raw(std::uint32_t{0xffffffff})}});
+  const StoredWeights stored = open_weights(file.path());
+  CHECK(stored.left_out == std::vector<std::string>{"d"});
+  CHECK(stored.tensors.at("c").dtype == "F8_E4M3");
+  CHECK(stored.tensors.at("e").dtype == "U64");
+  CHECK(stored.tensors.at("e").read().size() == 8);
+  const Weights read = read_all(stored);
+  CHECK(values_of(read, "a") == std::vector<double>{2, 65535, 65535});
+  CHECK(values_of(read, "b") == std::vector<double>{0x20001, 4294967295.0});
+  const std::string others[] = {
+      tensor_op(2, 0, {2}, {1}, "ComplexDoubleStorage"), tensor_op(2, 0, {2}, {1}, "QInt8Storage"),
+      "ctorch._utils\n_rebuild_qtensor\n)R", "ctorch._utils\n_rebuild_meta_tensor_no_storage\n)R",
+      "ctorch._utils\n_rebuild_sparse_tensor\n(ctorch.serialization\n_get_layout\n)RtR"};
+  for (const std::string& other : others) {
+    CAPTURE(other);
+    write_archive(file, dict_of(other), {{"0", std::string(32, '\0')}});
+    const StoredWeights weights = open_weights(file.path());
+    CHECK((weights.tensors.empty() && weights.left_out == std::vector<std::string>{"w"}));
+  }
+  std::string legacy = TempFile::content(kFiles / "legacy.pth");
+  legacy.replace(legacy.find("FloatStorage"), 12, "QInt8Storage");
+  file.write(legacy);
+  check_refused(file, R"(storages of type "torch.QInt8Storage" are not read)");
 }
 
 TEST_CASE("torch: values beside the tensors that are of other types are left out") {

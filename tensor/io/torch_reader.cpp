@@ -29,14 +29,23 @@ constexpr std::int64_t kMaxHead = std::int64_t{64} << 20;  // bytes of the older
 /// Calls that build tensors and dictionaries, and those of types that checkpoints carry beside them.
 constexpr std::string_view kMayCall[] = {
     "collections.OrderedDict", "collections.defaultdict", "torch._utils._rebuild_tensor_v2",
-    "torch._utils._rebuild_tensor", "torch._utils._rebuild_parameter",
+    "torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v3", "torch._utils._rebuild_parameter",
     "torch._utils._rebuild_parameter_with_state", "torch.Size",
     // What follows is left out.
+    "torch._utils._rebuild_qtensor", "torch._utils._rebuild_sparse_tensor", "torch.serialization._get_layout",
+    "torch._utils._rebuild_nested_tensor", "torch._utils._rebuild_meta_tensor_no_storage",
     "argparse.Namespace", "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype",
     "numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct", "_codecs.encode",
     "torch.device", "copy_reg._reconstructor", "copyreg._reconstructor", "builtins.set", "__builtin__.set",
     "builtins.frozenset", "__builtin__.frozenset", "builtins.complex", "__builtin__.complex",
     "collections.Counter", "datetime.datetime", "pathlib.PosixPath", "pathlib._local.PosixPath"};
+
+/// Types that have no storage of their own.
+constexpr TorchStorageType kNewTypes[] = {{"U16", "torch.uint16"},
+                                          {"U32", "torch.uint32"},
+                                          {"U64", "torch.uint64"},
+                                          {"F8_E4M3", "torch.float8_e4m3fn"},
+                                          {"F8_E5M2", "torch.float8_e5m2"}};
 
 /// A memory that tensors are views of. It is loaded for the first tensor that is read and dropped after the last.
 struct Storage {
@@ -110,7 +119,9 @@ class Builder {
     }
   }
 
-  /// All storages by their keys; whoever opened the file says how they are loaded.
+  /// A type of which storages are left out, with the tensors in them; "": there is none.
+  const std::string& unread_type() const { return unread_type_; }
+  /// All others by their keys; whoever opened the file says how they are loaded.
   std::map<std::string, std::shared_ptr<Storage>>& storages() { return storages_; }
 
   TorchValue build() {
@@ -145,9 +156,10 @@ class Builder {
     const auto* known = type->name.starts_with("torch.")
                             ? find_torch_storage(&TorchStorageType::name, type->name.substr(6))
                             : nullptr;
-    if (!known)
-      fail(fmt::format("storages of type {} are not read", in_quotes(type->name)),
-           "save the tensors as float32");
+    if (!known) {
+      unread_type_ = type->name;
+      return;
+    }
     if (*numel > std::numeric_limits<std::int64_t>::max() / 1024)
       fail("a storage of more bytes than there are");
     auto& storage = storages_[*key];
@@ -205,7 +217,7 @@ class Builder {
       return {std::move(dict)};
     }
     if (call.callee == "collections.defaultdict") return {build_items(call.items, depth)};
-    if (call.callee.starts_with("torch._utils._rebuild_tensor")) return {build_tensor(arguments)};
+    if (call.callee.starts_with("torch._utils._rebuild_tensor")) return build_tensor(arguments);
     if (arguments.empty()) return {TorchOther{call.callee}};
     if (call.callee.starts_with("torch._utils._rebuild_parameter") || call.callee == "torch.Size")
       return build(*arguments[0], depth + 1);
@@ -224,15 +236,34 @@ class Builder {
     return items;
   }
 
-  /// Arguments: storage, offset, sizes, strides; what follows is of no importance to the data.
-  StoredTensor build_tensor(const std::vector<const Value*>& arguments) {
-    const auto storage = arguments.empty() ? by_id_.end() : by_id_.find(arguments[0]);
-    if (storage == by_id_.end() || arguments.size() < 4)
+  /// The storage of a tensor by its arguments: of newer types it holds bytes, and the seventh says what they are. Null:
+  /// of a type that is not read.
+  std::shared_ptr<Storage> storage_of(const std::vector<const Value*>& arguments) {
+    const auto found = by_id_.find(arguments[0]);
+    if (found == by_id_.end()) return nullptr;
+    const auto* type = arguments.size() > 6 ? arguments[6]->as<pickle::Global>() : nullptr;
+    if (!type) return found->second;
+    const auto* known = std::ranges::find(kNewTypes, type->name, &TorchStorageType::name);
+    if (known == std::end(kNewTypes)) return nullptr;
+    const Storage& bytes = *found->second;
+    auto& typed = typed_[{&bytes, known->dtype}];
+    if (!typed) {
+      typed = std::make_shared<Storage>(
+          Storage{std::string(known->dtype), bytes.bytes() * 8 / bits_of(known->dtype), 0, bytes.load, {}});
+    }
+    return typed;
+  }
+
+  /// Arguments: storage, offset, sizes, strides; what follows is of no importance to the data but for a type.
+  TorchValue build_tensor(const std::vector<const Value*>& arguments) {
+    if (arguments.size() < 4 || !arguments[0]->as<pickle::Persistent>())
       fail("a tensor without storage, offset, sizes and strides");
+    const auto storage = storage_of(arguments);
+    if (!storage) return {TorchOther{"a tensor"}};
     const auto* offset = arguments[1]->as<std::int64_t>();
     if (!offset || *offset < 0) fail("a tensor's offset is no natural number");
-    const auto view = std::make_shared<View>(
-        View{storage->second, *offset, naturals(*arguments[2]), naturals(*arguments[3])});
+    const auto view =
+        std::make_shared<View>(View{storage, *offset, naturals(*arguments[2]), naturals(*arguments[3])});
     check_bounds(*view);
     for (std::size_t d = 0; d < view->shape.size(); ++d) {
       if (view->shape[d] <= 1) view->strides[d] = 0;  // may be any number, and is of no importance
@@ -242,7 +273,7 @@ class Builder {
     const auto bytes = static_cast<std::size_t>(tensor.bytes());
     take(tensor.bytes());
     tensor.read = [view, bytes] { return read_view(*view, bytes); };
-    return tensor;
+    return {std::move(tensor)};
   }
 
   std::vector<std::int64_t> naturals(const Value& value) const {
@@ -289,6 +320,8 @@ class Builder {
   std::string where_;
   std::map<std::string, std::shared_ptr<Storage>> storages_;
   std::unordered_map<const Value*, std::shared_ptr<Storage>> by_id_;
+  std::map<std::pair<const Storage*, std::string_view>, std::shared_ptr<Storage>> typed_;
+  std::string unread_type_;
   std::int64_t nodes_ = 0, bytes_left_ = 0;
 };
 
@@ -362,6 +395,9 @@ void locate_storages(Builder& builder, const std::shared_ptr<InputFile>& file, s
   const auto refuse = [&](const std::string& reason) { user_error(where + ": " + reason, kDamaged); };
   const auto* list = keys.as<pickle::Sequence>();
   if (!list) refuse("there is no list of storages");
+  if (const std::string& type = builder.unread_type(); !type.empty())  // whose length is not known
+    user_error(fmt::format("{}: storages of type {} are not read in this older form", where, in_quotes(type)),
+               "save the file again without _use_new_zipfile_serialization=False");
   for (const Value* item : list->items) {
     const auto* key = item->as<std::string>();
     const auto found = key ? builder.storages().find(*key) : builder.storages().end();

@@ -11,10 +11,18 @@ struct TorchStorageType {
   std::string_view dtype, name;
 };
 inline constexpr TorchStorageType kTorchStorageTypes[] = {
-    {"F32", "FloatStorage"},     {"F64", "DoubleStorage"},       {"F16", "HalfStorage"},
-    {"BF16", "BFloat16Storage"}, {"I64", "LongStorage"},         {"I32", "IntStorage"},
-    {"I16", "ShortStorage"},     {"I8", "CharStorage"},          {"U8", "ByteStorage"},
-    {"BOOL", "BoolStorage"},     {"C64", "ComplexFloatStorage"},
+    {"F32", "FloatStorage"},
+    {"F64", "DoubleStorage"},
+    {"F16", "HalfStorage"},
+    {"BF16", "BFloat16Storage"},
+    {"I64", "LongStorage"},
+    {"I32", "IntStorage"},
+    {"I16", "ShortStorage"},
+    {"I8", "CharStorage"},
+    {"U8", "ByteStorage"},
+    {"BOOL", "BoolStorage"},
+    {"C64", "ComplexFloatStorage"},
+    {"U8", "storage.UntypedStorage"},  // bytes of a type that the tensor names
 };
 
 /// The row in which a column holds a value; null: none does.
