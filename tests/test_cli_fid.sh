@@ -46,5 +46,13 @@ refuses 2 'no tensor' eval "$run" --metric fid --inception "$run/model-000001.sa
 npz=$root/tests/golden/statistics.npz
 refuses 2 'does not say in which mode' eval "$run" --metric fid --inception net.safetensors --reference "$npz"
 refuses 2 'is of 8 features' eval "$run" --metric fid --inception net.safetensors --reference "$npz" --reference-mode fid-float
+refuses 2 "mode fid-float: 'kept.safetensors' says itself that it is of mode fid-float" \
+  eval "$run" --metric fid --inception net.safetensors --reference kept.safetensors --reference-mode fid-float
+refuses 2 'mode fid-float without a file of statistics' eval "$run" --metric fid --inception net.safetensors --reference-mode fid-float
+refuses 2 'mode fid-float without a file of statistics' eval "$run" --metric fid --inception net.safetensors --reference other \
+  --reference-mode fid-float
+refuses 2 'mode classifier: none of --metric mse uses it' eval "$run" --reference-mode classifier
+refuses 2 "'float' is not one of fid-float, classifier" eval "$run" --metric fid --reference-mode float
+refuses 2 "statistics.npz' was measured in the mode classifier, not fid-float" eval "$run" --metric fid --inception net.safetensors --reference "$npz" --reference-mode classifier
 refuses 2 'nowhere' eval "$run" --metric fid --inception net.safetensors --reference nowhere
 finish
