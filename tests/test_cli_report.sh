@@ -126,6 +126,8 @@ refuses 2 "no pictures 'samples-dmac'" movie "$run" --of samples-dmac
 refuses 2 "'out.gif': what is written is no .gif" movie "$run" --out out.gif
 refuses 2 "'out.pdf': what is written is no .pdf" report "$run" --out out.pdf
 refuses 2 'has no pictures' movie empty
+ln -s "../$run/grids/samples-damc-000002.png" empty/frame.png
+for out in "$run/grids/samples-damc-000002.png" empty/frame.png; do refuses 2 "'$out' is one of the pictures" movie "$run" --out $out; done
 refuses 2 'is not a run folder' movie small
 refuses 2 'milliseconds' movie "$run" --milliseconds 0
 refuses 2 'samples-lebm-000002.png' movie damaged --of samples-lebm

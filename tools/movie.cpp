@@ -59,6 +59,11 @@ void movie(const MovieOptions& options) {
   const std::map<std::int64_t, fs::path>& files = pictures.at(kind);
   const fs::path out = options.out.empty() ? fs::path(options.run) / (kind + ".png") : fs::path(options.out);
   check_output_file("--out", out, {".png", ".apng"});
+  std::error_code different;  // also where there is no such file yet
+  for (const auto& [iteration, file] : files) {
+    if (fs::equivalent(file, out, different))
+      user_error(fmt::format("--out '{}' is one of the pictures", out.string()), "give another name");
+  }
   ApngWriter writer(out, static_cast<std::int64_t>(files.size()));
   std::int64_t height = 0, width = 0;
   for (const auto& [iteration, file] : files) {
