@@ -62,6 +62,11 @@ refuses 2 "--sampler 'E.safetensors': .* no tensor 'block0.conv.weight'" \
 refuses 2 "--images 'no' does not exist" invert --generator G.safetensors --images no --out none
 refuses 2 "generator is required" invert --images images --out none
 refuses 2 "steps" invert --generator G.safetensors --images images --out none --steps -1
+mkdir -p taken/inversions.png taken/images.npy
+refuses 2 "inversions.png' names no file" invert --generator G.safetensors --images images --out taken --steps 1
+rmdir taken/inversions.png
+refuses 2 "images.npy' names no file" invert --generator G.safetensors --images images --out taken --steps 1 --npy
+[ -s stdout ] && fail "an inversion worked before it looked at its output"
 head -c 3000 G.safetensors >cut.safetensors
 refuses 2 "cut.safetensors" invert --generator cut.safetensors --images images --out none
 [ -e none ] && fail "a refused inversion left a folder behind"

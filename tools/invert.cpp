@@ -283,6 +283,8 @@ void invert(InvertOptions o) {
                fmt::format("leave out --{}", space ? "inception" : "pca-fd"));
   }
   const fs::path out = make_output_folder(o.out);
+  for (const char* file : {"w.npy", "losses.jsonl", "inversions.png"}) check_output_file("--out", out / file);
+  if (o.npy) check_output_file("--out", out / "images.npy");
   catch_stop_signals();
   const auto begun = std::chrono::steady_clock::now();
   const Inversions found = invert_or_explain(o, nets, images, device);
