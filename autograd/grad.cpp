@@ -150,7 +150,8 @@ std::vector<Tensor> grad(const Variable& y, const std::vector<Variable>& xs, con
 
 std::vector<Tensor> grad(const Variable& y, const std::vector<Variable>& xs, RetainGraph,
                          const Tensor& seed) {
-  return tensor_gradients(y, xs, seed, true);
+  // What vjps keep of a gradient for each other (memo.h) stays with the graph; the seed's numbers may change.
+  return tensor_gradients(y, xs, seed.defined() ? seed.clone() : seed, true);
 }
 
 void grad(const Variable& y, const std::vector<Variable>& xs,

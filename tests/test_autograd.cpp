@@ -314,6 +314,25 @@ TEST_CASE("retain_graph: another gradient of the same graph, with another seed")
   CHECK(contains(error_of([&] { grad(y, {x}, seed(1.0, 1.0)); }), "compute y again"));
 }
 
+TEST_CASE("retain_graph: a seed that is written anew between two gradients") {
+  const Variable x(arange(12, Dtype::f64).reshape({1, 2, 2, 3}), true);
+  const Tensor filter = Generator(1).normal({3, 1, 1, 3}, Dtype::f64),
+               one = Tensor::full({3}, 1.0, Dtype::f64);
+  const Unary act{UnaryOp::tanh};
+  const auto check = [&](const Variable& y) {
+    const Tensor seed = Tensor::zeros(y.shape(), Dtype::f64), some = seed.reshape({-1}).narrow(0, 4, 2);
+    grad(y, {x}, retain_graph, seed);
+    some.fill(1.0);
+    const Doubles found = values(grad(y, {x}, retain_graph, seed)[0]);
+    CHECK(found != Doubles(12, 0.0));
+    CHECK(found == values(grad(y, {x}, retain_graph, seed.clone())[0]));
+  };
+  check(conv2d(x, filter, {}, {}, {act}));
+  check(reshape(linear(reshape(x, {4, 3}), filter.reshape({3, 3}), one, {act}), x.shape()));
+  check(instance_norm(x, one, one, 1e-5, act));
+  check(fourier_features(reshape(x, {12, 1}), Tensor::full({1, 1}, 0.3, Dtype::f64)));
+}
+
 TEST_CASE("create_graph: derivatives of any order") {
   const Variable x = leaf({2.0});
   Variable y = pow(x, 4.0);
