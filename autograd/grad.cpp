@@ -111,9 +111,12 @@ void check_graph(const Variable& y, const std::vector<Variable>& xs) {
          y.shape().str());
 }
 
-void check_gradient(const Shape& shape, const std::vector<Variable>& xs, std::size_t i) {
-  ENSURE(shape == xs[i].shape(), "grad: a vjp gave a gradient of shape {} for x number {}, of shape {}",
-         shape.str(), i, xs[i].shape().str());
+/// G is Tensor or Variable.
+template <class G>
+void check_gradient(const G& gradient, const std::vector<Variable>& xs, std::size_t i) {
+  ENSURE(gradient.shape() == xs[i].shape() && gradient.dtype() == xs[i].dtype(),
+         "grad: a vjp gave a gradient of shape {}, {}, for x number {}, of shape {}, {}",
+         gradient.shape().str(), name(gradient.dtype()), i, xs[i].shape().str(), name(xs[i].dtype()));
 }
 
 Tensor zero_gradient(const Variable& x) { return Tensor::zeros(x.shape(), x.dtype(), x.device()); }
@@ -125,7 +128,7 @@ std::vector<G> gradients(const Variable& y, const std::vector<Variable>& xs, con
   walk(y, xs, seed, keep, [&](std::size_t i, const G& gradient) { found[i] = gradient; });
   for (std::size_t i = 0; i < xs.size(); ++i) {
     if (!found[i].defined()) found[i] = zero_gradient(xs[i]);
-    check_gradient(found[i].shape(), xs, i);
+    check_gradient(found[i], xs, i);
   }
   return found;
 }
@@ -159,7 +162,7 @@ void grad(const Variable& y, const std::vector<Variable>& xs,
   check_graph(y, xs);
   std::vector<bool> found(xs.size(), false);
   walk(y, xs, Tensor{}, false, [&](std::size_t i, const Tensor& gradient) {
-    check_gradient(gradient.shape(), xs, i);
+    check_gradient(gradient, xs, i);
     found[i] = true;
     ready(i, owned(gradient));
   });

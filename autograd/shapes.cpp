@@ -5,20 +5,26 @@
 
 namespace damc {
 
-Variable sum(const Variable& x) {
-  return record("sum", sum(x.value()), {{x, [s = x.shape()](const auto& g) { return expand(g, s); }}});
+namespace {
+
+/// g of a sum at each of the elements that it is of; sums of bf16 are f32.
+auto to_terms(const Variable& x) {
+  return [s = x.shape(), t = x.dtype()](const auto& g) { return expand(cast(g, t), s); };
 }
+
+}  // namespace
+
+Variable sum(const Variable& x) { return record("sum", sum(x.value()), {{x, to_terms(x)}}); }
 
 Variable sum(const Variable& x, const std::vector<int>& dims, bool keepdim) {
   const Shape kept = reduced_shape("sum", x.shape(), dims, true);
   return record("sum", sum(x.value(), dims, keepdim),
-                {{x, [kept, s = x.shape()](const auto& g) { return expand(reshape(g, kept), s); }}});
+                {{x, [kept, of_terms = to_terms(x)](const auto& g) { return of_terms(reshape(g, kept)); }}});
 }
 
 Variable sum_to(const Variable& x, const Shape& shape) {
   if (x.shape() == shape) return x;
-  return record("sum_to", sum_to(x.value(), shape),
-                {{x, [s = x.shape()](const auto& g) { return expand(g, s); }}});
+  return record("sum_to", sum_to(x.value(), shape), {{x, to_terms(x)}});
 }
 
 Variable max(const Variable& x, int along, bool keepdim) {
@@ -87,7 +93,7 @@ Variable transpose(const Variable& x, int first, int second) {
 
 Variable expand(const Variable& x, const Shape& shape) {
   return record("expand", x.value().expand(shape),
-                {{x, [s = x.shape()](const auto& g) { return sum_to(g, s); }}});
+                {{x, [s = x.shape(), t = x.dtype()](const auto& g) { return cast(sum_to(g, s), t); }}});
 }
 
 Variable narrow(const Variable& x, int dim, std::int64_t start, std::int64_t length) {

@@ -120,6 +120,26 @@ TEST_CASE("sums of bf16 are f32, operations without a kernel for it say so") {
   CHECK_THROWS_WITH_AS(conv2d(x, filter, {}, {1, 1}), doctest::Contains("types bf16 and bf16"), Error);
 }
 
+TEST_CASE("gradients of sums and repeats of bf16 are bf16, and go on through what made it") {
+  const Variable x(on_grid(Generator(1).normal({2, 4, 4, 3})).to(Dtype::bf16), true);
+  const Variable filter(on_grid(Generator(2).normal({5, 3, 3, 3})), true);
+  const Variable wide_x(x.value().to(Dtype::f32), true);
+  const auto gradients = [&](const Variable& images, const auto& reduce) {
+    return grad(reduce(conv2d(images, filter, {}, {1, 1})), {images, filter});
+  };
+  const auto check = [&](const auto& reduce) {
+    const std::vector<Tensor> found = gradients(x, reduce), wanted = gradients(wide_x, reduce);
+    CHECK(found[0].dtype() == Dtype::bf16);
+    CHECK(found[1].dtype() == Dtype::f32);
+    for (std::size_t i = 0; i < 2; ++i) CHECK(relative_error(found[i], wanted[i]) < kUlp);
+  };
+  check([](const Variable& y) { return sum(y); });
+  check([](const Variable& y) { return sum(sum(y, {1, 2}, true) * 0.5); });
+  check([](const Variable& y) { return sum(mean(y, 0)); });
+  check([](const Variable& y) { return sum(sum_to(y, {5})); });
+  check([](const Variable& y) { return sum(upsample(y, {2, 3})); });
+}
+
 TEST_CASE("a pinned filter is rounded to bf16 once and gives the same numbers") {
   Generator random(3);
   const Tensor x = random.normal({2, 8, 8, 32}).to(Dtype::bf16), filter = random.normal({32, 3, 3, 32});
