@@ -93,6 +93,13 @@ Tensor spread(const char* op, const ConvGeometry& s, const Tensor& g, const Tens
   return out;
 }
 
+/// Whether a type tells 0, 1, .. n - 1 apart.
+void check_counts(const char* op, std::int64_t n, Dtype dtype) {
+  const int digits = dtype == Dtype::f64 ? 53 : dtype == Dtype::f32 ? 24 : 8;
+  ENSURE(n <= (std::int64_t{1} << digits) + 1, "{}: {} numbers in {}, which holds whole ones up to {}", op, n,
+         name(dtype), std::int64_t{1} << digits);
+}
+
 void check_indices(const char* op, const std::vector<double>& indices, std::int64_t classes) {
   for (std::size_t i = 0; i < indices.size(); ++i) {
     const double at = indices[i];
@@ -234,6 +241,7 @@ Tensor max(const Tensor& x, int along, bool keepdim) {
 Tensor argmax(const Tensor& x, int along, bool keepdim) {
   check_wide("argmax", x);
   const int dim = filled_dim("argmax", along, x.shape());
+  check_counts("argmax", x.size(dim), x.dtype());
   const Tensor columns = columns_of(x, dim);
   const Pooling p = pooling(PoolOp::max, columns.shape(), {.kernel = {columns.size(1), 1}});
   const Tensor index = arange(columns.size(1), x.dtype(), x.device()).reshape({-1, 1, 1});
@@ -242,7 +250,8 @@ Tensor argmax(const Tensor& x, int along, bool keepdim) {
 }
 
 Tensor arange(std::int64_t n, Dtype dtype, Device device) {
-  ENSURE(n >= 0, "arange: {} numbers", n);
+  ENSURE(n >= 0 && dtype != Dtype::i64, "arange: {} numbers of {}", n, name(dtype));
+  check_counts("arange", n, dtype);
   const Shape shape{n};
   std::vector<double> numbers(static_cast<std::size_t>(shape.numel()));
   std::iota(numbers.begin(), numbers.end(), 0.0);
@@ -251,6 +260,7 @@ Tensor arange(std::int64_t n, Dtype dtype, Device device) {
 
 Tensor one_hot(const Tensor& index, std::int64_t classes, const char* op) {
   check_wide(op, index);
+  check_counts(op, classes, index.dtype());
   Shape column = index.shape();
   column.push_back(1);
   const Tensor hot = eq(index.reshape(column), arange(classes, index.dtype(), index.device()));

@@ -127,6 +127,8 @@ auto mean(const Operand auto& x, int dim, bool keepdim = false) {
 
 /// The largest element along a dimension, which must have one; NaN where there is one.
 Tensor max(const Tensor& x, int dim, bool keepdim = false);
+// Whole numbers have a float type. argmax, arange and one_hot throw Error where it does not tell so many apart: f32 from
+// 2^24 on.
 /// Where the first of the largest elements along a dimension is: whole numbers of x's type.
 Tensor argmax(const Tensor& x, int dim, bool keepdim = false);
 /// 0, 1, .. n - 1

@@ -16,6 +16,7 @@
 #include "autograd/gradcheck.h"
 #include "autograd/ops.h"
 #include "tensor/error.h"
+#include "tensor/print.h"
 #include "tensor/random.h"
 #include "tests/kernel_log.h"
 #include "tests/messages.h"
@@ -248,6 +249,19 @@ TEST_CASE("what selects lets nothing through that is not selected") {
     for (const Tensor& z : {maximum(n, o), maximum(o, n), minimum(n, o), minimum(o, n)})
       CHECK(std::isnan(z.item()));
   }
+}
+
+TEST_CASE("whole numbers that their type does not tell apart are refused") {
+  const std::int64_t most = (std::int64_t{1} << 24) + 1;
+  const Tensor many = Tensor::zeros({1}).expand({most + 1});
+  CHECK(error_of([&] { argmax(many, 0); }) ==
+        "argmax: 16777218 numbers in f32, which holds whole ones up to 16777216");
+  CHECK(error_of([&] { one_hot(Tensor::zeros({1}), most + 1); }).starts_with("one_hot: 16777218"));
+  CHECK(error_of([&] {
+          embedding(Tensor::zeros({1}), many.expand({1, most + 1}).transpose(0, 1));
+        }).starts_with("embedding: 16777218"));
+  CHECK(error_of([] { arange(258, Dtype::bf16); }).starts_with("arange: 258"));
+  CHECK(at(arange(257, Dtype::bf16), {-1}) == 256.0);
 }
 
 TEST_CASE("argmax, one_hot, max: the first of the largest") {
