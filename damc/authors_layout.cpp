@@ -39,9 +39,7 @@ std::optional<double> as_number(const TorchValue* value) {
   const auto* stored = value->as<StoredTensor>();
   if (!stored || stored->numel() != 1) return {};
   const Tensor tensor = to_tensor(*stored);
-  if (!tensor.defined()) return {};
-  return tensor.dtype() == Dtype::i64 ? static_cast<double>(tensor.to_vector<std::int64_t>()[0])
-                                      : tensor.item();
+  return tensor.defined() ? std::optional(tensor.item()) : std::nullopt;
 }
 
 /// The same as a count; none where it is none.

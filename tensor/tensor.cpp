@@ -53,7 +53,7 @@ bool Tensor::is_contiguous() const {
 double Tensor::item() const {
   ENSURE(defined(), "item: undefined tensor");
   ENSURE(numel() == 1, "item: tensor of shape {} has {} elements, not one", shape_.str(), numel());
-  return to_vector<double>()[0];
+  return dtype_ == Dtype::i64 ? static_cast<double>(to_vector<std::int64_t>()[0]) : to_vector<double>()[0];
 }
 
 Tensor Tensor::reshape(const Shape& wanted) const {

@@ -61,7 +61,7 @@ class Tensor {
   /// Host values in row-major order, converted to T; waits for the device.
   template <class T>
   std::vector<T> to_vector() const;
-  /// The value of a one-element tensor; waits for the device. Throws Error otherwise.
+  /// The value of a one-element tensor, of i64 to the nearest double; waits for the device. Throws Error otherwise.
   double item() const;
 
   // Views share the storage. All throw Error with the shapes when the request does not fit.

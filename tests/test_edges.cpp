@@ -186,6 +186,8 @@ TEST_CASE("elements are given as the type that they are of, only") {
   CHECK(message([&] { t.data<double>(); }) ==
         "tensor: the elements of a tensor of f32 were asked for as f64");
   CHECK_THROWS_AS(t.to(Dtype::bf16).data<float>(), Error);
+  const Tensor count = Tensor::from(std::vector<std::int64_t>{3, -7}, {2});
+  CHECK(count.narrow(0, 1, 1).item() == -7.0);
 }
 
 TEST_CASE("relu, leaky_relu, clamp and greater select, in value and gradient") {
