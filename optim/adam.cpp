@@ -1,5 +1,6 @@
 #include "optim/adam.h"
 
+#include "optim/check_gradient.h"
 #include "tensor/backend.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
@@ -12,6 +13,10 @@ Adam::Adam(Module& module, const AdamOptions& options) : options_(options) {
     check_wide("adam", parameter.value());
     ENSURE(parameter.value().is_contiguous(), "adam: parameter '{}' {} is a strided view", name,
            parameter.shape().str());
+    const Variable& first = slots_.empty() ? parameter : slots_[0].parameter;
+    ENSURE(parameter.dtype() == first.dtype() && parameter.device() == first.device(),
+           "adam: parameter '{}' is {} on {}, '{}' is {} on {}", name, damc::name(parameter.dtype()),
+           parameter.device().str(), slots_[0].name, damc::name(first.dtype()), first.device().str());
     const auto zeros = [&] {
       return Tensor::zeros(parameter.shape(), parameter.dtype(), parameter.device());
     };
@@ -24,15 +29,8 @@ Adam::Adam(Module& module, const AdamOptions& options) : options_(options) {
 void Adam::update(const std::vector<Tensor>& grads, const Tensor& norm, double max_norm,
                   const FiniteWatch* watch) {
   ENSURE(grads.size() == slots_.size(), "adam: {} gradients for {} parameters", grads.size(), slots_.size());
-  for (std::size_t i = 0; i < slots_.size(); ++i) {
-    const Slot& slot = slots_[i];
-    ENSURE(grads[i].defined(), "adam: an undefined gradient for parameter '{}'", slot.name);
-    ENSURE(grads[i].shape() == slot.parameter.shape() && grads[i].dtype() == slot.parameter.dtype() &&
-               grads[i].device() == slot.parameter.device(),
-           "adam: gradient {} {} on {} for parameter '{}' {} {} on {}", grads[i].shape().str(),
-           name(grads[i].dtype()), grads[i].device().str(), slot.name, slot.parameter.shape().str(),
-           name(slot.parameter.dtype()), slot.parameter.device().str());
-  }
+  for (std::size_t i = 0; i < slots_.size(); ++i)
+    check_gradient("adam", slots_[i].name, slots_[i].parameter, grads[i]);
   ENSURE(max_norm <= 0.0 || norm.device() == schedule_.device(),
          "adam: the norm is on {}, the parameters on {}", norm.device().str(), schedule_.device().str());
   ENSURE(max_norm <= 0.0 || (norm.numel() == 1 && norm.dtype() == slots_[0].parameter.dtype()),

@@ -20,7 +20,7 @@ struct AdamOptions {
 
 class Adam {
  public:
-  /// Updates the module's parameters.
+  /// Updates the module's parameters. Throws Error unless they are of one float type on one device.
   Adam(Module& module, const AdamOptions& options);
 
   /// Writes the learning rate of the next updates to the device, so that a captured update finds it there.

@@ -15,6 +15,9 @@ void ema_update(Module& target, const Module& source, double rate, const FiniteW
                to[i].device() == from[i].device(),
            "ema: {} {} on {} and {} {} on {}", to[i].shape().str(), name(to[i].dtype()), to[i].device().str(),
            from[i].shape().str(), name(from[i].dtype()), from[i].device().str());
+    ENSURE(to[i].dtype() == to[0].dtype() && to[i].device() == to[0].device(),
+           "ema: parameter number {} is {} on {}, the first {} on {}", i, name(to[i].dtype()),
+           to[i].device().str(), name(to[0].dtype()), to[0].device().str());
     ENSURE(to[i].value().is_contiguous(), "ema: parameter number {} {} is a strided view", i,
            to[i].shape().str());
     tensors.push_back({to[i].value(), from[i].value().contiguous()});

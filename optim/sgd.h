@@ -3,6 +3,8 @@
 ///   v <- momentum v + g + weight_decay p,  p <- p - lr v
 #pragma once
 
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "nn/module.h"
@@ -19,13 +21,13 @@ class Sgd {
   /// Updates the module's parameters.
   explicit Sgd(const Module& module, const SgdOptions& options = {});
 
-  /// One update; grads are in the order of module.parameters(). Throws Error when they do not fit.
+  /// One update; grads are in the order of module.parameters(). Throws Error when they do not fit, and changes nothing then.
   void step(const std::vector<Tensor>& grads, double lr);
 
  private:
   SgdOptions options_;
-  std::vector<Variable> parameters_;
-  std::vector<Tensor> velocities_;  // without momentum none
+  std::vector<std::pair<std::string, Variable>> parameters_;  // by their names
+  std::vector<Tensor> velocities_;                            // without momentum none
 };
 
 }  // namespace damc

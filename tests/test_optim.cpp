@@ -8,6 +8,7 @@
 #include "optim/adam.h"
 #include "optim/ema.h"
 #include "optim/schedule.h"
+#include "optim/sgd.h"
 #include "tensor/backend.h"
 #include "tensor/error.h"
 #include "tensor/kernels/tensor_list.h"
@@ -263,6 +264,29 @@ TEST_CASE("gradients that do not fit are refused") {
     g[1] = g[1].to(Dtype::f64);
     CHECK_THROWS_AS(step(), Error);
   }
+}
+
+TEST_CASE("a gradient that does not fit leaves no half of a step behind") {
+  Weights weights(Dtype::f32);
+  const Doubles before = values(weights);
+  std::vector<Tensor> g = gradients(weights, 0);
+  for (const SgdOptions& options : {SgdOptions{}, SgdOptions{.momentum = 0.9, .weight_decay = 0.1}}) {
+    Sgd sgd(weights, options);
+    for (const Tensor& bad : {Tensor(), g[1].to(Dtype::f64), g[1].narrow(0, 0, 1)}) {
+      CHECK(contains(error_of([&] { sgd.step({g[0], bad}, 0.1); }), "'filter'"));
+      CHECK(values(weights) == before);
+    }
+  }
+}
+
+TEST_CASE("parameters of two types are refused before any is updated") {
+  Weights mixed(Dtype::f32), source(Dtype::f32, 2);
+  mixed.filter = source.filter = Variable(mixed.filter.value().to(Dtype::f64), true);
+  const Doubles before = values(mixed);
+  CHECK(error_of([&] { Adam(mixed, {}); }) ==
+        "adam: parameter 'filter' is f64 on cpu, 'matrix' is f32 on cpu");
+  CHECK(contains(error_of([&] { ema_update(mixed, source, 0.5); }), "f64 on cpu, the first f32"));
+  CHECK(values(mixed) == before);
 }
 
 TEST_CASE("a watch keeps the first number that is not finite, and its iteration") {
