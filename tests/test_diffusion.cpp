@@ -158,6 +158,15 @@ TEST_CASE("contexts made in advance change nothing but rounding") {
   }
 }
 
+TEST_CASE("of no observations there are no samples") {
+  const FormulaDenoiser q(6, 16, 0.1, Dtype::f32);
+  AncestralOptions options;
+  options.guidance = 0.5;
+  Generator noise(1);
+  const Tensor none = Tensor::zeros({0, 6}), xemb = Tensor::zeros({0, 16});
+  CHECK(ancestral_sample(q.net, none, xemb, xemb, options, &noise).shape() == Shape{0, 6});
+}
+
 TEST_CASE("guidance") {
   const FormulaDenoiser q(6, 16, 0.1, Dtype::f64);
   AncestralOptions options;

@@ -92,7 +92,7 @@ class PreparedDenoiser {
   void prepare(std::int64_t i) {
     const std::int64_t rows = blocks_[0].per_time.device().type == DeviceType::cpu ? 256 : 4096;
     first_ = i;
-    count_ = std::min(std::max<std::int64_t>(1, rows / n_), steps_ - i);
+    count_ = std::min(std::max<std::int64_t>(1, rows / std::max<std::int64_t>(1, n_)), steps_ - i);
     for (PreparedBlock& block : blocks_) {
       const std::int64_t width = block.bias.size(0);
       const Tensor per_time = block.per_time.narrow(0, i, count_).reshape({count_, 1, width});
