@@ -85,7 +85,7 @@ MetricHistory metric_history(const std::vector<Metric>& metrics, const std::stri
   for (const Metric& metric : metrics) {
     if (metric.name != name || !metric.weights.empty()) continue;
     values.push_back(metric.value);
-    if (values.size() > 1 && metric.value <= found.best) continue;
+    if (values.size() > 1 && !std::isnan(found.best) && !(metric.value > found.best)) continue;
     found.best = metric.value;
     found.best_iteration = metric.iteration;
   }

@@ -131,6 +131,11 @@ TEST_CASE("history: the last ten evaluations of a training, and the best of all"
   CHECK(found.deviation == doctest::Approx(std::sqrt((4 * 0.0081 + 3 * 0.0001 + 3 * 0.0121) / 9.0)));
   CHECK(found.best == 0.9);
   CHECK(found.best_iteration == 500);
+  for (Metric& metric : metrics) {
+    if (metric.iteration == 1000) metric.value = std::nan("");
+  }
+  CHECK(metric_history(metrics, "auprc").best == 0.9);  // although what is no number comes later
+  CHECK(metric_history({metrics[3], metrics[6]}, "auprc").best_iteration == 1500);
   CHECK(metric_history(metrics, "fid").evaluations == 0);
   CHECK(metric_history({metrics[0]}, "auprc").deviation == 0.0);
 }
