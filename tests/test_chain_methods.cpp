@@ -194,6 +194,8 @@ TEST_CASE("a pool: rows change when they are visited, and only those; a state br
     CAPTURE(i);
     CHECK(same(after.narrow(0, i, 1), i == 1 || i == 4 ? z.narrow(0, 0, 1) : before.narrow(0, i, 1)));
   }
+  const StateDict counters{{"pool.z", Tensor::zeros({6, 3}, Dtype::i64)}};
+  CHECK_THROWS_AS(pool.load_state_dict(counters), UserError);
   Pool other(6, 3, random);
   CHECK_FALSE(same(other.state_dict(), pool.state_dict()));
   other.load_state_dict(pool.state_dict());

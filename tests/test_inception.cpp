@@ -103,13 +103,18 @@ TEST_CASE("weights of something else are refused by name") {
 
   state = inception_weights();
   state["Mixed_6b.branch7x7_2.conv.weight"] = Tensor::zeros({128, 128, 7, 1});
-  refused(state,
-          "'Mixed_6b.branch7x7_2.conv.weight' of Inception-v3 has shape [128, 128, 7, 1], expected [128, "
-          "128, 1, 7]");
+  refused(
+      state,
+      "'Mixed_6b.branch7x7_2.conv.weight' of Inception-v3 of FID has shape [128, 128, 7, 1], expected [128, "
+      "128, 1, 7]");
+
+  state = inception_weights();
+  state["Conv2d_1a_3x3.bn.bias"] = Tensor::zeros({32}, Dtype::i64);
+  refused(state, "no tensor 'Conv2d_1a_3x3.bn.bias'");
 
   state = inception_weights();
   state["AuxLogits.conv0.conv.weight"] = Tensor::zeros({128, 768, 1, 1});
-  refused(state, "'AuxLogits.conv0.conv.weight' is no tensor of Inception-v3 as FID uses it");
+  refused(state, "'AuxLogits.conv0.conv.weight' is no tensor of Inception-v3 of FID");
 
   state = inception_weights();
   state["fc.weight"] = Tensor::zeros({1000, 2048});

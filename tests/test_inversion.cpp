@@ -265,9 +265,13 @@ TEST_CASE("weights of something else are refused by name") {
   state = small_generator();
   state["synthesis.lod"] = Tensor::full({}, 1.5);
   refused<StyleGan>(state, "lod");
-  state["synthesis.lod"] = Tensor::zeros({1});
+  state["synthesis.lod"] = Tensor::full({}, 1.0, Dtype::i64);
+  refused<StyleGan>(state, "lod");
+  state["synthesis.lod"] = Tensor::zeros({1}, Dtype::i64);
   state["synthesis.output0.bias"] = Tensor::zeros({3});
   state["synthesis.layer2.blur.kernel"] = Tensor::full({8, 1, 3, 3}, 1.0 / 9.0);
+  refused<StyleGan>(state, "'synthesis.layer2.blur.kernel' of the generator is not");
+  state["synthesis.layer2.blur.kernel"] = Tensor::zeros({8, 1, 3, 3}, Dtype::i64);
   refused<StyleGan>(state, "'synthesis.layer2.blur.kernel' of the generator is not");
   state.erase("synthesis.layer2.blur.kernel");
   state["extra"] = Tensor::zeros({1});

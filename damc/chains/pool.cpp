@@ -35,7 +35,8 @@ StateDict Pool::state_dict() const { return {{kName, saved(z_)}}; }
 
 void Pool::load_state_dict(const StateDict& state) {
   const auto found = state.find(kName);
-  if (found == state.end()) user_error(fmt::format("no persistent chains ('{}') in the state", kName));
+  if (found == state.end() || !found->second.defined() || found->second.dtype() == Dtype::i64)
+    user_error(fmt::format("no persistent chains ('{}') in the state", kName));
   if (found->second.shape() != z_.shape()) {
     user_error(fmt::format("'{}' has shape {}, the run needs {}", kName, found->second.shape().str(),
                            z_.shape().str()),

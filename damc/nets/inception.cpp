@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "damc/nets/pretrained.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
 
@@ -152,28 +153,15 @@ std::vector<Step> convolution_steps() {
   return found;
 }
 
-constexpr const char* kHint =
-    "pt_inception-2015-12-05-6726825d.pth, which pytorch-fid offers, is the network of FID";
-
-/// Throws UserError unless the state dict is that of this network.
-void check(const StateDict& state) {
-  const std::map<std::string, Shape> shapes = Inception::shapes();
-  for (const auto& [key, shape] : shapes) {
-    const auto found = state.find(key);
-    if (found == state.end() || !found->second.defined()) {
-      user_error(fmt::format("the weights of Inception-v3 have no tensor '{}'", key), kHint);
-    }
-    if (found->second.shape() == shape) continue;
-    user_error(fmt::format("'{}' of Inception-v3 has shape {}, expected {}", key, found->second.shape().str(),
-                           shape.str()),
-               kHint);
-  }
-  for (const auto& [key, value] : state) {
-    if (shapes.count(key) || key.ends_with(".num_batches_tracked")) continue;
-    // The 1008 classes of the original; torchvision's network has 1000.
-    if (key.starts_with("fc.") && value.defined() && value.ndim() > 0 && value.size(0) == 1008) continue;
-    user_error(fmt::format("'{}' is no tensor of Inception-v3 as FID uses it", key), kHint);
-  }
+Pretrained expectation(const StateDict& weights) {
+  // The last layer of the original is of 1008 classes; torchvision's network has 1000.
+  const auto is_last = [&weights](const std::string& key) {
+    const Tensor& value = weights.at(key);
+    return key.starts_with("fc.") && value.defined() && value.ndim() > 0 && value.size(0) == 1008;
+  };
+  return {"Inception-v3 of FID",
+          "pt_inception-2015-12-05-6726825d.pth, which pytorch-fid offers, is the network of FID",
+          Inception::shapes(), is_last};
 }
 
 /// A convolution without bias and the batch norm after it, in f64.
@@ -239,7 +227,7 @@ class Walk {
 }  // namespace
 
 Inception::Inception(const StateDict& weights, Device device, Dtype dtype) : device_(device), dtype_(dtype) {
-  check(weights);
+  check_pretrained(expectation(weights), weights);
   const auto ready = [&](const Tensor& t) { return t.to(dtype).to(device); };
   for (const Step& step : convolution_steps()) {
     const Convolution c = folded(weights, step);
