@@ -84,6 +84,11 @@ Variable adaptive_grad_x(const Norm& norm, const Variable& g, const Variable& x,
   return norm_grad_x(norm, g, x, w);
 }
 
+/// A normalisation of no pixels, whose statistics are no numbers: nothing, and gradients of 0.
+Variable without_pixels(const Variable& x, const Variable& w, const Variable& b) {
+  return cast(cast(x, w.dtype()) * w + b, x.dtype());
+}
+
 Norm make_norm(const InstanceStats& stats, double eps, const Tensor& x) {
   return {stats, eps, Memo([stats, x](const Tensor& g) { return instance_norm_sums(g, x, stats); })};
 }
@@ -110,6 +115,7 @@ Variable instance_norm(const Variable& x, const Variable& w, const Variable& b, 
                        const Unary& activation) {
   const InstanceStats stats = instance_norm_stats(x.value(), eps);
   const Tensor y = instance_norm(x.value(), stats, w.value(), b.value(), activation);
+  if (y.numel() == 0) return without_pixels(x, w, b);
   const BeforeActivation gs(activation, y);
   const Norm norm = make_norm(stats, eps, x.value());
   const Shape shape = w.shape();
@@ -132,6 +138,7 @@ Variable adaptive_instance_norm(const Variable& x, const Variable& w, const Vari
   const Tensor slope = mul(stats.rstd, w.value());
   const Tensor level = sub(b.value(), mul(stats.mean, slope));
   const Tensor y = add(mul(x.value(), slope.reshape(of_image)), level.reshape(of_image));
+  if (y.numel() == 0) return without_pixels(x, reshape(w, of_image), reshape(b, of_image));
   const Norm norm = make_norm(stats, eps, x.value());
   const Shape shape = w.shape();
   return record(

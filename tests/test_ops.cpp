@@ -274,6 +274,27 @@ TEST_CASE("argmax, one_hot, max: the first of the largest") {
   CHECK(contains(error_of([&] { max(x, 2); }), "max: dimension 2 of shape [2, 3]"));
 }
 
+TEST_CASE("normalisations of nothing have gradients of 0, and second ones") {
+  const auto full = [](const Shape& shape) { return Variable(Tensor::full(shape, 0.5, Dtype::f64), true); };
+  const auto check = [&](const Variable& x, const Variable& w, const auto& normalise) {
+    const Variable b = full(w.shape()), y = normalise(x, w, b);
+    CHECK(y.shape() == x.shape());
+    const std::vector<Variable> first = grad(sum(square(y)), {x, w, b}, create_graph);
+    const std::vector<Tensor> second =
+        grad(sum(square(first[0])) + sum(square(first[1])) + sum(square(first[2])), {x, w, b});
+    for (const std::size_t i : {1, 2}) {
+      CHECK(sum_squares(first[i].value()).item() == 0.0);
+      CHECK(sum_squares(second[i]).item() == 0.0);
+    }
+  };
+  const auto batch = [](const auto&... v) { return batch_norm(v...); };
+  check(full({0, 3}), full({3}), batch);
+  check(full({2, 0, 4, 3}), full({3}), batch);
+  check(full({0, 3}), full({3}), [](const auto&... v) { return layer_norm(v...); });
+  check(full({2, 0, 4, 3}), full({3}), [](const auto&... v) { return instance_norm(v...); });
+  check(full({2, 0, 4, 3}), full({2, 3}), [](const auto&... v) { return adaptive_instance_norm(v...); });
+}
+
 TEST_CASE("a dimension without elements has no largest, its softmax is empty and its mean is no number") {
   const Tensor none = Tensor::zeros({3, 0}), x = Tensor::zeros({0, 3});
   CHECK(error_of([&] { max(none, -1); }) == "max: dimension -1 of shape [3, 0] has no elements");
