@@ -11,25 +11,29 @@ namespace {
 constexpr std::int64_t kShown = 3;        // at either end of a long dimension
 constexpr std::int64_t kMostWhole = 100;  // elements of a tensor that is shown in full
 
-/// The elements as they are written; whole numbers without decimals if all of them are.
+/// The elements on the host, and how each is written; counters without decimals.
 class Numbers {
  public:
-  explicit Numbers(const Tensor& t) : integers_(t.dtype() == Dtype::i64) {
-    if (integers_) {
-      for (const std::int64_t i : t.to_vector<std::int64_t>()) words_.push_back(fmt::format("{}", i));
+  explicit Numbers(const Tensor& t) {
+    if (t.dtype() == Dtype::i64) {
+      counters_ = t.to_vector<std::int64_t>();
     } else {
-      for (const double x : t.to_vector<double>()) words_.push_back(word(x));
+      values_ = t.to_vector<double>();
     }
   }
-  const std::string& operator[](std::int64_t i) const { return words_[static_cast<std::size_t>(i)]; }
+  std::string operator[](std::int64_t i) const {
+    const auto at = static_cast<std::size_t>(i);
+    return counters_.empty() ? word(values_[at]) : fmt::format("{}", counters_[at]);
+  }
 
  private:
   static std::string word(double x) {
     const double size = x < 0 ? -x : x;
     return size != 0.0 && (size < 1e-3 || size >= 1e5) ? fmt::format("{:.4e}", x) : fmt::format("{:.4f}", x);
   }
-  bool integers_;
-  std::vector<std::string> words_;
+
+  std::vector<std::int64_t> counters_;
+  std::vector<double> values_;
 };
 
 /// Appends the part of these sizes that begins at element `first`, `depth` brackets deep; rows of matrices stand below
