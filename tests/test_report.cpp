@@ -49,6 +49,13 @@ TEST_CASE("curves share a chart by their names, and every run has its own") {
   CHECK(json["tables"][2] == Json{10, 20});
 }
 
+TEST_CASE("numbers near either end of what a number can be are drawn") {
+  RunView run = run_of("a", 2);
+  run.stats.columns[0].values = {1e-310, -1.5e308};
+  const Json json = Json::parse(run_curves({run}).json);
+  CHECK(json["charts"][0]["series"][0]["y"] == Json{1e-310, -1.5e308});
+}
+
 TEST_CASE("long records are thinned to means, and to what they lie between") {
   const RunCurves curves = run_curves({run_of("long", 4001)});
   CHECK(curves.note.find("the mean of 3 records") != curves.note.npos);

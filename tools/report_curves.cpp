@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -75,7 +76,8 @@ Json numbers(const std::vector<double>& values) {
   Json list = Json::array();
   for (const double value : values) {
     // Six digits are more than a screen shows.
-    list.push_back(std::isfinite(value) ? Json(std::stod(fmt::format("{:.6g}", value))) : Json());
+    list.push_back(std::isfinite(value) ? Json(std::strtod(fmt::format("{:.6g}", value).c_str(), nullptr))
+                                        : Json());
   }
   return list;
 }
