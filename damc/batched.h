@@ -32,7 +32,7 @@ std::array<Tensor, kResults> on_host(std::array<Tensor, kResults> results) {
 ///
 /// Processes share the batches and all use all results, on the host: every number is that of a single process. What a batch
 /// draws from `random` (null: nothing) is as much for each, which the first batch tells; every process makes that and the
-/// smaller one.
+/// smaller one; `random` stands at the end where a single process leaves it.
 template <class Make, class Use>
 void share_batches(const Communicator& among, std::int64_t count, std::int64_t batch, Generator* random,
                    const Make& make, const Use& use) {
@@ -62,7 +62,10 @@ void share_batches(const Communicator& among, std::int64_t count, std::int64_t b
       use((round + p) * batch, its);
     }
   }
-  if (whole > 0 && whole * batch < count) use(whole * batch, made(whole));
+  if (whole > 0 && whole * batch < count)
+    use(whole * batch, made(whole));
+  else if (random && whole > 0)
+    random->set_position(begin + static_cast<std::uint64_t>(whole) * numbers);
 }
 
 /// Calls step({x}) for all images in order, and use(number of the first image of x, results) after each batch, which

@@ -2,6 +2,7 @@
 /// the same parts one after the other.
 #include <doctest/doctest.h>
 
+#include "damc/batched.h"
 #include "damc/presets.h"
 #include "data/batches.h"
 #include "tensor/error.h"
@@ -135,6 +136,24 @@ TEST_CASE("draws and images of the processes are parts of those of one") {
     CHECK(shared.rows(k) == batches.rows(k));
   }
   CHECK_THROWS_AS(Batches(images, 15, 7, true, {0, 2}), Error);
+}
+
+TEST_CASE("what processes make of batches is what one makes, and their noise goes on behind it") {
+  for (const std::int64_t count : {0, 3, 8, 32, 35}) {
+    const auto run = [count](const Communicator& among) {
+      Generator random(5);
+      std::vector<double> found;
+      const auto make = [&](std::int64_t, std::int64_t n) { return std::array{random.normal({n, 3})}; };
+      share_batches(among, count, 4, &random, make, [&](std::int64_t, const std::array<Tensor, 1>& made) {
+        const std::vector<double> numbers = made[0].to_vector<double>();
+        found.insert(found.end(), numbers.begin(), numbers.end());
+      });
+      found.push_back(static_cast<double>(random.position()));
+      return found;
+    };
+    CAPTURE(count);
+    CHECK(run(all()) == run(alone()));
+  }
 }
 
 TEST_CASE("over 20 iterations processes learn what one learns from the parts in turn, to the last bit") {
