@@ -17,6 +17,7 @@ namespace damc {
 namespace {
 
 constexpr double kHuge = 1e9;
+constexpr std::int64_t kLayeredLatents = 416;  // LayeredGenerator's
 
 const ConfigKey& find_key(const std::string& name) {
   const auto& keys = config_keys();
@@ -371,53 +372,49 @@ void ConfigBuilder::overlay(const std::filesystem::path& file) {
   set_all(*this, table, file);
 }
 
-Config ConfigBuilder::finish() const {
-  Config c = config_;
-  const MethodParts& method = method_parts(c.method);
-  const bool is_model = find_preset(c.preset).trains == Trains::model;
-  for (const auto& [key, value] : method.keys) {
-    if (is_model && !set_.contains(key)) assign(c, find_key(key), value);
-  }
-  if (method.prior == PriorKind::ratios && method.encoder != EncoderKind::none) c.stages = 1;
-  if (c.phase_iterations == 0) {
-    const bool staged =
-        method.prior == PriorKind::ratios && method.encoder == EncoderKind::none && c.stages > 0;
-    const double share = staged ? 1.0 / static_cast<double>(c.stages) : method.first_phase;
-    const auto length = static_cast<std::int64_t>(share * static_cast<double>(c.iterations));
-    if (share > 0.0) c.phase_iterations = std::max<std::int64_t>(1, length);
-  }
-  if (c.layers != 1) {
-    constexpr std::int64_t latents = 416;  // LayeredGenerator's
-    if (c.layers != 5) user_error(fmt::format("layers = {}: a generator has 1 or 5", c.layers));
-    if (!set_.contains("nz")) c.nz = latents;
-    if (c.nz != latents)
-      user_error(fmt::format("nz = {} with layers = 5", c.nz),
-                 fmt::format("five layers have {} latents", latents));
-    if (c.precision == Precision::bf16) user_error("precision = bf16 with layers = 5", "use tf32");
-  }
-  if (!is_model && c.precision == Precision::bf16)
-    user_error(fmt::format("precision = bf16 with preset {}", c.preset), "use tf32");
-  if (is_model && c.start == Start::sampler && !method.sampler && method.encoder == EncoderKind::none) {
-    user_error(fmt::format("start = sampler: method {} has no sampler", c.method), "use noise or pool");
-  }
-  // The authors' anomaly runs: sigma 0.1 with digit 1 held out, 1.0 with any other.
-  if (c.preset == "mnist-anomaly" && !set_.contains("sigma")) c.sigma = c.holdout == 1 ? 0.1 : 1.0;
-  if (c.batch_gpu > 0 && !is_model) {
+namespace {
+
+/// Iterations of a phase where none are stated; 0: all are of one.
+std::int64_t phase_length(const Config& c, const MethodParts& method) {
+  const bool staged =
+      method.prior == PriorKind::ratios && method.encoder == EncoderKind::none && c.stages > 0;
+  const double share = staged ? 1.0 / static_cast<double>(c.stages) : method.first_phase;
+  const auto length = static_cast<std::int64_t>(share * static_cast<double>(c.iterations));
+  return share > 0.0 ? std::max<std::int64_t>(1, length) : 0;
+}
+
+/// Throws UserError for a generator of several layers that there is not.
+void check_layers(const Config& c) {
+  if (c.layers == 1) return;
+  if (c.layers != 5) user_error(fmt::format("layers = {}: a generator has 1 or 5", c.layers));
+  if (c.nz != kLayeredLatents)
+    user_error(fmt::format("nz = {} with layers = 5", c.nz),
+               fmt::format("five layers have {} latents", kLayeredLatents));
+  if (c.precision == Precision::bf16) user_error("precision = bf16 with layers = 5", "use tf32");
+}
+
+/// Throws UserError for a batch that is not learned in such pieces.
+void check_pieces(const Config& c, const MethodParts& method, bool is_model) {
+  if (c.batch_gpu == 0) return;
+  if (!is_model) {
     user_error(fmt::format("batch_gpu = {} with preset {}", c.batch_gpu, c.preset),
                "it learns from whole batches: leave batch_gpu out, or take a smaller batch");
   }
-  if (c.batch_gpu > 0 && method.critic != CriticKind::none) {
+  if (method.critic != CriticKind::none) {
     user_error(
         fmt::format("batch_gpu = {} with method {}, which learns from whole batches", c.batch_gpu, c.method),
         "take a smaller batch");
   }
-  if (c.batch_gpu > 0 && c.batch_gpu < c.batch && (c.batch % c.batch_gpu != 0 || c.batch_gpu % 4 != 0)) {
+  if (c.batch_gpu < c.batch && (c.batch % c.batch_gpu != 0 || c.batch_gpu % 4 != 0)) {
     user_error(fmt::format("batch_gpu = {} of a batch of {}", c.batch_gpu, c.batch),
                "it has to divide the batch, and be a multiple of 4");
   }
-  if (c.logsnr_min >= c.logsnr_max) {
+}
+
+/// Throws UserError for a sampler whose numbers do not go together.
+void check_sampler(const Config& c) {
+  if (c.logsnr_min >= c.logsnr_max)
     user_error(fmt::format("logsnr_min {} is not below logsnr_max {}", c.logsnr_min, c.logsnr_max));
-  }
   if (c.solver_steps == 1)
     user_error("solver_steps = 1: the first step begins at t = 1, the last one at t = 0", "take 2 or more");
   if (c.eta > 0.0 && c.solver == Solver::ancestral) {
@@ -426,6 +423,29 @@ Config ConfigBuilder::finish() const {
   }
   if (c.nz % 2 != 0)
     user_error(fmt::format("nz = {} is odd", c.nz), "the Fourier features need an even number");
+}
+
+}  // namespace
+
+Config ConfigBuilder::finish() const {
+  Config c = config_;
+  const MethodParts& method = method_parts(c.method);
+  const bool is_model = find_preset(c.preset).trains == Trains::model;
+  for (const auto& [key, value] : method.keys) {
+    if (is_model && !set_.contains(key)) assign(c, find_key(key), value);
+  }
+  if (method.prior == PriorKind::ratios && method.encoder != EncoderKind::none) c.stages = 1;
+  if (c.phase_iterations == 0) c.phase_iterations = phase_length(c, method);
+  if (c.layers == 5 && !set_.contains("nz")) c.nz = kLayeredLatents;
+  // The authors' anomaly runs: sigma 0.1 with digit 1 held out, 1.0 with any other.
+  if (c.preset == "mnist-anomaly" && !set_.contains("sigma")) c.sigma = c.holdout == 1 ? 0.1 : 1.0;
+  check_layers(c);
+  if (!is_model && c.precision == Precision::bf16)
+    user_error(fmt::format("precision = bf16 with preset {}", c.preset), "use tf32");
+  if (is_model && c.start == Start::sampler && !method.sampler && method.encoder == EncoderKind::none)
+    user_error(fmt::format("start = sampler: method {} has no sampler", c.method), "use noise or pool");
+  check_pieces(c, method, is_model);
+  check_sampler(c);
   if (c.holdout >= 0 && c.architecture != "mnist") {
     user_error(fmt::format("holdout = {} with preset {}", c.holdout, c.preset),
                "only MNIST presets hold a digit out");
