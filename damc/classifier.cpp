@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "data/batches.h"
+#include "damc/batched.h"
 #include "tensor/error.h"
 
 namespace damc {
@@ -31,11 +31,7 @@ void Classifier::visit(const std::string& prefix, const Visitor& visitor) const 
 
 ClassifierTraining::ClassifierTraining(Classifier& classifier, const Config& c, Device device)
     : watch_(device),
-      learner_("classifier", "c", classifier,
-               {.rate = {c.lr_c, c.lr_decay, c.lr_decay_every, c.lr_min},
-                .adam = {c.beta1, c.beta2, 1e-8, 0.0},
-                .grad_clip = c.grad_clip},
-               watch_),
+      learner_("classifier", "c", classifier, learning(c, c.lr_c), watch_),
       update_("classifier update", {"x", "target"}, device, [this, &classifier](const auto& in) {
         return learner_.step(cross_entropy(classifier.forward(in[0]), in[1]));
       }) {}
@@ -66,9 +62,7 @@ double accuracy(const Classifier& classifier, const Images& images, Device devic
   std::int64_t right = 0;
   for (std::int64_t first = 0; first < images.n; first += batch) {
     const std::int64_t n = std::min(batch, images.n - first);
-    std::vector<float> pixels(static_cast<std::size_t>(n * images.image_size()));
-    to_float(images, first, n, pixels);
-    const Tensor x = Tensor::from(pixels, {n, images.height, images.width, images.channels}, device);
+    const Tensor x = to_tensor(images, first, n, device);
     const std::vector<float> logits = classifier.forward(x).value().to_vector<float>();
     for (std::int64_t i = 0; i < n; ++i) {
       const auto row = logits.begin() + i * Classifier::kClasses;

@@ -4,21 +4,22 @@
 #include <cmath>
 
 #include "damc/batched.h"
+#include "damc/methods/bigan.h"
 #include "damc/methods/by_chains.h"
 #include "damc/methods/by_encoder.h"
-#include "damc/methods/image_energy_game.h"
-#include "damc/methods/pair_game.h"
+#include "damc/methods/meg.h"
 #include "damc/training.h"
 
 namespace damc {
 namespace {
 
-/// Of a network with this initial rate; after rollbacks all rates are smaller.
-LearnerOptions learning(const Config& c, double initial, std::int64_t rollbacks) {
+/// After rollbacks all rates are smaller.
+LearnerOptions learning_after(std::int64_t rollbacks, const Config& c, double rate,
+                              double weight_decay = 0.0) {
   const double share = std::ldexp(1.0, -static_cast<int>(rollbacks));
-  return {.rate = {share * initial, c.lr_decay, c.lr_decay_every, share * c.lr_min},
-          .adam = {c.beta1, c.beta2, 1e-8, 0.0},
-          .grad_clip = c.grad_clip};
+  LearnerOptions options = learning(c, share * rate, weight_decay);
+  options.rate.least *= share;
+  return options;
 }
 
 /// Noise of training; every rollback has streams of its own.
@@ -76,8 +77,7 @@ Method::Method(Model& model, std::int64_t rollbacks, std::int64_t images, const 
 std::unique_ptr<AmortizedSampler> Method::make_sampler() {
   const Config& c = model_.config;
   if (!model_.Q) return nullptr;
-  LearnerOptions options = learning(c, c.lr_q, rollbacks_);
-  options.adam.weight_decay = c.weight_decay;
+  LearnerOptions options = learning_after(rollbacks_, c, c.lr_q, c.weight_decay);
   if (method_parts(c.method).sampler_afterwards) options.first = c.phase_iterations;
   return std::make_unique<AmortizedSampler>(
       *model_.Q, *model_.Q_target,
@@ -87,7 +87,7 @@ std::unique_ptr<AmortizedSampler> Method::make_sampler() {
 
 Learner* Method::add_learner(const std::string& name, const std::string& key, Module& network, double rate,
                              std::int64_t first) {
-  LearnerOptions options = learning(model_.config, rate, rollbacks_);
+  LearnerOptions options = learning_after(rollbacks_, model_.config, rate);
   options.first = first;
   return learners_.emplace_back(std::make_unique<Learner>(name, key, network, options, watch_)).get();
 }
@@ -209,26 +209,26 @@ void Method::add_critic_phase() {
   Model& m = model_;
   Learner* g = add_learner("generator", "g", m.G, c.lr_g);
   if (m.image_energy) {
-    const ImageEnergyGameParts parts{.generator = &m.G,
-                                     .energy = m.image_energy.get(),
-                                     .statistics = m.critic.get(),
-                                     .nz = c.nz,
-                                     .gradient_penalty = c.gradient_penalty,
-                                     .g_every = c.g_every,
-                                     .learn_generator = g,
-                                     .learn_energy = add_learner("energy", "d", *m.image_energy, c.lr_e),
-                                     .learn_statistics = add_learner("statistics", "h", *m.critic, c.lr_g)};
-    phases_.push_back(std::make_unique<ImageEnergyGame>(parts, m.device, random_));
+    const MegParts parts{.generator = &m.G,
+                         .energy = m.image_energy.get(),
+                         .statistics = m.critic.get(),
+                         .nz = c.nz,
+                         .gradient_penalty = c.gradient_penalty,
+                         .g_every = c.g_every,
+                         .learn_generator = g,
+                         .learn_energy = add_learner("energy", "d", *m.image_energy, c.lr_e),
+                         .learn_statistics = add_learner("statistics", "h", *m.critic, c.lr_g)};
+    phases_.push_back(std::make_unique<Meg>(parts, m.device, random_));
     return;
   }
-  const PairGameParts parts{.generator = &m.G,
-                            .encoder = m.V.get(),
-                            .critic = m.critic.get(),
-                            .nz = c.nz,
-                            .learn_generator = g,
-                            .learn_encoder = add_learner("encoder", "v", *m.V, c.lr_g),
-                            .learn_critic = add_learner("critic", "d", *m.critic, c.lr_e)};
-  phases_.push_back(std::make_unique<PairGame>(parts, m.device, random_));
+  const BiGanParts parts{.generator = &m.G,
+                         .encoder = m.V.get(),
+                         .critic = m.critic.get(),
+                         .nz = c.nz,
+                         .learn_generator = g,
+                         .learn_encoder = add_learner("encoder", "v", *m.V, c.lr_g),
+                         .learn_critic = add_learner("critic", "d", *m.critic, c.lr_e)};
+  phases_.push_back(std::make_unique<BiGan>(parts, m.device, random_));
 }
 
 Phase& Method::phase(std::int64_t k) const {

@@ -2,7 +2,8 @@
 ///
 /// A method is a row of methods() (presets.h), and a composition of parts: a prior (chains/prior.h), learned or not; z by
 /// chains (methods/by_chains.h), with starts, or by an encoder (methods/by_encoder.h); a sampler that is fitted to the z,
-/// or none. Two methods are games (methods/image_energy_game.h, methods/pair_game.h). It learns in phases, most in one; an iteration's number says which, so that nothing of it needs to be saved.
+/// or none. Two methods are games (methods/meg.h, methods/bigan.h). It learns in phases, most in one; an iteration's
+/// number says which, so that nothing of it needs to be saved.
 #pragma once
 
 #include <memory>

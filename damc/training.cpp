@@ -4,6 +4,12 @@
 
 namespace damc {
 
+LearnerOptions learning(const Config& c, double rate, double weight_decay) {
+  return {.rate = {rate, c.lr_decay, c.lr_decay_every, c.lr_min},
+          .adam = {c.beta1, c.beta2, 1e-8, weight_decay},
+          .grad_clip = c.grad_clip};
+}
+
 void check_finite(const FiniteWatch& watch, const char* advice) {
   if (const auto found = watch.read())
     throw Error(fmt::format("iteration {}: {} is not finite; {}", found->iteration + 1,

@@ -5,10 +5,10 @@
 #include <span>
 #include <string>
 
+#include "damc/config.h"
 #include "data/images.h"
-#include "nn/module.h"
+#include "optim/learner.h"
 #include "optim/stats.h"
-#include "optim/watch.h"
 #include "tensor/random.h"
 
 namespace damc {
@@ -42,6 +42,9 @@ class Training {
   /// Files for other programs, beside each save.
   virtual void write_files(const std::filesystem::path& /*folder*/) const {}
 };
+
+/// How a configuration's networks learn: from this rate on, which decays, by Adam with clipping.
+LearnerOptions learning(const Config& config, double rate, double weight_decay = 0.0);
 
 /// Throws Error, with the advice as its hint, when the watch has seen a number that is not finite.
 void check_finite(const FiniteWatch& watch, const char* advice);

@@ -7,8 +7,8 @@
 
 #include "autograd/grad.h"
 #include "damc/batched.h"
-#include "damc/methods/image_energy_game.h"
-#include "damc/methods/pair_game.h"
+#include "damc/methods/bigan.h"
+#include "damc/methods/meg.h"
 #include "damc/metrics/inference.h"
 #include "tensor/error.h"
 #include "tests/linear_gaussian.h"
@@ -165,7 +165,7 @@ TEST_CASE("bigan: the critic of noisy linear maps is the logarithm of the ratio 
   Learner g("generator", "g", G, learning(0.0, 1000), watch),
       q("encoder", "v", Q, learning(0.0, 1000), watch), d("critic", "d", D, learning(2e-2, 300), watch);
   Generator random(7), data(8);
-  PairGame game({&G, &Q, &D, 1, &g, &q, &d}, Device{}, random);
+  BiGan game({&G, &Q, &D, 1, &g, &q, &d}, Device{}, random);
   for (std::int64_t k = 0; k < 500; ++k) {
     for (Learner* learner : game.learners()) learner->begin(k);
     game.iterate(k, mul(data.normal({4000, 1}, Dtype::f64), c));
@@ -199,7 +199,7 @@ TEST_CASE(
   Learner g("generator", "g", G, options(3e-3), watch), q("encoder", "v", Q, options(3e-3), watch),
       d("critic", "d", D, options(2e-2), watch);
   Generator random(11), data(12);
-  PairGame game({&G, &Q, &D, 1, &g, &q, &d}, Device{}, random);
+  BiGan game({&G, &Q, &D, 1, &g, &q, &d}, Device{}, random);
   for (std::int64_t k = 0; k < 1500; ++k) {
     for (Learner* learner : game.learners()) learner->begin(k);
     game.iterate(k, mul(data.normal({1000, 1}, Dtype::f64), 1.5));

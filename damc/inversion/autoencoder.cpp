@@ -14,12 +14,6 @@ constexpr double kNoise = 0.1;                                    // added to W+
 constexpr double kMeanShare = 0.005;     // of a batch in the mean W+, as in StyleGAN's training
 constexpr std::int64_t kEvaluated = 64;  // images at a time
 
-LearnerOptions learning(const Config& c) {
-  return {.rate = {c.lr_g, c.lr_decay, c.lr_decay_every, c.lr_min},
-          .adam = {c.beta1, c.beta2, 1e-8, 0.0},
-          .grad_clip = c.grad_clip};
-}
-
 }  // namespace
 
 AutoencoderTraining::AutoencoderTraining(const Config& c, std::int64_t size, Device device, Generator initial)
@@ -31,8 +25,8 @@ AutoencoderTraining::AutoencoderTraining(const Config& c, std::int64_t size, Dev
           InDomainEncoder::initial(EncoderSizes::small(size, c.nz, c.nif), initial), device)),
       random_(make_generator(c, Stream::training, device)),
       watch_(device),
-      learn_generator_("generator", "g", *generator_, learning(c), watch_),
-      learn_encoder_("encoder", "v", *encoder_, learning(c), watch_),
+      learn_generator_("generator", "g", *generator_, learning(c, c.lr_g), watch_),
+      learn_encoder_("encoder", "v", *encoder_, learning(c, c.lr_g), watch_),
       update_("autoencoder update", {"x"}, device, [this](const auto& in) { return update(in[0]); }) {
   generator_->precision = encoder_->precision = products_of(c.precision, device);
 }

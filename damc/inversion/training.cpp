@@ -31,12 +31,6 @@ void check_sizes(const Config& c, const StyleGan& G) {
   }
 }
 
-LearnerOptions learning(const Config& c, double rate, double weight_decay) {
-  return {.rate = {rate, c.lr_decay, c.lr_decay_every, c.lr_min},
-          .adam = {c.beta1, c.beta2, 1e-8, weight_decay},
-          .grad_clip = c.grad_clip};
-}
-
 /// Mean squared error of G(w) per pixel value, a scalar.
 Tensor pixel_error(const ObjectiveTerms& terms) { return mean(terms.pixel).value(); }
 
@@ -70,7 +64,7 @@ InversionTraining::InversionTraining(const Config& c, InversionNetworks networks
   if (parts.prior != PriorKind::energy) return;
   E_ = std::make_unique<EnergyNet>(c.nz, c.ndf, init, kHiddenLayers);
   prior_ = std::make_unique<EnergyPrior>(std::vector<const EnergyNet*>{E_.get()});
-  learn_energy_ = std::make_unique<Learner>("energy", "e", *E_, learning(c, c.lr_e, 0.0), watch_);
+  learn_energy_ = std::make_unique<Learner>("energy", "e", *E_, learning(c, c.lr_e), watch_);
   const auto loss = [l2 = c.energy_l2](const Variable& at_plus, const Variable& at_minus) {
     return contrastive_loss(at_plus, at_minus, l2);
   };

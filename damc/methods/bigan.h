@@ -10,7 +10,7 @@
 namespace damc {
 
 /// References to what outlives the phase.
-struct PairGameParts {
+struct BiGanParts {
   const Layer* generator;    ///< G: z [N, nz] -> x
   const Layer* encoder;      ///< Q: x -> z, a point
   const PairCritic* critic;  ///< D: the logit of (x, Q(x)) against (G(z), z)
@@ -18,9 +18,9 @@ struct PairGameParts {
   Learner *learn_generator, *learn_encoder, *learn_critic;
 };
 
-class PairGame final : public Phase {
+class BiGan final : public Phase {
  public:
-  PairGame(const PairGameParts& parts, Device device, Generator& random);
+  BiGan(const BiGanParts& parts, Device device, Generator& random);
 
   /// An update of D, then with the same z one of G and Q. The numbers: loss_d, loss_g, loss_v, grad_norm_d, _g, _v.
   Stats iterate(std::int64_t k, const Minibatch& batch, const Lap& after = {}) override;
@@ -30,7 +30,7 @@ class PairGame final : public Phase {
   std::array<Tensor, 3> step_critic(const Tensor& x);
   std::array<Tensor, 4> step_others(const Tensor& x, const Tensor& z);
 
-  PairGameParts parts_;
+  BiGanParts parts_;
   Generator& random_;
   CapturedStep<1, 3> update_critic_;  // x -> z, loss, gradient norm
   CapturedStep<2, 4> update_others_;  // x, z -> losses of G and Q, gradient norms

@@ -1,4 +1,4 @@
-#include "damc/methods/image_energy_game.h"
+#include "damc/methods/meg.h"
 
 #include "autograd/grad.h"
 
@@ -19,14 +19,14 @@ Variable pair_loss(const PairCritic& statistics, const Variable& x, const Variab
   return 0.5 * (mean(softplus(-statistics.forward(x, z))) + mean(softplus(statistics.forward(x, others))));
 }
 
-ImageEnergyGame::ImageEnergyGame(const ImageEnergyGameParts& parts, Device device, Generator& random)
+Meg::Meg(const MegParts& parts, Device device, Generator& random)
     : parts_(parts),
       random_(random),
       update_energy_("energy update", {"x"}, device, [this](const auto& in) { return step_energy(in[0]); }),
       update_generator_("generator update", {"x"}, device,
                         [this](const auto& in) { return step_generator(in[0]); }) {}
 
-Stats ImageEnergyGame::iterate(std::int64_t k, const Minibatch& batch, const Lap& after) {
+Stats Meg::iterate(std::int64_t k, const Minibatch& batch, const Lap& after) {
   Stats stats;
   stats.add<3>({"loss_d", "gradient_penalty", "grad_norm_d"}, update_energy_({batch.x}, after));
   if ((k + 1) % parts_.g_every == 0)
@@ -34,13 +34,13 @@ Stats ImageEnergyGame::iterate(std::int64_t k, const Minibatch& batch, const Lap
   return stats;
 }
 
-std::array<Tensor, 3> ImageEnergyGame::step_energy(const Tensor& x) {
+std::array<Tensor, 3> Meg::step_energy(const Tensor& x) {
   const Tensor fake = parts_.generator->forward(draw(x)).value();
   const PenalisedEnergy of = penalised_energy(*parts_.energy, x, fake, parts_.gradient_penalty);
   return {of.loss.value(), of.squared_slope, parts_.learn_energy->step(of.loss)[1]};
 }
 
-std::array<Tensor, 4> ImageEnergyGame::step_generator(const Tensor& x) {
+std::array<Tensor, 4> Meg::step_generator(const Tensor& x) {
   const Tensor z = draw(x);
   const Variable fake = parts_.generator->forward(z), of_pairs = pair_loss(*parts_.statistics, fake, z),
                  loss = mean(parts_.energy->forward(fake)) + of_pairs;
@@ -49,7 +49,7 @@ std::array<Tensor, 4> ImageEnergyGame::step_generator(const Tensor& x) {
   return {loss.value(), of_pairs.value(), norms[0], norms[1]};
 }
 
-std::vector<Learner*> ImageEnergyGame::learners() const {
+std::vector<Learner*> Meg::learners() const {
   return {parts_.learn_energy, parts_.learn_generator, parts_.learn_statistics};
 }
 

@@ -10,7 +10,7 @@
 namespace damc {
 
 /// References to what outlives the phase.
-struct ImageEnergyGameParts {
+struct MegParts {
   const Layer* generator;        ///< z [N, nz] -> x
   const DataEnergy* energy;      ///< E
   const PairCritic* statistics;  ///< H: whether z is that of x
@@ -20,9 +20,9 @@ struct ImageEnergyGameParts {
   Learner *learn_generator, *learn_energy, *learn_statistics;
 };
 
-class ImageEnergyGame final : public Phase {
+class Meg final : public Phase {
  public:
-  ImageEnergyGame(const ImageEnergyGameParts& parts, Device device, Generator& random);
+  Meg(const MegParts& parts, Device device, Generator& random);
 
   /// An update of E, and every g_every-th iteration one of G and H. The numbers: loss_d, gradient_penalty (mean |dE/dx|^2),
   /// grad_norm_d; and when they learn loss_g, loss_h, grad_norm_g, grad_norm_h.
@@ -34,7 +34,7 @@ class ImageEnergyGame final : public Phase {
   std::array<Tensor, 4> step_generator(const Tensor& x);
   Tensor draw(const Tensor& x) { return random_.normal({x.size(0), parts_.nz}, x.dtype()); }
 
-  ImageEnergyGameParts parts_;
+  MegParts parts_;
   Generator& random_;
   CapturedStep<1, 3> update_energy_;     // x -> loss, mean |dE/dx|^2, gradient norm
   CapturedStep<1, 4> update_generator_;  // x, of which the size counts -> losses of G and H, gradient norms

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "data/batches.h"
+#include "damc/batched.h"
 #include "tensor/error.h"
 #include "tensor/linalg.h"
 #include "tensor/ops.h"
@@ -41,9 +41,7 @@ PixelComponents::PixelComponents(const Images& reference, std::int64_t count,
   StatisticsStream stream(false);
   for (std::int64_t first = 0; first < reference.n; first += batch) {
     const std::int64_t n = std::min(batch, reference.n - first);
-    std::vector<float> pixels(static_cast<std::size_t>(n * reference.image_size()));
-    to_float(reference, first, n, pixels);
-    stream.add(pixel_rows(Tensor::from(pixels, {n, height_, width_, channels_})));
+    stream.add(pixel_rows(to_tensor(reference, first, n, Device{})));
     if (progress) progress(first + n);
   }
   const Statistics pixels = stream.finish();

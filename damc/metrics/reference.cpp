@@ -7,8 +7,8 @@
 #include <map>
 #include <vector>
 
+#include "damc/batched.h"
 #include "damc/metrics/digest.h"
-#include "data/batches.h"
 #include "tensor/error.h"
 #include "tensor/io/npz.h"
 #include "tensor/io/safetensors.h"
@@ -70,9 +70,7 @@ Statistics feature_statistics(const FeatureSpace& space, const Images& images, s
   StatisticsStream stream(true);
   for (std::int64_t first = 0; first < count; first += batch) {
     const std::int64_t n = std::min(batch, count - first);
-    std::vector<float> pixels(static_cast<std::size_t>(n * images.image_size()));
-    to_float(images, first, n, pixels);
-    stream.add(space.features(Tensor::from(pixels, {n, images.height, images.width, images.channels})));
+    stream.add(space.features(to_tensor(images, first, n, Device{})));
     if (progress) progress(first + n);
   }
   return stream.finish();

@@ -16,13 +16,7 @@ class Gelu final : public Layer {
   }
 };
 
-/// [N, H, W, C] -> [N, H W C]
-class Flatten final : public Layer {
- public:
-  Variable forward(const Variable& x) const override { return reshape(x, {x.size(0), -1}); }
-};
-
-/// And back, to `side` pixels in each direction.
+/// Flatten's way back, to `side` pixels in each direction.
 class Unflatten final : public Layer {
  public:
   explicit Unflatten(std::int64_t side) : side_(side) {}
