@@ -63,7 +63,8 @@ Images ramp(int64_t height, int64_t width, int64_t channels) {
   return {1, height, width, channels, pixels, {}};
 }
 
-/// One image again and again, which notes how many bytes of those before have not arrived in a folder yet.
+/// One image again and again, which notes how many bytes of those before have not arrived in a file of a folder yet: in
+/// an open one, which may have no name there.
 class Backlog final : public ImageSource {
  public:
   static constexpr int64_t kImage = 128 * 128 * 3, kBytes = 4096 * kImage;
@@ -75,8 +76,12 @@ class Backlog final : public ImageSource {
   ImageHeader header(int64_t) const override { return {128, 128, 1}; }
   std::vector<std::byte> encoded(int64_t i) const override {
     int64_t written = 0;
-    for (const auto& entry : fs::directory_iterator(folder_))
-      written = std::max(written, static_cast<int64_t>(entry.file_size()));
+    for (const auto& entry : fs::directory_iterator("/proc/self/fd")) {
+      std::error_code closed;
+      if (!fs::read_symlink(entry, closed).string().starts_with(folder_.string())) continue;
+      const std::uintmax_t bytes = fs::file_size(entry, closed);
+      if (!closed) written = std::max(written, static_cast<int64_t>(bytes));
+    }
     int64_t behind = i * kImage - written, most_so_far = most;
     while (behind > most_so_far && !most.compare_exchange_weak(most_so_far, behind)) {
     }
