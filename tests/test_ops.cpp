@@ -282,7 +282,7 @@ TEST_CASE("normalisations of nothing have gradients of 0, and second ones") {
     const std::vector<Variable> first = grad(sum(square(y)), {x, w, b}, create_graph);
     const std::vector<Tensor> second =
         grad(sum(square(first[0])) + sum(square(first[1])) + sum(square(first[2])), {x, w, b});
-    for (const std::size_t i : {1, 2}) {
+    for (const std::size_t i : {1u, 2u}) {
       CHECK(sum_squares(first[i].value()).item() == 0.0);
       CHECK(sum_squares(second[i]).item() == 0.0);
     }
