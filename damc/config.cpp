@@ -396,19 +396,17 @@ void check_layers(const Config& c) {
 /// Throws UserError for a batch that is not learned in such pieces.
 void check_pieces(const Config& c, const MethodParts& method, bool is_model) {
   if (c.batch_gpu == 0) return;
-  if (!is_model) {
+  if (!is_model)
     user_error(fmt::format("batch_gpu = {} with preset {}", c.batch_gpu, c.preset),
                "it learns from whole batches: leave batch_gpu out, or take a smaller batch");
-  }
   if (method.critic != CriticKind::none) {
     user_error(
         fmt::format("batch_gpu = {} with method {}, which learns from whole batches", c.batch_gpu, c.method),
         "take a smaller batch");
   }
-  if (c.batch_gpu < c.batch && (c.batch % c.batch_gpu != 0 || c.batch_gpu % 4 != 0)) {
+  if (c.batch_gpu < c.batch && (c.batch % c.batch_gpu != 0 || c.batch_gpu % 4 != 0))
     user_error(fmt::format("batch_gpu = {} of a batch of {}", c.batch_gpu, c.batch),
                "it has to divide the batch, and be a multiple of 4");
-  }
 }
 
 /// Throws UserError for a sampler whose numbers do not go together.
