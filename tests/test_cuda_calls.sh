@@ -139,11 +139,17 @@ if [ $code != 1 ] || [ "$(grep -c '^cuda:0 .*FAILED' "$work/log")" -lt 5 ] || gr
   exit 1
 fi
 
-# It is not trained on either, unless that is asked for; what was found good is remembered, and nothing was.
+# It is not trained on either, unless that is asked for; what was found good is remembered, and nothing was. One process
+# tests it at a time: here another does until it is waited for.
 code=0
+mkdir -p "$work/cache/damc"
+: >"$work/log"
+flock "$work/cache/damc" timeout 60 bash -c 'touch "$1/held"; until grep -q waiting "$1/log"; do sleep 0.05; done' - "$work" &
+until [ -e "$work/held" ]; do sleep 0.05; done
 XDG_CACHE_HOME=$work/cache STAND_IN_IDLE=1 LD_PRELOAD=$stand_in "$damc" train --preset mnist-quick --data "$data" --device cuda --iterations 1 \
   "${small[@]}" --out "$work/untested" >"$work/log" 2>&1 || code=$?
-if [ $code != 1 ] || ! grep -q '^damc: error: cuda:0 does not compute as it should$' "$work/log" || [ -e "$work/cache" ] ||
+if [ $code != 1 ] || ! grep -q '^damc: error: cuda:0 does not compute as it should$' "$work/log" ||
+  ! grep -q '^cuda:0 is used for the first time: waiting for a process' "$work/log" || [ -n "$(ls -A "$work/cache/damc")" ] ||
   [ -n "$(ls "$work/untested" 2>/dev/null)" ]; then
   cat "$work/log" >&2
   echo "exit $code of training on a device that computes nothing" >&2

@@ -139,6 +139,21 @@ TEST_CASE("a folder is held by one at a time, and one can ask") {
     CHECK(contains(error_of([&] { const FolderLock second(folder); }), "another process is at work"));
   }
   CHECK_FALSE(FolderLock::is_held(folder));
+
+  std::atomic<bool> held{false};
+  std::thread waiting;
+  {
+    const FolderLock lock(folder);
+    waiting = std::thread([&] {
+      const FolderLock second(folder, FolderLock::IfHeld::wait);
+      held = true;
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    CHECK_FALSE(held);
+  }
+  waiting.join();
+  CHECK(held);
+  CHECK_FALSE(FolderLock::is_held(folder));
 }
 
 TEST_CASE("what cannot be is told before the first byte") {

@@ -7,13 +7,14 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <memory>
 #include <optional>
 
 #include "damc/method.h"
 #include "damc/run_folder.h"
 #include "tensor/cuda/cuda_backend.h"
 #include "tensor/error.h"
-
+#include "tensor/io/file.h"
 #include "tensor/io/safetensors.h"
 #include "tensor/ops.h"
 #include "tensor/watch/trace.h"
@@ -148,10 +149,12 @@ struct SmallTraining {
   std::vector<double> numbers;
 };
 
-/// Where it is noted which GPUs were found good, if there is a place.
+/// Where it is noted which GPUs were found good, in a folder that is there; nothing where none can be made.
 std::optional<fs::path> checked_uses() {
   const fs::path cache = cache_folder();
-  if (cache.empty()) return {};
+  std::error_code failure;
+  if (!cache.empty()) fs::create_directories(cache, failure);
+  if (cache.empty() || failure) return {};
   return cache / "checked-devices";
 }
 
@@ -282,6 +285,15 @@ void check_first_use(Device device) {
   const std::string use = fmt::format("{}, program of {}", cuda_identity(device.index), built);
   const std::optional<fs::path> file = checked_uses();
   if (file && holds_line(*file, use)) return;
+  // One process tests for all that start at the same time; side by side each would take many times as long.
+  std::unique_ptr<FolderLock> lock;
+  if (file) {
+    if (FolderLock::is_held(file->parent_path()))
+      fmt::print(stderr, "{} is used for the first time: waiting for a process that tests it\n",
+                 device.str());
+    lock = std::make_unique<FolderLock>(file->parent_path(), FolderLock::IfHeld::wait);
+    if (holds_line(*file, use)) return;
+  }
   fmt::print(stderr, "{} is used for the first time: testing it\n", device.str());
   const bool passed = check_device(device, [&](const CheckedPart& part) {
     if (!part.passed) fmt::print(stderr, "{} {} FAILED: {}\n", device.str(), part.name, part.found);
@@ -294,7 +306,6 @@ void check_first_use(Device device) {
   }
   if (!file) return;
   try {
-    fs::create_directories(file->parent_path());
     append_line(*file, use);
   } catch (const std::exception&) {  // then it is tested again
   }

@@ -195,13 +195,17 @@ void AtomicFile::fail(const char* what, int reason) const {
       fmt::format("cannot {} '{}': {}", what, path_.string(), std::strerror(reason ? reason : errno)));
 }
 
-FolderLock::FolderLock(const std::filesystem::path& folder)
+FolderLock::FolderLock(const std::filesystem::path& folder, IfHeld if_held)
     : descriptor_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
   if (descriptor_ < 0) throw Error(fmt::format("cannot open {}: {}", folder.string(), std::strerror(errno)));
   for (int tries = 0; tries < 10; ++tries) {  // who only asks holds it for a moment, see is_held
     if (tries > 0) std::this_thread::sleep_for(std::chrono::milliseconds(10));
     // Where a file system knows no locks, the folder is as free as it was.
     if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
+  }
+  if (if_held == IfHeld::wait) {
+    ::flock(descriptor_, LOCK_EX);
+    return;
   }
   ::close(descriptor_);
   user_error(fmt::format("another process is at work in {}", folder.string()),

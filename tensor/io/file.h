@@ -71,9 +71,10 @@ class AtomicFile {
 /// A folder held by this process against others, until this goes or the process ends, however it does.
 class FolderLock {
  public:
-  /// Throws UserError when another process holds the folder, and goes on doing so for a tenth of a second; Error when it
-  /// cannot be opened.
-  explicit FolderLock(const std::filesystem::path& folder);
+  /// What is done about a folder that another process holds, and goes on holding for a tenth of a second.
+  enum class IfHeld { refuse, wait };
+  /// Throws UserError when the folder is held and that is to be refused; Error when it cannot be opened.
+  explicit FolderLock(const std::filesystem::path& folder, IfHeld if_held = IfHeld::refuse);
   /// Whether another process of this machine holds a folder.
   static bool is_held(const std::filesystem::path& folder);
   ~FolderLock();
