@@ -8,6 +8,7 @@
 
 #include "tensor/error.h"
 #include "tensor/io/file.h"
+#include "tensor/processors.h"
 
 namespace damc {
 
@@ -30,7 +31,12 @@ void for_each_index(std::int64_t n, const Body& body) {
   };
   {
     std::vector<std::jthread> threads;
-    for (unsigned t = 1; t < std::thread::hardware_concurrency(); ++t) threads.emplace_back(work);
+    for (unsigned t = 1; t < std::thread::hardware_concurrency(); ++t) {
+      threads.emplace_back([&work] {
+        use_every_processor();
+        work();
+      });
+    }
     work();
   }
   for (const std::exception_ptr& failure : failures) {

@@ -6,6 +6,7 @@
 #include "tensor/cpu/cpu_backend.h"
 #include "tensor/cuda/cuda_backend.h"
 #include "tensor/error.h"
+#include "tensor/processors.h"
 #include "tensor/watch/trace.h"
 
 namespace damc {
@@ -16,6 +17,7 @@ std::unique_ptr<Backend> make_device(Device device) {
     case DeviceType::cpu:
       return make_cpu_backend();
     case DeviceType::cuda:
+      use_every_processor();  // for the threads that the driver starts
       return make_cuda_backend(device.index);
     case DeviceType::meta:
       break;

@@ -63,33 +63,59 @@ message=$(cd gone && rmdir ../gone && "$damc" "${train[@]}" --out runs --set ite
 [ $? = 2 ] && grep -q "^damc: error: --out 'runs': the folder that this program works in is gone" <<<"$message" ||
   fail "without a folder: $message"
 
-# The program starts over to tell OpenMP how long to wait: as the same process, under the same name and arguments; what
-# the user has set stays. One SIGTERM ends it.
-settings_with() { # ASSIGNMENTS
+# The program starts over to tell OpenMP how to wait: as the same process, under the same name and arguments. Threads that
+# have all processors wait for long and are bound to one each, others wait briefly and run where they can; what the user
+# has set stays. One SIGTERM ends it.
+unset OMP_WAIT_POLICY GOMP_SPINCOUNT KMP_BLOCKTIME OMP_PROC_BIND OMP_NUM_THREADS
+processors_of() { sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' "/proc/$1/status"; }
+told() { tr '\0' '\n' <"/proc/$1/environ" | grep -E '^(GOMP_SPINCOUNT|OMP_WAIT_POLICY|KMP_BLOCKTIME|OMP_PROC_BIND)=' | tr '\n' ' '; }
+training() { # LOOK AT ITS PID, SETTINGS, ARGUMENTS
   local tries=0 pid
-  env -u OMP_WAIT_POLICY -u GOMP_SPINCOUNT "$@" "$damc" "${train[@]}" --out spin --set iterations=1000000 >out 2>&1 &
+  env "${@:2}" "$damc" "${train[@]}" --out spin --set iterations=1000000 >out 2>&1 &
   pid=$!
   until grep -q . spin/*/stats.jsonl 2>/dev/null || [ $((tries += 1)) -gt 200 ]; do sleep 0.1; done
-  tr '\0' '\n' <"/proc/$pid/environ" | grep -E '^(GOMP_SPINCOUNT|OMP_WAIT_POLICY|KMP_BLOCKTIME)=' | tr '\n' ' '
-  tr '\0' ' ' <"/proc/$pid/cmdline" | cut -d' ' -f1-2
-  cat "/proc/$pid/comm"
-  readlink "/proc/$pid/exe"
+  "$1" "$pid"
   kill -TERM "$pid"
   wait "$pid"
   echo "$?"
   rm -r spin
 }
-expect() { # SETTING ASSIGNMENTS
+look_at() {
+  told "$1"
+  tr '\0' ' ' <"/proc/$1/cmdline" | cut -d' ' -f1-2
+  cat "/proc/$1/comm"
+  readlink "/proc/$1/exe"
+  processors_of "$1"
+}
+expect() { # SETTINGS PROCESSORS ASSIGNMENTS
   local seen wanted
-  seen=$(settings_with "${@:2}")
-  wanted=$(printf '%s\n' "$1 $damc train" "$(basename "$damc")" "$damc" 143)
-  [ "$seen" = "$wanted" ] || fail "with '${*:2}': $seen; expected: $wanted"
+  seen=$(training look_at "${@:3}")
+  wanted=$(printf '%s\n' "$1 $damc train" "$(basename "$damc")" "$damc" "$2" 143)
+  [ "$seen" = "$wanted" ] || fail "with '${*:3}': $seen; expected: $wanted"
 }
 if [ -r /proc/self/environ ]; then
-  brief=$(grep -aoE '(GOMP_SPINCOUNT|KMP_BLOCKTIME)=[0-9]+' "$damc")
-  expect "$brief"
-  expect OMP_WAIT_POLICY=active OMP_WAIT_POLICY=active
-  expect "${brief%=*}=7" "${brief%=*}=7"
+  waiting=GOMP_SPINCOUNT brief=GOMP_SPINCOUNT=1000 all=$(processors_of self)
+  grep -q KMP_BLOCKTIME= "$damc" && waiting=KMP_BLOCKTIME brief=KMP_BLOCKTIME=1
+  threads=$("$damc" info | sed -nE 's/^cpu +([0-9]+) threads.*/\1/p') # fewer than processors under a quota
+  if [ "$brief" = KMP_BLOCKTIME=1 ] || [ "$threads" = 1 ] || [ "$threads" != "$(nproc)" ]; then
+    expect "$brief" "$all"
+  else
+    expect 'GOMP_SPINCOUNT=20000 OMP_PROC_BIND=true' "${all%%[-,]*}"
+    expect "$brief" "$all" OMP_NUM_THREADS=1
+    expect "$brief OMP_PROC_BIND=false" "$all" OMP_PROC_BIND=false
+  fi
+  expect OMP_WAIT_POLICY=active "$all" OMP_WAIT_POLICY=active
+  expect "$waiting=7" "$all" "$waiting=7"
+
+  # Processes that share the processors decide for themselves.
+  look_at_children() {
+    local child
+    for child in $(grep -lE "^PPid:[[:space:]]$1$" /proc/[0-9]*/status 2>/dev/null | cut -d/ -f3); do
+      echo "$(told "$child")$(processors_of "$child")"
+    done
+  }
+  seen=$(train+=(--processes 2 --set batch=8) && training look_at_children)
+  [ "$seen" = "$brief $all"$'\n'"$brief $all"$'\n'143 ] || fail "of two processes: $seen; expected: $brief $all"
 fi
 [ "$(exec -a 'another name' "$damc" --help | head -1)" = "$("$damc" --help | head -1)" ] || fail "argv[0] matters"
 

@@ -1,16 +1,19 @@
 /// Threads of the CPU: the same bits for any number of them, the quota of control groups, memory that cannot be mapped.
 #include <doctest/doctest.h>
 #include <omp.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <thread>
 #include <vector>
 
 #include "tensor/cpu/threads.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
+#include "tensor/processors.h"
 #include "tests/naive.h"
 
 using namespace damc;
@@ -117,4 +120,17 @@ TEST_CASE("memory that cannot be mapped is known before") {
   CHECK_FALSE(can_map(1, std::size_t{1} << 60));
   CHECK(can_map(0, std::size_t{1} << 60));
   CHECK(can_map(1, 0));
+}
+
+// Run once more by CTest with OpenMP's threads bound.
+TEST_CASE("a thread that a bound one has started may use every processor again") {
+  cpu_set_t inherited, restored;
+  std::thread([&] {
+    sched_getaffinity(0, sizeof inherited, &inherited);
+    use_every_processor();
+    sched_getaffinity(0, sizeof restored, &restored);
+  }).join();
+  const bool bound = omp_get_num_places() > 0;
+  if (bound) CHECK(CPU_COUNT(&inherited) == 1);
+  CHECK(CPU_COUNT(&restored) == (bound ? omp_get_num_places() : CPU_COUNT(&inherited)));
 }

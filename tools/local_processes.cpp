@@ -16,7 +16,9 @@
 
 #include "tensor/error.h"
 #include "tensor/processes/launch.h"
+#include "tensor/processors.h"
 #include "tools/screen.h"
+#include "tools/startup.h"
 #include "tools/stop_signal.h"
 
 namespace damc {
@@ -140,8 +142,10 @@ int run_processes(std::int64_t count, const std::vector<std::string>& arguments)
   std::vector<std::string> command{std::filesystem::read_symlink("/proc/self/exe").string()};
   command.insert(command.end(), arguments.begin(), arguments.end());
   std::fflush(nullptr);
+  use_every_processor();
   if (count == 1) become(command);
   check_alone(count);
+  share_processors();
   const auto threads = std::max<std::int64_t>(1, std::thread::hardware_concurrency() / count);
   ::setenv("OMP_NUM_THREADS", std::to_string(threads).c_str(), 0);
   const Socket listener = listen_at("127.0.0.1", 0);

@@ -6,10 +6,12 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
+#include <cinttypes>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <latch>
 #include <string>
 #include <string_view>
@@ -68,12 +70,23 @@ int processors_of(std::int64_t quota, std::int64_t period) {
   return quota > 0 && period > 0 ? static_cast<int>((quota + period - 1) / period) : 0;
 }
 
+/// By C's streams: this is called before C++'s are initialised.
+std::string text_of(const fs::path& file) {
+  std::string text;
+  if (std::FILE* const in = std::fopen(file.c_str(), "re")) {
+    std::array<char, 4096> part;
+    for (std::size_t n; (n = std::fread(part.data(), 1, part.size(), in)) > 0;) text.append(part.data(), n);
+    std::fclose(in);
+  }
+  return text;
+}
+
 int quota_of_group(const fs::path& group) {
   std::int64_t quota = 0, period = 0;
-  if (std::ifstream(group / "cpu.max") >> quota >> period)
-    return processors_of(quota, period);               // not of "max"
-  std::ifstream(group / "cpu.cfs_quota_us") >> quota;  // version 1
-  std::ifstream(group / "cpu.cfs_period_us") >> period;
+  if (std::sscanf(text_of(group / "cpu.max").c_str(), "%" SCNd64 " %" SCNd64, &quota, &period) == 2)
+    return processors_of(quota, period);                                         // not of "max"
+  std::sscanf(text_of(group / "cpu.cfs_quota_us").c_str(), "%" SCNd64, &quota);  // version 1
+  std::sscanf(text_of(group / "cpu.cfs_period_us").c_str(), "%" SCNd64, &period);
   return processors_of(quota, period);
 }
 
@@ -99,9 +112,11 @@ bool can_map(int count, std::size_t bytes) {
 
 int cpu_quota(const fs::path& root) {
   int least = 0;
-  std::ifstream groups(root / "proc/self/cgroup");
+  const std::string groups = text_of(root / "proc/self/cgroup");
   // "0::/a/b" of version 2, "4:cpu,cpuacct:/a/b" of version 1; in a container the path may not be there, but its top is.
-  for (std::string line; std::getline(groups, line);) {
+  for (std::size_t start = 0, end; start < groups.size(); start = end + 1) {
+    end = std::min(groups.find('\n', start), groups.size());
+    const std::string line = groups.substr(start, end - start);
     const std::size_t controllers = line.find(':'), path = line.find(':', controllers + 1);
     if (controllers == line.npos || path == line.npos) continue;
     const std::string kind = line.substr(controllers + 1, path - controllers - 1);

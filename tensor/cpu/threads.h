@@ -14,7 +14,7 @@ inline constexpr std::size_t kBlasBuffer = std::size_t{128} << 20;
 bool can_map(int count, std::size_t bytes);
 
 /// Processors' worth of time that the control groups of this process leave it, rounded up; 0 for no limit. `root` is
-/// where proc and sys are.
+/// where proc and sys are. Needs no initialised library.
 int cpu_quota(const std::filesystem::path& root = "/");
 
 /// Starts OpenMP's threads, no more than the quota unless a number was asked for, and takes OpenBLAS's buffers for all
