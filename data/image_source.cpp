@@ -33,7 +33,7 @@ void for_each_index(std::int64_t n, const Body& body) {
     std::vector<std::jthread> threads;
     for (unsigned t = 1; t < std::thread::hardware_concurrency(); ++t) {
       threads.emplace_back([&work] {
-        use_every_processor();
+        const OnEveryProcessor anywhere;
         work();
       });
     }

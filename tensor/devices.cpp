@@ -16,9 +16,10 @@ std::unique_ptr<Backend> make_device(Device device) {
   switch (device.type) {
     case DeviceType::cpu:
       return make_cpu_backend();
-    case DeviceType::cuda:
-      use_every_processor();  // for the threads that the driver starts
+    case DeviceType::cuda: {
+      const OnEveryProcessor for_threads_of_the_driver;
       return make_cuda_backend(device.index);
+    }
     case DeviceType::meta:
       break;
   }

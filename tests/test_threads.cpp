@@ -127,9 +127,14 @@ TEST_CASE("a thread that a bound one has started may use every processor again")
   cpu_set_t inherited, restored;
   std::thread([&] {
     sched_getaffinity(0, sizeof inherited, &inherited);
-    use_every_processor();
+    const OnEveryProcessor anywhere;
     sched_getaffinity(0, sizeof restored, &restored);
   }).join();
+  cpu_set_t before, after;
+  sched_getaffinity(0, sizeof before, &before);
+  { const OnEveryProcessor anywhere; }
+  sched_getaffinity(0, sizeof after, &after);
+  CHECK(CPU_EQUAL(&before, &after));
   const bool bound = omp_get_num_places() > 0;
   if (bound) CHECK(CPU_COUNT(&inherited) == 1);
   CHECK(CPU_COUNT(&restored) == (bound ? omp_get_num_places() : CPU_COUNT(&inherited)));

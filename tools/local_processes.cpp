@@ -142,7 +142,7 @@ int run_processes(std::int64_t count, const std::vector<std::string>& arguments)
   std::vector<std::string> command{std::filesystem::read_symlink("/proc/self/exe").string()};
   command.insert(command.end(), arguments.begin(), arguments.end());
   std::fflush(nullptr);
-  use_every_processor();
+  const OnEveryProcessor for_those_started;
   if (count == 1) become(command);
   check_alone(count);
   share_processors();
