@@ -136,6 +136,7 @@ TEST_CASE("safetensors: a damaged file is refused") {
       {safetensors("{} // comment"), "not valid JSON"},
       {safetensors("{\"x\":" + std::string(100'000, '[')), "nests too deeply"},
       {safetensors(R"({"x":{},"x":{}})"), R"(the key "x" twice)"},
+      {safetensors(R"({"x":{},"b":{},"x":{},"a":{}})"), R"(the key "x" twice)"},
       {safetensors(R"({"x":{"dtype":"F32","dtype":"F32"}})"), R"(the key "dtype" twice)"},
       {safetensors(R"({"__metadata__":{"a":"1","a":"2"}})"), R"(the key "a" twice)"},
       {safetensors(R"({"__metadata__":[]})"), "metadata is not an object"},

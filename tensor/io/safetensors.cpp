@@ -8,7 +8,6 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <span>
-#include <unordered_set>
 #include <vector>
 
 #include "tensor/error.h"
@@ -77,8 +76,7 @@ class HeaderGuard : public json::json_sax_t {
   bool end_object() override { return leave(); }
   bool end_array() override { return leave(); }
   bool key(std::string& name) override {
-    if (!keys_.back().insert(name).second)
-      file_.refuse(fmt::format("the header gives the key {} twice", in_quotes(name)));
+    keys_.back().push_back(std::move(name));
     return true;
   }
   bool parse_error(std::size_t, const std::string&, const json::exception&) override { return false; }
@@ -89,13 +87,18 @@ class HeaderGuard : public json::json_sax_t {
     keys_.emplace_back();
     return true;
   }
+  /// Sorted, for millions of keys: one by one in a set, each would cost a miss of the cache.
   bool leave() {
+    std::ranges::sort(keys_.back());
+    const auto twice = std::ranges::adjacent_find(keys_.back());
+    if (twice != keys_.back().end())
+      file_.refuse(fmt::format("the header gives the key {} twice", in_quotes(*twice)));
     keys_.pop_back();
     return true;
   }
 
   const Reader& file_;
-  std::vector<std::unordered_set<std::string>> keys_;  // of every object that is open
+  std::vector<std::vector<std::string>> keys_;  // of every object that is open
 };
 
 json parse_header(const Reader& file, const std::string& text) {
