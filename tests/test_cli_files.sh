@@ -12,6 +12,8 @@ cp "$golden/weights.safetensors" runs/made/model-000005.safetensors
 
 echo "-- outputs through links, onto devices, into pipes"
 succeeds 'plain.npy: f32' "${energy[@]}" plain.npy
+succeeds 'PLAIN.NPY: f32' "${energy[@]}" PLAIN.NPY
+refuses 2 "'PICTURES.PNG' is the folder that takes the files" sample runs/made --out PICTURES.PNG
 mkdir far
 ln -s ../far/energy.npy runs/link.npy
 succeeds 'link.npy: f32' "${energy[@]}" runs/link.npy

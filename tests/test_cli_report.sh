@@ -123,6 +123,9 @@ succeeds "$run/samples-damc.png: 3 frames of [0-9]+x[0-9]+" movie "$run"
 succeeds 'out.png: 3 frames' movie "$run" --of reconstructions --milliseconds 50 --out out.png
 exists out.png
 refuses 2 "no pictures 'samples-dmac'" movie "$run" --of samples-dmac
+succeeds 'OUT.PNG: 3 frames' movie "$run" --out OUT.PNG
+succeeds 'OUT.Html: 1 run' report "$run" --out OUT.Html
+refuses 2 "'OUT.GIF': what is written is no .gif" movie "$run" --out OUT.GIF
 refuses 2 "'out.gif': what is written is no .gif" movie "$run" --out out.gif
 refuses 2 "'out.pdf': what is written is no .pdf" report "$run" --out out.pdf
 refuses 2 'has no pictures' movie empty

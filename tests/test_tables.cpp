@@ -53,7 +53,11 @@ TEST_CASE("the format of a table is its file's suffix") {
   CHECK(table_format("a.b/c.md") == TableFormat::markdown);
   CHECK(table_format("c.csv") == TableFormat::csv);
   CHECK(table_format("c.html") == TableFormat::html);
-  for (const char* file : {"c", "c.txt", "md", ".md", "c.MD"}) CHECK_THROWS_AS(table_format(file), UserError);
+  CHECK(table_format("C.MD") == TableFormat::markdown);
+  CHECK(table_format("c.Csv") == TableFormat::csv);
+  CHECK(table_format("C.HTML") == TableFormat::html);
+  for (const char* file : {"c", "c.txt", "md", ".md", "c.mdd"})
+    CHECK_THROWS_AS(table_format(file), UserError);
 }
 
 TEST_CASE("a column of results is a label, and an origin where a run has several") {

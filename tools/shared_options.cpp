@@ -5,6 +5,7 @@
 
 #include "damc/key_parts.h"
 #include "data/dataset.h"
+#include "data/file_tree.h"
 #include "data/image_io.h"
 #include "tensor/cuda/cuda_backend.h"
 #include "tensor/error.h"
@@ -243,7 +244,7 @@ Tensor read_array(const fs::path& file, Dtype dtype) {
 void check_output_file(const std::string& option, const fs::path& file,
                        const std::vector<std::string>& suffixes) {
   const fs::path folder = file.parent_path();
-  const std::string suffix = file.extension().string();
+  const std::string suffix = ending(file);
   if (!suffix.empty() && !suffixes.empty() && std::ranges::find(suffixes, suffix) == suffixes.end()) {
     user_error(fmt::format("{} '{}': what is written is no {}", option, file.string(), suffix),
                fmt::format("let the name end with {}", fmt::join(suffixes, " or ")));
@@ -266,8 +267,7 @@ void check_output_folder(const std::string& option, const std::string& folder) {
   if (folder.empty()) user_error(fmt::format("{} '' names no folder", option));
   constexpr std::string_view of_files[] = {".png", ".jpg", ".jpeg", ".gif", ".npy", ".npz", ".safetensors"};
   std::error_code failure;
-  if (std::ranges::find(of_files, fs::path(folder).extension().string()) != std::end(of_files) &&
-      !fs::exists(folder, failure)) {
+  if (std::ranges::find(of_files, ending(folder)) != std::end(of_files) && !fs::exists(folder, failure)) {
     user_error(fmt::format("{} '{}' is the folder that takes the files", option, folder),
                "leave out the suffix, or make a folder of that name first");
   }

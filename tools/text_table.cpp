@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "data/file_tree.h"
 #include "tensor/error.h"
 #include "tensor/text.h"
 #include "tools/html.h"
@@ -122,7 +123,7 @@ std::string as_html(const TextTable& table) {
 }  // namespace
 
 TableFormat table_format(const std::filesystem::path& file) {
-  const std::string suffix = file.extension().string();
+  const std::string suffix = ending(file);
   if (suffix == ".md") return TableFormat::markdown;
   if (suffix == ".csv") return TableFormat::csv;
   if (suffix == ".html") return TableFormat::html;
