@@ -1,5 +1,6 @@
 /// WebP files through libwebp, as Pillow reads them.
 #include <webp/decode.h>
+#include <webp/demux.h>
 
 #include "data/decoders.h"
 
@@ -26,12 +27,16 @@ class WebpDecoder final : public Decoder {
       : Decoder(name), bytes_(reinterpret_cast<const std::uint8_t*>(file.data())), size_(file.size()) {
     WebPBitstreamFeatures features{};
     check(WebPGetFeatures(bytes_, size_, &features));
-    if (features.has_animation) fail("it is animated, and one image is wanted");
+    is_animated_ = features.has_animation != 0;
     header_ = {features.height, features.width, 3};
   }
 
   std::vector<std::uint8_t> pixels() override {
     std::vector<std::uint8_t> out(static_cast<std::size_t>(header_.height * header_.width * 3));
+    if (is_animated_) {
+      read_first(out);
+      return out;
+    }
     WebPDecoderConfig config;
     if (!WebPInitDecoderConfig(&config)) fail("the library is of another version");
     config.output.colorspace = MODE_RGB;
@@ -42,12 +47,25 @@ class WebpDecoder final : public Decoder {
   }
 
  private:
+  /// The first picture of an animation.
+  void read_first(std::span<std::uint8_t> out) const {
+    const WebPData data{bytes_, size_};
+    const std::unique_ptr<WebPAnimDecoder, decltype(&WebPAnimDecoderDelete)> decoder(
+        WebPAnimDecoderNew(&data, nullptr), WebPAnimDecoderDelete);
+    std::uint8_t* picture = nullptr;  // with alpha
+    int time = 0;
+    if (!decoder || !WebPAnimDecoderGetNext(decoder.get(), &picture, &time))
+      fail("it is damaged or ends too early");
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = picture[i / 3 * 4 + i % 3];
+  }
+
   void check(VP8StatusCode code) const {
     if (code != VP8_STATUS_OK) fail(reason_of(code));
   }
 
   const std::uint8_t* bytes_;
   std::size_t size_;
+  bool is_animated_ = false;
 };
 
 }  // namespace

@@ -14,7 +14,7 @@ expect() { # expect PATTERN TEXT
 cpack --config "$build/CPackConfig.cmake" -B "$work" >log 2>&1 || fail "$(cat log)"
 program=$(ls damc_*.deb) development=$(ls libdamc-dev_*.deb) archive=$(ls damc-*.tar.gz)
 needs=$(dpkg-deb -f "$program" Depends)
-for library in libc6 libfmt9 libgomp1 libjpeg62-turbo libmd0 libopenblas0-openmp libspng0 libwebp7 libzip4 zlib1g; do
+for library in libc6 libfmt9 libgomp1 libjpeg62-turbo libmd0 libopenblas0-openmp libspng0 libwebp7 libwebpdemux2 libzip4 zlib1g; do
   expect "(^|, )$library( \(|,|\$)" "$needs"
 done
 for library in libopenblas-openmp-dev libfmt-dev libzip-dev nlohmann-json3-dev libspng-dev; do

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Images and what Pillow makes of them, for tests/test_webp.cpp (Debian 12: python3-pil 9.4, python3-numpy).
 
-NAME.webp with NAME.png beside it, Pillow's pixels of it as RGB; animated.webp, which is refused; and source.png
+NAME.webp with NAME.png beside it, Pillow's pixels of it as RGB, of an animation the first picture; and source.png
 with what Pillow resizes it to.
 """
 import numpy as np
@@ -20,7 +20,8 @@ alpha.save("alpha.webp", quality=75)
 alpha.save("alpha-lossless.webp", lossless=True, exact=True)
 source.convert("L").save("grey.webp", quality=90)
 source.save("animated.webp", save_all=True, append_images=[source.rotate(180)], quality=30)
-for name in ("lossy", "lossless", "alpha", "alpha-lossless", "grey"):
+alpha.save("animated-alpha.webp", save_all=True, append_images=[source.rotate(180).convert("RGBA")], lossless=True)
+for name in ("lossy", "lossless", "alpha", "alpha-lossless", "grey", "animated", "animated-alpha"):
     Image.open(f"{name}.webp").convert("RGB").save(f"{name}.png", optimize=True)
 
 source.save("source.png", optimize=True)
