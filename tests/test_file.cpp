@@ -2,8 +2,10 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -14,6 +16,19 @@
 
 using namespace damc;
 namespace fs = std::filesystem;
+
+namespace {
+
+bool links_are_refused = false;
+
+}  // namespace
+
+/// As the system's, or as that of a file system without links.
+extern "C" int linkat(int from, const char* name, int to, const char* other, int flags) noexcept {
+  if (!links_are_refused) return static_cast<int>(::syscall(SYS_linkat, from, name, to, other, flags));
+  errno = EPERM;
+  return -1;
+}
 
 namespace {
 
@@ -88,6 +103,20 @@ TEST_CASE("a file that is not complete leaves nothing behind, however its proces
   const auto mask = ::umask(0);
   ::umask(mask);
   CHECK(static_cast<unsigned>(fs::status(temp / "a").permissions()) == (0666u & ~mask));
+}
+
+TEST_CASE("where a file without a name can be given none, a copy has it") {
+  const TempFolder temp;
+  write(temp / "a", "old");
+  fs::permissions(temp / "a", fs::perms{0640});
+  links_are_refused = true;
+  for (const std::string& text : {std::string("new"), std::string(), std::string(3 << 20, 'x')}) {
+    write(temp / "a", text);
+    CHECK(text_of(temp / "a") == text);
+    CHECK(static_cast<unsigned>(fs::status(temp / "a").permissions()) == 0640u);
+    CHECK(entries(temp.path) == 1);
+  }
+  links_are_refused = false;
 }
 
 TEST_CASE("devices and pipes are written to, not replaced") {

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -57,20 +58,35 @@ int open_new(const fs::path& name) {
   const fs::path folder = name.parent_path();
   const bool can_be_named = ::access("/proc/self/fd", X_OK) == 0;
   const int unnamed =
-      can_be_named ? ::open(folder.empty() ? "." : folder.c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666)
-                   : -1;
+      can_be_named ? ::open(folder.empty() ? "." : folder.c_str(), O_RDWR | O_TMPFILE | O_CLOEXEC, 0666) : -1;
   if (unnamed >= 0) return unnamed;
   return ::open(name.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
 }
 
-/// Gives a file of open_new its name, if it has none yet.
-bool take_name(int descriptor, const fs::path& name) {
+/// Makes `descriptor` that of a copy with a name.
+bool copy_to(const fs::path& name, int& descriptor, const struct stat& status) {
+  const int copy = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (copy < 0) return false;
+  off_t at = 0;
+  ssize_t copied = 1;
+  while (at < status.st_size && copied > 0) copied = ::sendfile(copy, descriptor, &at, 1 << 30);
+  const bool whole =
+      at == status.st_size && ::fchmod(copy, status.st_mode & 07777) == 0 && ::fsync(copy) == 0;
+  const int reason = errno;
+  ::close(std::exchange(descriptor, copy));
+  errno = reason;
+  return whole;
+}
+
+/// Gives a file of open_new its name, if it has none yet. Where none can be given to what is there, a copy has it.
+bool take_name(int& descriptor, const fs::path& name) {
   struct stat status {};
   if (::fstat(descriptor, &status) != 0) return false;
   if (status.st_nlink > 0) return true;
   ::unlink(name.c_str());  // of a process that was killed and had the same number
   const std::string self = fmt::format("/proc/self/fd/{}", descriptor);
-  return ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) == 0;
+  return ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) == 0 ||
+         copy_to(name, descriptor, status);
 }
 
 /// Makes a rename in `folder` durable. File systems that cannot sync a folder say EINVAL; that is their best.
