@@ -2,6 +2,8 @@
 /// which must be refused with one UserError that names the file and the reason.
 #include "tensor/io/torch_file.h"
 
+#include <algorithm>
+
 #include "tensor/io/weights.h"
 #include "tensor/io/zip_archive.h"
 #include "tensor_files.h"
@@ -311,10 +313,28 @@ TEST_CASE("torch: tensors of newer types are read; of others they are left out, 
     const StoredWeights weights = open_weights(file.path());
     CHECK((weights.tensors.empty() && weights.left_out == std::vector<std::string>{"w"}));
   }
-  std::string legacy = TempFile::content(kFiles / "legacy.pth");
-  legacy.replace(legacy.find("FloatStorage"), 12, "QInt8Storage");
-  file.write(legacy);
-  check_refused(file, R"(storages of type "torch.QInt8Storage" are not read)");
+}
+
+TEST_CASE("torch: in the older form, too, tensors of other types are left out where their length is known") {
+  const TempFile file;
+  const std::string legacy = TempFile::content(kFiles / "legacy.pth");
+  const auto replaced = [&](const std::string& type, const std::string& other) {
+    std::string changed = legacy;
+    file.write(changed.replace(changed.find("torch\n" + type) + 6, type.size(), other));
+  };
+  replaced("FloatStorage", "QInt32Storage");
+  const StoredWeights stored = open_weights(file.path());
+  const auto is_left_out = [&](const std::string& name) {
+    return std::ranges::count(stored.left_out, name) == 1 && !stored.tensors.contains(name);
+  };
+  CHECK(is_left_out("flat.float32"));
+  const Weights rest = read_all(stored);
+  CHECK(values_of(rest, "flat.float64") == formula(1, 6));
+  CHECK(values_of(rest, "flat.uint8") == std::vector<double>{4, 3, 3, 2, 2, 1});
+  replaced("FloatStorage", "QInt8Storage");  // of other lengths than what is there
+  check_refused(file, "the file is damaged");
+  replaced("FloatStorage", "QInt9Storage");
+  check_refused(file, R"(storages of type "torch.QInt9Storage" are not read)");
 }
 
 TEST_CASE("torch: values beside the tensors that are of other types are left out") {

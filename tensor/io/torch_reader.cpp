@@ -47,6 +47,17 @@ constexpr TorchStorageType kNewTypes[] = {{"U16", "torch.uint16"},
                                           {"F8_E4M3", "torch.float8_e4m3fn"},
                                           {"F8_E5M2", "torch.float8_e5m2"}};
 
+/// Bytes of an element of those that are left out.
+constexpr std::pair<std::string_view, std::int64_t> kLeftOut[] = {
+    {"torch.ComplexDoubleStorage", 16}, {"torch.QInt8Storage", 1},    {"torch.QUInt8Storage", 1},
+    {"torch.QInt32Storage", 4},         {"torch.QUInt4x2Storage", 1}, {"torch.QUInt2x4Storage", 1}};
+
+/// What is there of a storage that is left out, with the tensors in it.
+struct LeftOut {
+  std::string type;
+  std::int64_t numel;
+};
+
 /// A memory that tensors are views of. It is loaded for the first tensor that is read and dropped after the last.
 struct Storage {
   std::string dtype;
@@ -119,8 +130,8 @@ class Builder {
     }
   }
 
-  /// A type of which storages are left out, with the tensors in them; "": there is none.
-  const std::string& unread_type() const { return unread_type_; }
+  /// The storages of types that are not read, by their keys.
+  const std::map<std::string, LeftOut>& left_out() const { return left_out_; }
   /// All others by their keys; whoever opened the file says how they are loaded.
   std::map<std::string, std::shared_ptr<Storage>>& storages() { return storages_; }
 
@@ -156,12 +167,12 @@ class Builder {
     const auto* known = type->name.starts_with("torch.")
                             ? find_torch_storage(&TorchStorageType::name, type->name.substr(6))
                             : nullptr;
-    if (!known) {
-      unread_type_ = type->name;
-      return;
-    }
     if (*numel > std::numeric_limits<std::int64_t>::max() / 1024)
       fail("a storage of more bytes than there are");
+    if (!known) {
+      left_out_[*key] = {type->name, *numel};
+      return;
+    }
     auto& storage = storages_[*key];
     if (!storage) storage = std::make_shared<Storage>(Storage{std::string(known->dtype), *numel, 0, {}, {}});
     if (storage->dtype != known->dtype || storage->numel != *numel)
@@ -321,7 +332,7 @@ class Builder {
   std::map<std::string, std::shared_ptr<Storage>> storages_;
   std::unordered_map<const Value*, std::shared_ptr<Storage>> by_id_;
   std::map<std::pair<const Storage*, std::string_view>, std::shared_ptr<Storage>> typed_;
-  std::string unread_type_;
+  std::map<std::string, LeftOut> left_out_;
   std::int64_t nodes_ = 0, bytes_left_ = 0;
 };
 
@@ -389,30 +400,43 @@ std::size_t legacy_start(InputFile& file) {
   return at + sizeof kLegacyNumber;
 }
 
+/// Bytes of a storage that is left out.
+std::int64_t bytes_of(const LeftOut& storage, const std::string& where) {
+  const auto* known =
+      std::ranges::find(kLeftOut, storage.type, &std::pair<std::string_view, std::int64_t>::first);
+  if (known != std::end(kLeftOut)) return storage.numel * known->second;
+  user_error(
+      fmt::format("{}: storages of type {} are not read in this older form", where, in_quotes(storage.type)),
+      "save the file again without _use_new_zipfile_serialization=False");
+}
+
 /// Finds the storages' data from `at` on.
 void locate_storages(Builder& builder, const std::shared_ptr<InputFile>& file, std::int64_t at,
                      const Value& keys, const std::string& where) {
   const auto refuse = [&](const std::string& reason) { user_error(where + ": " + reason, kDamaged); };
   const auto* list = keys.as<pickle::Sequence>();
   if (!list) refuse("there is no list of storages");
-  if (const std::string& type = builder.unread_type(); !type.empty())  // whose length is not known
-    user_error(fmt::format("{}: storages of type {} are not read in this older form", where, in_quotes(type)),
-               "save the file again without _use_new_zipfile_serialization=False");
+  const auto skip = [&](const std::string& key, std::int64_t expected, std::int64_t bytes) {
+    std::int64_t numel = 0;
+    file->read(at, std::as_writable_bytes(std::span(&numel, 1)));
+    if (numel != expected)
+      refuse(fmt::format("storage {} has {} elements, {} are expected", in_quotes(key), numel, expected));
+    at += 8;
+    if (bytes > file->size() - at) refuse(fmt::format("the file ends within storage {}", in_quotes(key)));
+    return std::exchange(at, at + bytes);
+  };
   for (const Value* item : list->items) {
     const auto* key = item->as<std::string>();
+    const auto other = key ? builder.left_out().find(*key) : builder.left_out().end();
+    if (other != builder.left_out().end()) {
+      skip(*key, other->second.numel, bytes_of(other->second, where));
+      continue;
+    }
     const auto found = key ? builder.storages().find(*key) : builder.storages().end();
     if (found == builder.storages().end() || found->second->load) refuse("the list of storages is another's");
     Storage& storage = *found->second;
-    std::int64_t numel = 0;
-    file->read(at, std::as_writable_bytes(std::span(&numel, 1)));
-    if (numel != storage.numel)
-      refuse(
-          fmt::format("storage {} has {} elements, {} are expected", in_quotes(*key), numel, storage.numel));
-    at += 8;
-    if (storage.bytes() > file->size() - at)
-      refuse(fmt::format("the file ends within storage {}", in_quotes(*key)));
-    storage.load = [file, at, bytes = storage.bytes()] { return file->read(at, bytes); };
-    at += storage.bytes();
+    const std::int64_t begin = skip(*key, storage.numel, storage.bytes());
+    storage.load = [file, begin, bytes = storage.bytes()] { return file->read(begin, bytes); };
   }
   for (const auto& [key, storage] : builder.storages()) {
     if (!storage->load) refuse(fmt::format("storage {} is missing", in_quotes(key)));
