@@ -137,6 +137,17 @@ void check_run_folder(const fs::path& folder) {
 }
 
 Run open_run(const fs::path& folder) {
+void check_run_files(const fs::path& folder) {
+  const auto check = [&](const char* name, fs::file_type expected, const char* what) {
+    const fs::file_status status = status_of(folder / name);
+    if (fs::exists(status) && status.type() != expected)
+      user_error(fmt::format("'{}' is not a {}", (folder / name).string(), what), "move it elsewhere");
+  };
+  check("grids", fs::file_type::directory, "folder");
+  for (const char* name : {"log.txt", "stats.jsonl", "metrics.jsonl"})
+    check(name, fs::file_type::regular, "regular file");
+}
+
   check_run_folder(folder);
   const auto models = checkpoints(folder, "model");
   if (models.empty()) {
@@ -192,7 +203,7 @@ void rewind_run(const fs::path& folder, std::int64_t iterations) {
 
 void append_line(const fs::path& file, const std::string& line) {
   const std::string text = line + "\n";
-  const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC, 0666);
   std::size_t done = 0;
   while (descriptor >= 0 && done < text.size()) {  // once, unless the disk fills up: then the rest says so
     const ssize_t written = ::write(descriptor, text.data() + done, text.size() - done);

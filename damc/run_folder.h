@@ -43,6 +43,9 @@ std::unique_ptr<Model> load_model(const Run& run, const std::string& device = ""
 /// Throws UserError when a folder is not a run.
 void check_run_folder(const std::filesystem::path& folder);
 
+/// Throws UserError where something else lies at the place of a file or folder that a run that goes on writes to.
+void check_run_files(const std::filesystem::path& folder);
+
 /// Writes config.toml.
 void write_config(const std::filesystem::path& folder, const Config& config);
 

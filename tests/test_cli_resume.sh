@@ -36,6 +36,14 @@ unchanged refuses 2 "nz = 8: this run has nz = 4" train --resume "$run" --set nz
 unchanged refuses 2 "holdout = 3: this run" train --resume "$run" --holdout 3
 unchanged refuses 2 "4 iterations behind it, 3 were" train --resume "$run" --iterations 3
 refuses 2 'state-000004.safetensors is a file of a run' train --resume "$run/state-000004.safetensors"
+for name in grids log.txt stats.jsonl metrics.jsonl; do
+  [ -e "$run/$name" ] && mv "$run/$name" kept
+  mkfifo "$run/$name"
+  refuses 2 "$run/$name' is not a (folder|regular file)" train --resume "$run" --iterations 5
+  [ $name = metrics.jsonl ] && refuses 1 "cannot write to $run/$name: No such device" eval "$run"
+  rm "$run/$name"
+  [ -e kept ] && mv kept "$run/$name"
+done
 refuses 2 "--resume '' is empty" train --resume '' "${start[@]}" --data small
 refuses 2 "--config '' is empty" train --config '' "${start[@]}" --data small
 refuses 2 "batch=4 beside --batch 8" train "${start[@]}" --set batch=4 --data small

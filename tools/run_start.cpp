@@ -80,6 +80,7 @@ RunStart new_run(const Config& config, const fs::path& init, Part on_host) {
 
 RunStart resumed_run(const fs::path& folder, const ConfigOptions& options, bool lock, Part on_host) {
   check_run_folder(folder);
+  check_run_files(folder);
   RunStart start;
   if (lock) start.lock = std::make_unique<FolderLock>(folder);
   ConfigBuilder builder = ConfigBuilder::from_file(folder / "config.toml");
