@@ -11,6 +11,7 @@
 
 #include "damc/authors_layout.h"
 #include "tensor/error.h"
+#include "tensor/io/file.h"
 
 namespace damc {
 namespace {
@@ -141,15 +142,14 @@ bool is_whole_state(const fs::path& file, std::int64_t iterations) {
 
 std::map<std::int64_t, fs::path> checkpoints(const fs::path& folder, const std::string& prefix) {
   std::map<std::int64_t, fs::path> files;
-  std::error_code failure;
-  for (const auto& entry : fs::directory_iterator(folder, failure)) {
-    const std::string name = entry.path().filename().string();
+  for (const fs::path& entry : entries_of(folder)) {
+    const std::string name = entry.filename().string();
     if (!name.starts_with(prefix + "-") || !name.ends_with(".safetensors")) continue;
     std::int64_t iterations = -1;
     const char* first = name.data() + prefix.size() + 1;
     const char* last = name.data() + name.size() - std::strlen(".safetensors");
     const auto [stop, error] = std::from_chars(first, last, iterations);
-    if (error == std::errc{} && stop == last && iterations >= 0) files[iterations] = entry.path();
+    if (error == std::errc{} && stop == last && iterations >= 0) files[iterations] = entry;
   }
   return files;
 }

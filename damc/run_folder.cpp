@@ -233,13 +233,12 @@ std::vector<LogLine> read_log(const fs::path& folder) {
 
 NumberedPictures numbered_pictures(const fs::path& folder) {
   NumberedPictures found;
-  std::error_code failure;  // there may be no such folder
-  for (const auto& entry : fs::directory_iterator(folder, failure)) {
-    const std::string stem = entry.path().stem().string();
+  for (const fs::path& entry : entries_of(folder)) {
+    const std::string stem = entry.stem().string();
     const std::size_t dash = stem.rfind('-');
-    if (!entry.is_regular_file() || entry.path().extension() != ".png" || dash == stem.npos) continue;
+    if (entry.extension() != ".png" || dash == stem.npos || !fs::is_regular_file(status_of(entry))) continue;
     const std::int64_t number = leading_number(std::string_view(stem).substr(dash + 1));
-    if (number >= 0) found[stem.substr(0, dash)][number] = entry.path();
+    if (number >= 0) found[stem.substr(0, dash)][number] = entry;
   }
   return found;
 }

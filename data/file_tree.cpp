@@ -8,6 +8,8 @@
 #include <unordered_set>
 #include <utility>
 
+#include "tensor/error.h"
+
 namespace damc {
 namespace fs = std::filesystem;
 
@@ -25,9 +27,8 @@ class Walk {
       std::ranges::sort(links, {}, [](const Link& link) { return link.path.native(); });
       for (const Link& link : links) follow(link);
     }
-    for (auto* const paths : {&tree_.files, &tree_.unusable, &tree_.unreadable}) {
+    for (auto* const paths : {&tree_.files, &tree_.unusable})
       std::ranges::sort(*paths, {}, &fs::path::native);
-    }
     return std::move(tree_);
   }
 
@@ -45,7 +46,7 @@ class Walk {
          it.increment(error)) {
       meet(*it, real, depth);
     }
-    if (error) tree_.unreadable.push_back(folder);
+    if (error) tree_.unreadable.emplace(folder, error.message());
   }
 
   /// An entry of the folder that is `real` without links.
@@ -59,7 +60,7 @@ class Walk {
     } else {
       const fs::file_status status = entry.status(error);
       if (error == std::errc::permission_denied) {  // the folder's names can be read, but no more
-        tree_.unreadable.push_back(entry.path().parent_path());
+        tree_.unreadable.emplace(entry.path().parent_path(), error.message());
       } else {
         add(entry.path(), real / name, status, depth);
       }
@@ -95,6 +96,12 @@ class Walk {
 }  // namespace
 
 FileTree list_files(const fs::path& root, int max_depth) { return Walk(max_depth).run(root); }
+
+void refuse_unreadable(const FileTree& tree) {
+  if (tree.unreadable.empty()) return;
+  const auto& [folder, reason] = *tree.unreadable.begin();
+  user_error(fmt::format("cannot read the folder '{}': {}", folder.string(), reason));
+}
 
 std::string ending(const fs::path& path) {
   std::string text = path.extension().string();

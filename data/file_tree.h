@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <limits>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -13,12 +14,15 @@ namespace damc {
 struct FileTree {
   std::vector<std::filesystem::path> files;  ///< in byte order, so the same on every machine
   std::int64_t hidden = 0;  ///< files and folders whose names start with a dot: not looked into
-  std::vector<std::filesystem::path> unusable;    ///< links that lead nowhere, devices and the like
-  std::vector<std::filesystem::path> unreadable;  ///< folders that cannot be looked into
+  std::vector<std::filesystem::path> unusable;              ///< links that lead nowhere, devices and the like
+  std::map<std::filesystem::path, std::string> unreadable;  ///< folders that cannot be looked into, and why
 };
 
 /// Looks into `root` and the folders up to `max_depth` levels below it.
 FileTree list_files(const std::filesystem::path& root, int max_depth = std::numeric_limits<int>::max());
+
+/// Throws UserError where a folder cannot be looked into.
+void refuse_unreadable(const FileTree& tree);
 
 /// A file name's ending with its dot, in lower case; empty if it has none.
 std::string ending(const std::filesystem::path& path);

@@ -31,9 +31,7 @@ ImageFiles list_images(const fs::path& place) {
   std::error_code error;
   if (fs::is_regular_file(place, error)) return {{place}, {}};
   FileTree tree = list_files(place);
-  if (!tree.unreadable.empty()) {
-    user_error(fmt::format("cannot read the folder '{}'", tree.unreadable[0].string()));
-  }
+  refuse_unreadable(tree);
   const auto others = std::stable_partition(tree.files.begin(), tree.files.end(), is_image);
   const std::string left_out = summary({others, tree.files.end()}, tree);
   tree.files.erase(others, tree.files.end());

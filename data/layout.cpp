@@ -210,10 +210,12 @@ Layout find_layout(const fs::path& dir, std::string_view format) {
   require_folder(dir);
   const fs::path root = dir.lexically_normal() / "";  // however many slashes end it
   const fs::path top = root.parent_path();
-  const std::vector<fs::path> files = list_files(top, kMaxDepth).files;
+  const FileTree tree = list_files(top, kMaxDepth);
+  const std::vector<fs::path>& files = tree.files;
   std::vector<Layout> sets = find_all(top, files);
   if (!format.empty()) std::erase_if(sets, [&](const Layout& set) { return set.format != format; });
   if (sets.empty()) {
+    refuse_unreadable(tree);
     const std::vector<Layout> folders = find_folders(top, files);
     return folders.size() == 1 ? folders[0] : Layout{"images", {}, dir, {}};
   }

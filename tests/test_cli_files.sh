@@ -90,15 +90,28 @@ if "${bounds[@]}" true; then
   chmod 000 closed runs/made/private unreadable.npy
   chmod 555 sealed
   cannot_look closed/file 'Permission denied'
-  refuses 2 'closed: Permission denied' table 1 --runs closed
+  refuses 2 "closed': Permission denied" table 1 --runs closed
   refuses 2 "cannot look at 'closed/config.toml': Permission denied" movie closed
   refuses 2 "cannot open 'unreadable.npy': Permission denied" apply energy "${narrow[@]}" --in z=unreadable.npy --out none.npy
-  refuses 2 "cannot read the folder 'closed'" data info closed
+  refuses 2 "cannot read the folder 'closed': Permission denied" data info closed
+  refuses 2 "cannot read the folder 'closed': Permission denied" data verify closed
+  refuses 2 "cannot read the folder '.*closed': Permission denied" train --preset mnist-quick --data closed --dry-run
   refuses 2 "sealed/out' cannot be written to: .*Permission denied" sample runs/made --out sealed/out
   refuses 2 "cannot create 'sealed/x.npy': Permission denied" "${energy[@]}" sealed/x.npy
   refuses 2 "OUT 'sealed' cannot be written to: .*Permission denied" data pack out sealed --size 8
   succeeds 'config.toml' info runs/made
-  chmod 755 closed runs/made/private sealed
+  succeeds '^private +cannot be read: Permission denied' info runs/made
+  mkdir -p runs/made/grids
+  chmod 000 runs/made/grids
+  for command in movie report; do
+    refuses 2 "cannot read the folder 'runs/made/grids': Permission denied" $command runs/made
+  done
+  chmod 311 runs/made # of what is there, nothing can be listed
+  for command in info report 'sample --out none'; do
+    # shellcheck disable=SC2086
+    refuses 2 "cannot read the folder 'runs/made': Permission denied" $command runs/made
+  done
+  chmod 755 closed runs/made runs/made/private runs/made/grids sealed
   damc=$unbounded
 fi
 

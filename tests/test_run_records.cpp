@@ -113,6 +113,8 @@ TEST_CASE("the log is read with its times, pictures by what they show and when")
   }
   CHECK(found == ":1 a-b:2 a-b:10 c:1 ");
   CHECK(numbered_pictures(folder / "none").empty());
+  CHECK_THROWS_WITH_AS(numbered_pictures(folder / "a-b-000010.png"),
+                       doctest::Contains("a-b-000010.png': Not a directory"), UserError);
 }
 
 TEST_CASE("history: the last ten evaluations of a training, and the best of all") {

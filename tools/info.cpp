@@ -5,6 +5,7 @@
 
 #include "damc/authors_layout.h"
 #include "damc/presets.h"
+#include "data/file_tree.h"
 #include "tensor/cpu/cpu_backend.h"
 #include "tensor/cuda/cuda_backend.h"
 #include "tensor/error.h"
@@ -97,13 +98,13 @@ void print_run(const fs::path& folder) {
   fmt::print("{}: preset {}, {} of {} iterations\n", escaped(folder.native()), run.config.preset,
              run.iteration, run.config.iterations);
   print_networks(open_checkpoint(run.weights));
-  std::map<std::string, std::int64_t> files;
-  constexpr auto readable = fs::directory_options::skip_permission_denied;
-  for (const auto& entry : fs::recursive_directory_iterator(folder, readable)) {
-    if (entry.is_regular_file())
-      files[fs::relative(entry.path(), folder).string()] = regular_file_size(entry.path());
+  const FileTree tree = list_files(folder);
+  for (const fs::path& file : tree.files) {
+    fmt::print("{:<36} {:>12} bytes\n", escaped(file.lexically_relative(folder).native()),
+               regular_file_size(file));
   }
-  for (const auto& [file, bytes] : files) fmt::print("{:<36} {:>12} bytes\n", escaped(file), bytes);
+  for (const auto& [place, reason] : tree.unreadable)
+    fmt::print("{:<36} cannot be read: {}\n", escaped(place.lexically_relative(folder).native()), reason);
   fmt::print("\n{}", to_toml(run.config));
 }
 

@@ -10,6 +10,7 @@
 #include "damc/batched.h"
 #include "data/image_io.h"
 #include "tensor/error.h"
+#include "tensor/io/file.h"
 #include "tensor/io/npy.h"
 #include "tensor/ops.h"
 #include "tensor/record.h"
@@ -106,16 +107,14 @@ struct Outputs {
 /// Throws UserError for a file in the folder of single images that would stay beside `count` new ones, and be taken for
 /// one of them.
 void refuse_left_over(const fs::path& folder, std::int64_t count) {
-  std::error_code failure;
-  for (const auto& entry : fs::directory_iterator(folder, failure)) {
-    const std::string name = entry.path().filename().string();
+  for (const fs::path& entry : entries_of(folder)) {
+    const std::string name = entry.filename().string();
     std::int64_t number = -1;
     std::from_chars(name.data(), name.data() + name.size(), number);
     const bool is_replaced = number >= 0 && number < count && name == fmt::format("{:06}.png", number);
     if (is_replaced || name.starts_with('.')) continue;
-    user_error(
-        fmt::format("--separate: '{}' would stay beside the {} new images", entry.path().string(), count),
-        "remove that folder first, or give another --out");
+    user_error(fmt::format("--separate: '{}' would stay beside the {} new images", entry.string(), count),
+               "remove that folder first, or give another --out");
   }
 }
 

@@ -37,16 +37,16 @@ std::vector<std::string> names() {
 /// The runs of a folder, in the order of their names.
 std::vector<std::string> runs_in(const fs::path& folder) {
   std::vector<std::string> found;
-  std::error_code failure, unknown;
-  for (const auto& entry : fs::directory_iterator(folder, failure)) {
-    if (fs::is_regular_file(entry.path() / "config.toml", unknown)) found.push_back(entry.path().string());
+  if (!fs::exists(status_of(folder)))
+    user_error(fmt::format("--runs {}: there is no such folder", folder.string()));
+  std::error_code unknown;
+  for (const fs::path& entry : entries_of(folder)) {
+    if (fs::is_regular_file(entry / "config.toml", unknown)) found.push_back(entry.string());
   }
-  if (failure) user_error(fmt::format("--runs {}: {}", folder.string(), failure.message()));
   if (found.empty()) {
     user_error(fmt::format("--runs {}: there is no run in it", folder.string()),
                "name the folder that 'damc train --out' has made runs in");
   }
-  std::ranges::sort(found);
   return found;
 }
 

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <charconv>
@@ -108,6 +109,19 @@ fs::file_status status_of(const fs::path& path) {
   if (status.type() == fs::file_type::none)
     user_error(fmt::format("cannot look at '{}': {}", path.string(), error.message()));
   return status;
+}
+
+std::vector<fs::path> entries_of(const fs::path& folder) {
+  std::vector<fs::path> found;
+  std::error_code error;
+  for (auto it = fs::directory_iterator(folder, error); !error && it != fs::directory_iterator();
+       it.increment(error)) {
+    found.push_back(it->path());
+  }
+  if (error && error != std::errc::no_such_file_or_directory)
+    user_error(fmt::format("cannot read the folder '{}': {}", folder.string(), error.message()));
+  std::ranges::sort(found, {}, &fs::path::native);
+  return found;
 }
 
 int64_t regular_file_size(const fs::path& path) {

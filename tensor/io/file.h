@@ -17,6 +17,10 @@ namespace damc {
 /// folder on the way may not be searched.
 std::filesystem::file_status status_of(const std::filesystem::path& path);
 
+/// What a folder holds, in byte order; nothing where there is no such folder. Throws UserError with the system's reason
+/// when it cannot be read.
+std::vector<std::filesystem::path> entries_of(const std::filesystem::path& folder);
+
 /// Size in bytes of a regular file. Throws UserError when `path` is missing or is anything else.
 int64_t regular_file_size(const std::filesystem::path& path);
 
