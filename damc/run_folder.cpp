@@ -103,6 +103,7 @@ fs::path make_run_folder(const fs::path& parent, const std::string& name, const 
   // Of this process alone, also where several machines share a disk.
   const auto now = std::chrono::system_clock::now().time_since_epoch().count();
   const fs::path made = parent / fmt::format(".new-{}-{}", ::getpid(), now);
+  const OutputFolder place(parent);
   std::error_code failure;
   fs::create_directories(made / "grids", failure);
   if (failure) throw Error(fmt::format("cannot create {}: {}", parent.string(), failure.message()));
@@ -136,7 +137,6 @@ void check_run_folder(const fs::path& folder) {
                          example.string()));
 }
 
-Run open_run(const fs::path& folder) {
 void check_run_files(const fs::path& folder) {
   const auto check = [&](const char* name, fs::file_type expected, const char* what) {
     const fs::file_status status = status_of(folder / name);
@@ -148,6 +148,7 @@ void check_run_files(const fs::path& folder) {
     check(name, fs::file_type::regular, "regular file");
 }
 
+Run open_run(const fs::path& folder) {
   check_run_folder(folder);
   const auto models = checkpoints(folder, "model");
   if (models.empty()) {

@@ -71,9 +71,7 @@ Pack read_packed(const fs::path& dir) {
 
 void pack_images(const fs::path& dir, const ImageSource& source, ImageRange train, ImageRange test,
                  const Fitting& fitting, const PackOrigin& origin) {
-  std::error_code error;
-  fs::create_directories(dir, error);
-  ENSURE(!error, "cannot create the folder '{}': {}", dir.string(), error.message());
+  const OutputFolder folder(dir);
   const std::int64_t n = train.count + test.count;
   IdxWriter images(dir / kFileName, {n, fitting.size, fitting.size, fitting.channels});
   AtomicFile description(dir / kOriginName);

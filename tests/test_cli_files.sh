@@ -115,6 +115,21 @@ if "${bounds[@]}" true; then
   damc=$unbounded
 fi
 
+echo "-- a folder that a command made does not stay without anything in it"
+mkdir there images
+printf 'P5 8 8 255\n' >images/short.pgm
+for command in 'sample runs/made --separate' 'chain runs/made --steps 2' \
+  "reconstruct runs/made --images $root/tests/golden/images/source.png" "train --preset mnist-quick --data $root/data/mnist"; do
+  for place in new/deep there there/new; do
+    # shellcheck disable=SC2086
+    message=$(ulimit -f 0; "$damc" $command --out $place 2>&1 | cat)
+    grep -q 'error: .*File too large' <<<"$message" || fail "$command without room: $message"
+  done
+done
+refuses 2 'short.pgm' data pack images new/deep --size 8
+[ -e new ] && fail "an empty folder stays: $(find new)"
+[ "$(find there)" = there ] || fail "folders that were there, and none else: $(find there)"
+
 echo "-- arrays as numpy writes them"
 ten() { # ten FILE DESCR ORDER CODES: (2, 10) elements, all zero but the first
   { printf '\x93NUMPY\x01\x00\x76\x00%-117s\n' "{'descr': '$2', 'fortran_order': $3, 'shape': $4, }"

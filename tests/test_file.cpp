@@ -119,6 +119,26 @@ TEST_CASE("where a file without a name can be given none, a copy has it") {
   links_are_refused = false;
 }
 
+TEST_CASE("a folder for files is made; what is empty in the end does not stay, but what was there does") {
+  const TempFolder temp;
+  fs::create_directory(temp / "there");
+  {
+    const OutputFolder a(temp / "there/a/b"), b(temp / "there/a/c/"), there(temp / "there");
+    CHECK((fs::is_directory(a.path()) && fs::is_directory(b.path())));
+    write(b.path() / "file", "x");
+  }
+  CHECK(fs::exists(temp / "there/a/c/file"));
+  CHECK(entries(temp / "there/a") == 1);
+  fs::remove_all(temp / "there/a");
+  { const OutputFolder a(temp / "there/a/b"), there(temp / "there"); }
+  CHECK(entries(temp / "there") == 0);
+  write(temp / "file", "x");
+  CHECK(contains(error_of([&] { const OutputFolder a(temp / "file/b"); }), "/file/b': Not a directory"));
+  const std::string long_name(300, 'n');
+  CHECK(contains(error_of([&] { const OutputFolder a(temp / "there/a" / long_name); }), "name too long"));
+  CHECK(entries(temp / "there") == 0);
+}
+
 TEST_CASE("devices and pipes are written to, not replaced") {
   const TempFolder temp;
   fs::create_symlink("/dev/null", temp / "null");

@@ -224,8 +224,9 @@ void chain(const ChainCommandOptions& options) {
     user_error(fmt::format("chain: a run of method {} has no energy prior", loaded.model->config.method),
                "its prior is N(0, I), which needs no chains");
   }
-  const fs::path out =
+  const OutputFolder folder =
       make_output_folder(options.out.empty() ? (loaded.run.folder / "chains").string() : options.out);
+  const fs::path& out = folder.path();
   for (const std::int64_t steps : options.steps) {
     if (std::ranges::count(options.steps, steps) > 1)
       user_error(fmt::format("--steps: chain-{} would be written twice", steps), "leave out one of the two");

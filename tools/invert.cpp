@@ -282,7 +282,8 @@ void invert(InvertOptions o) {
     user_error(fmt::format("{} needs two images or more", space ? "fid" : "pca-fd"),
                fmt::format("leave out --{}", space ? "inception" : "pca-fd"));
   }
-  const fs::path out = make_output_folder(o.out);
+  const OutputFolder folder = make_output_folder(o.out);
+  const fs::path& out = folder.path();
   for (const char* file : {"w.npy", "losses.jsonl", "inversions.png"}) check_output_file("--out", out / file);
   if (o.npy) check_output_file("--out", out / "images.npy");
   catch_stop_signals();

@@ -116,6 +116,7 @@ Tensor interleave(const Reconstructions& all, std::int64_t shown, std::int64_t c
 struct ReconstructStart {
   std::optional<LoadedRun> loaded;
   Images images;
+  std::optional<OutputFolder> folder;  // of the first process
 };
 
 ReconstructStart begin(const ReconstructOptions& options, const Communicator& among) {
@@ -131,7 +132,8 @@ ReconstructStart begin(const ReconstructOptions& options, const Communicator& am
     start.images = load_images(model.config, model.images, options.images);
     if (options.count < start.images.n) split_off(start.images, options.count);
     if (!among.leads()) return;
-    const fs::path out = make_output_folder(options.out);
+    start.folder.emplace(make_output_folder(options.out));
+    const fs::path& out = start.folder->path();
     check_output_file("--out", out / kPicture);
     for (const char* array : {kArray, kLatents}) {
       if (options.npy) check_output_file("--out", out / array);
@@ -145,7 +147,7 @@ ReconstructStart begin(const ReconstructOptions& options, const Communicator& am
 }
 
 void reconstruct(const ReconstructOptions& options, const Communicator& among) {
-  const auto [loaded, images] = begin(options, among);
+  const auto [loaded, images, folder] = begin(options, among);
   const Model& model = *loaded->model;
   const fs::path out = options.out, file = out / kPicture;
   const Reconstructions all = reconstruct_all(model, images, options.npy ? images.n : kShown, among);

@@ -120,9 +120,12 @@ void refuse_left_over(const fs::path& folder, std::int64_t count) {
 
 /// Throws UserError for what could not be written, or kept until then, when all has been computed.
 void check_outputs(const SampleOptions& options, const Outputs& files, const Source& source,
-                   const Model& model) {
+                   const Model& model, std::vector<OutputFolder>& folders) {
   check_output_file("--out", files.picture);
-  if (options.separate) refuse_left_over(make_output_folder(files.singles.string()), source.count);
+  if (options.separate) {
+    folders.push_back(make_output_folder(files.singles.string()));
+    refuse_left_over(files.singles, source.count);
+  }
   if (!options.npy) return;
   for (const fs::path& file : {files.array, files.latents}) check_output_file("--out", file);
   const double needed = 8.0 * static_cast<double>(source.count * model.images.size * model.images.size *
@@ -191,15 +194,17 @@ void sample(const SampleOptions& options, const Communicator& among) {
   std::optional<LoadedRun> loaded;
   std::vector<Source> sources;
   const fs::path out = options.out;
+  std::optional<OutputFolder> folder;
+  std::vector<OutputFolder> below;  // which go before it
   together(among, [&] {
     loaded = options.run.load(among);
     sources = read_sources(options, *loaded->model);
     if (std::ranges::find(sources, "damc", &Source::name) == sources.end())
       options.run.refuse_sampler_options("nothing is drawn from the sampler");
     if (!among.leads()) return;
-    make_output_folder(options.out);
+    folder.emplace(make_output_folder(options.out));
     for (const Source& source : sources)
-      check_outputs(options, Outputs(out, source.name), source, *loaded->model);
+      check_outputs(options, Outputs(out, source.name), source, *loaded->model, below);
   });
   const Model& model = *loaded->model;
   together(among, [&] { check_alike(among, model.config, state_of(loaded->run)); });

@@ -293,12 +293,13 @@ void check_output_folder(const std::string& option, const std::string& folder) {
   }
 }
 
-fs::path make_output_folder(const std::string& folder) {
+OutputFolder make_output_folder(const std::string& folder) {
   check_output_folder("--out", folder);
-  std::error_code failure;
-  fs::create_directories(folder, failure);
-  if (failure) user_error(fmt::format("cannot create the folder '{}': {}", folder, failure.message()));
-  return folder;
+  try {
+    return OutputFolder(folder);
+  } catch (const Error& error) {
+    user_error(error.what());
+  }
 }
 
 void write_grid(const fs::path& file, const Tensor& images, std::int64_t columns) {

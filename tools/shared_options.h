@@ -19,6 +19,7 @@
 #include "damc/run_folder.h"
 #include "data/images.h"
 #include "tensor/communicator.h"
+#include "tensor/io/file.h"
 
 namespace damc {
 
@@ -129,8 +130,8 @@ void check_output_file(const std::string& option, const std::filesystem::path& f
 /// as a mistake.
 void check_output_folder(const std::string& option, const std::string& folder);
 
-/// Makes a folder for results, with its parents, unless it exists. Throws UserError when that cannot be done.
-std::filesystem::path make_output_folder(const std::string& folder);
+/// The folder for results. Throws UserError when it cannot be made or written to.
+OutputFolder make_output_folder(const std::string& folder);
 
 /// Writes images [N,H,W,C] in [-1, 1] as a PNG grid, row by row, `columns` in a row.
 void write_grid(const std::filesystem::path& file, const Tensor& images, std::int64_t columns);

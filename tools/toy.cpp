@@ -42,7 +42,7 @@ double seconds_since(Clock::time_point start) {
 }
 
 /// The output folder. Nothing in it is overwritten: one that holds a run is refused.
-fs::path make_toy_folder(const std::string& folder) {
+OutputFolder make_toy_folder(const std::string& folder) {
   if (fs::exists(status_of(fs::path(folder) / "stats.jsonl"))) {
     user_error(fmt::format("'{}' already holds a toy run", folder), "give another folder with --out");
   }
@@ -152,7 +152,8 @@ std::vector<Tensor> run_seed(const ToyCommandOptions& options, std::uint64_t see
 void run_toy(const ToyCommandOptions& options) {
   // First, so that a device that is not there is an error before a folder is made.
   Toy(options.of_seed(options.seeds[0]));
-  const fs::path out = make_toy_folder(options.out), picture = out / "evolution.png";
+  const OutputFolder folder = make_toy_folder(options.out);
+  const fs::path &out = folder.path(), picture = out / "evolution.png";
   for (const fs::path& file : {out / "stats.jsonl", picture}) check_output_file("--out", file);
   std::vector<Tensor> rows;
   for (const std::uint64_t seed : options.seeds) {

@@ -90,6 +90,10 @@ bool take_name(int& descriptor, const fs::path& name) {
          copy_to(name, descriptor, status);
 }
 
+void remove_empty(const std::vector<fs::path>& folders) {
+  for (const fs::path& folder : folders) ::rmdir(folder.c_str());  // fails where something is in it
+}
+
 /// Makes a rename in `folder` durable. File systems that cannot sync a folder say EINVAL; that is their best.
 bool sync_folder(const fs::path& folder) {
   const int descriptor = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -224,6 +228,20 @@ void AtomicFile::fail(const char* what, int reason) const {
   throw Error(
       fmt::format("cannot {} '{}': {}", what, path_.string(), std::strerror(reason ? reason : errno)));
 }
+
+OutputFolder::OutputFolder(fs::path path) : path_(std::move(path)) {
+  std::error_code failure;
+  for (fs::path place = fs::absolute(path_, failure);
+       place.has_relative_path() && !fs::exists(place, failure); place = place.parent_path()) {
+    made_.push_back(place);
+  }
+  fs::create_directories(path_, failure);
+  if (!failure) return;
+  remove_empty(made_);
+  throw Error(fmt::format("cannot create the folder '{}': {}", path_.string(), failure.message()));
+}
+
+OutputFolder::~OutputFolder() { remove_empty(made_); }
 
 FolderLock::FolderLock(const std::filesystem::path& folder, IfHeld if_held)
     : descriptor_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {

@@ -72,6 +72,23 @@ class AtomicFile {
   int descriptor_ = -1;
 };
 
+/// A folder for files, made with those above it unless it is there. Of what was made, what is empty when this goes does
+/// not stay.
+class OutputFolder {
+ public:
+  /// Throws Error with the system's reason.
+  explicit OutputFolder(std::filesystem::path path);
+  ~OutputFolder();
+  OutputFolder(OutputFolder&&) = default;
+  OutputFolder& operator=(OutputFolder&&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+  std::vector<std::filesystem::path> made_;  // the innermost first
+};
+
 /// A folder held by this process against others, until this goes or the process ends, however it does.
 class FolderLock {
  public:
