@@ -64,6 +64,10 @@ for command in "info" "data info" "data verify" "sample --out x" "eval" "chain -
   read -ra words <<<"$command"
   refuses 2 'a\\n\\x1b\[31m\\x9b\\xff' "${words[@]}" "$bad"
 done
+"$damc" train --preset mnist-quick --data "$root/data/mnist" "${tiny[@]}" --iterations 1 --batch 4 --out "$bad" --set test_posterior_steps=1 \
+  >listing || fail "training into $bad"
+[ "$(tail -1 listing)" = 'done: a\n\x1b[31m\x9b\xff/00000-mnist-quick' ] || fail "done: $(cat -v listing)"
+tail -1 "$bad/00000-mnist-quick/log.txt" | grep -q ' done: a' || fail "log.txt: $(cat -v "$bad/00000-mnist-quick/log.txt")"
 header='{"__metadata__":{"k\u001b":"v\u001b[2J\u0085"},"t\n\u001b":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}'
 length=$(printf '\\x%02x' ${#header})
 { printf "$length\0\0\0\0\0\0\0"; printf %s "${header}x"; } >"$bad.safetensors"

@@ -76,7 +76,7 @@ echo "-- mistakes"
 refuses 2 "'2' is not one of 1, 3, 4, s5, s6" table 2
 refuses 2 'table is required' table
 refuses 2 'nowhere is not a run folder' table 1 nowhere
-refuses 2 'runs nowhere: No such file or directory' table 1 --runs nowhere
+refuses 2 'runs nowhere: there is no such folder' table 1 --runs nowhere
 refuses 2 'there is no run in it' table 1 --runs small
 refuses 2 'is given twice' table 1 runs/00000-mnist-anomaly --runs runs
 refuses 2 'runs is required' compare

@@ -11,6 +11,7 @@
 #include "data/feed.h"
 #include "tensor/error.h"
 #include "tensor/record.h"
+#include "tensor/text.h"
 #include "tools/classifier_run.h"
 #include "tools/fitting_batch.h"
 #include "tools/stop_signal.h"
@@ -76,7 +77,7 @@ void NetworkRun::go_on_from(const SavedState& state) {
   progress_ = state.progress;
   if (progress_.networks != training_->depends_on()) {
     user_error(
-        fmt::format("{} learned with {}; the files hold {}", state.file.string(), progress_.networks,
+        fmt::format("{} learned with {}; the files hold {}", escaped(state.file.native()), progress_.networks,
                     training_->depends_on()),
         "name the files of the run with --generator, --encoder and --vgg; a new run learns with others");
   }
@@ -90,9 +91,9 @@ void NetworkRun::go_on_from(const SavedState& state) {
 void NetworkRun::run(const fs::path& parent) {
   catch_stop_signals();
   journal_.open(parent);
-  journal_.say(fmt::format("{}: {} of {} iterations done, {}, {} parameters", journal_.folder().string(),
-                           progress_.iterations, config_.iterations, progress_.data,
-                           training_->parameter_count()));
+  journal_.say(fmt::format("{}: {} of {} iterations done, {}, {} parameters",
+                           escaped(journal_.folder().native()), progress_.iterations, config_.iterations,
+                           progress_.data, training_->parameter_count()));
   for (const std::string& note : notes_) journal_.say(note);
   try {
     train();
@@ -105,7 +106,7 @@ void NetworkRun::run(const fs::path& parent) {
         fmt::format("ended by an error after iteration {}: {}", progress_.iterations, error.what()));
     throw;
   }
-  journal_.say(fmt::format("done: {}", journal_.folder().string()));
+  journal_.say(fmt::format("done: {}", escaped(journal_.folder().native())));
 }
 
 /// The message when memory does not suffice, with a batch that would: tried in the first and the last iterations, which

@@ -12,6 +12,7 @@
 #include "damc/run_folder.h"
 #include "damc/run_records.h"
 #include "tensor/ops.h"
+#include "tensor/text.h"
 #include "tools/commands.h"
 #include "tools/fitting_batch.h"
 #include "tools/pictures.h"
@@ -75,7 +76,7 @@ std::unique_ptr<Method> TrainingRun::make_method(std::int64_t rollbacks) const {
 void TrainingRun::begin_with(const SavedState& initial) {
   starts_elsewhere_ = true;
   const std::vector<std::string> unused = load_initial(initial, *model_, *method_);
-  std::string note = fmt::format("weights of {}", initial.file.string());
+  std::string note = fmt::format("weights of {}", escaped(initial.file.native()));
   if (progress_.iterations > 0)
     note += fmt::format(", with its optimisers after {} iterations", progress_.iterations);
   if (!unused.empty()) {
@@ -102,7 +103,7 @@ void TrainingRun::run(const fs::path& parent) {
         go_back(error);
       }
     }
-    journal_.say(fmt::format("done: {}", journal_.folder().string()));
+    journal_.say(fmt::format("done: {}", escaped(journal_.folder().native())));
   } catch (const OutOfMemory& error) {
     const std::string message = explain(error);
     journal_.log_end(fmt::format("ended by an error after iteration {}: {}", progress_.iterations, message));
@@ -119,8 +120,8 @@ std::string TrainingRun::standing() const {
   const Config& c = model_->config;
   const std::int64_t processes = among_.part().count;
   return fmt::format(
-      "{}: {} of {} iterations done, {}, {} parameters{}", journal_.folder().string(), progress_.iterations,
-      c.iterations, progress_.data, model_->parameter_count(),
+      "{}: {} of {} iterations done, {}, {} parameters{}", escaped(journal_.folder().native()),
+      progress_.iterations, c.iterations, progress_.data, model_->parameter_count(),
       processes == 1 ? "" : fmt::format(", {} processes of {} images each", processes, c.batch / processes));
 }
 
@@ -254,7 +255,7 @@ std::string TrainingRun::advice() const {
       "hint: damc train --resume {} {} goes on from iteration {} with half the rates; step sizes, grad_clip, "
       "seed or "
       "--set on_nan=rollback may help, too",
-      shell_word(journal_.folder().string()), rates, states.empty() ? 0 : states.rbegin()->first);
+      shell_word(escaped(journal_.folder().native())), rates, states.empty() ? 0 : states.rbegin()->first);
 }
 
 std::vector<double> TrainingRun::time_iterations(int count) {
