@@ -291,7 +291,10 @@ void check_first_use(Device device) {
     if (FolderLock::is_held(file->parent_path()))
       fmt::print(stderr, "{} is used for the first time: waiting for a process that tests it\n",
                  device.str());
-    lock = std::make_unique<FolderLock>(file->parent_path(), FolderLock::IfHeld::wait);
+    try {
+      lock = std::make_unique<FolderLock>(file->parent_path(), FolderLock::IfHeld::wait);
+    } catch (const Error&) {  // a folder that cannot be opened keeps nobody from testing
+    }
     if (holds_line(*file, use)) return;
   }
   fmt::print(stderr, "{} is used for the first time: testing it\n", device.str());

@@ -255,7 +255,7 @@ std::string TrainingRun::advice() const {
       "hint: damc train --resume {} {} goes on from iteration {} with half the rates; step sizes, grad_clip, "
       "seed or "
       "--set on_nan=rollback may help, too",
-      shell_word(escaped(journal_.folder().native())), rates, states.empty() ? 0 : states.rbegin()->first);
+      shell_word(journal_.folder().string()), rates, states.empty() ? 0 : states.rbegin()->first);
 }
 
 std::vector<double> TrainingRun::time_iterations(int count) {
