@@ -79,6 +79,11 @@ SecondStage::SecondStage(std::int64_t nz, std::int64_t hidden, Init& init)
       likelihood(*decoder, 1.0),
       noise(init) {}
 
+Tensor SecondStage::decode(const Tensor& u, Generator& random) const {
+  const Tensor scale = exp(noise.log().value());
+  return add(likelihood.decode(u).value(), mul(random.normal(u.shape()), scale));
+}
+
 Model::Model(const Config& c, Dtype dtype)
     : config(c),
       images(images_of(c)),
@@ -215,10 +220,7 @@ Tensor Model::draw(const std::string& source, std::int64_t n, Generator& random)
   if (source == "resampling") return resample(*prior, n, config.nz, kProposals, random);
   const Tensor z = random.normal({n, config.nz});
   if (source == "gaussian") return z;
-  if (source == "second-stage") {
-    const Tensor scale = exp(second->noise.log().value());
-    return add(second->likelihood.decode(z).value(), mul(random.normal(z.shape()), scale));
-  }
+  if (source == "second-stage") return second->decode(z, random);
   return langevin(*prior, z, {config.sample_prior_steps, config.sample_prior_step_size}, &random);
 }
 

@@ -22,6 +22,8 @@ AmortizerOptions amortizer_options(const Config& config);
 /// A VAE of the latent vectors that another one encodes images to.
 struct SecondStage {
   SecondStage(std::int64_t nz, std::int64_t hidden, Init& init);
+  /// Latent vectors of the first stage from those of this one, u [N, nz] ~ N(0, I); the decoder's noise is part of them.
+  Tensor decode(const Tensor& u, Generator& random) const;
 
   std::unique_ptr<Layer> encoder, decoder;
   Likelihood likelihood;

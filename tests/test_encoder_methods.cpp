@@ -5,6 +5,9 @@
 
 #include "damc/chains/mixture.h"
 #include "damc/methods/by_encoder.h"
+#include "damc/model.h"
+#include "damc/toy/pinwheel.h"
+#include "damc/toy/two_sample.h"
 #include "tensor/error.h"
 #include "tests/linear_gaussian.h"
 
@@ -182,6 +185,35 @@ TEST_CASE("two stages: a linear second stage reaches the entropy of z, and its s
   for (const std::size_t i : {0u, 1u, 3u})
     CHECK(noisy.covariance[i] == doctest::Approx(of_z.covariance[i]).epsilon(0.03));
   CHECK(noisy.covariance[0] - without.covariance[0] == doctest::Approx(g2 * g2).scale(1.0).epsilon(0.03));
+}
+
+TEST_CASE("two stages: a second stage of SkipMlps draws a pinwheel nearly as the pinwheel itself does") {
+  Generator data(16);
+  const Tensor z = sample_pinwheel(20000, data), true_set = sample_pinwheel(5000, data);
+  double floor = 0.0;
+  for (int i = 0; i < 5; ++i) floor += energy_distance(sample_pinwheel(5000, data), true_set) / 5.0;
+  Generator random(17), unused(18);
+  Init init(random);
+  SecondStage second(2, 1024, init);
+  FiniteWatch watch(Device{});
+  Learner g("second generator", "g2", *second.decoder, learning(1e-3, 640), watch),
+      v("second encoder", "v2", *second.encoder, learning(1e-3, 640), watch),
+      s("second noise", "n2", second.noise, learning(1e-2, 640), watch);
+  const auto loss = [&second](const Encoded& q, const Tensor& of) {
+    return negative_elbo(second.likelihood, second.noise, q, of);
+  };
+  ByEncoder phase({.encoder = second.encoder.get(), .nz = 2, .loss = loss, .learners = {&g, &v, &s}},
+                  Device{}, random, unused);
+  const auto distance = [&] {
+    return energy_distance(second.decode(random.normal({5000, 2}), random), true_set);
+  };
+  const double untrained = distance();
+  train(phase, watch, z, 800, 250);
+  CAPTURE(untrained);
+  CAPTURE(floor);
+  CHECK(untrained > 10 * floor);
+  const double reached = distance();
+  CHECK(reached < 3 * floor);
 }
 
 TEST_CASE("rae: a linear one has the closed form's filters, codes and loss") {
