@@ -14,10 +14,12 @@ expect() { # expect PATTERN TEXT
 cpack --config "$build/CPackConfig.cmake" -B "$work" >log 2>&1 || fail "$(cat log)"
 program=$(ls damc_*.deb) development=$(ls libdamc-dev_*.deb) archive=$(ls damc-*.tar.gz)
 needs=$(dpkg-deb -f "$program" Depends)
-for library in libc6 libfmt9 libgomp1 libjpeg62-turbo libmd0 libopenblas0-openmp libspng0 libwebp7 libwebpdemux2 libzip4 zlib1g; do
+# The names are Debian's and Ubuntu's, whose numbers differ from release to release.
+for library in libc6 'libfmt[0-9]+' libgomp1 'libjpeg(62-turbo|-turbo8)' libmd0 libopenblas0-openmp 'libspng0(t64)?' libwebp7 \
+  libwebpdemux2 'libzip[0-9]+(t64)?' zlib1g; do
   expect "(^|, )$library( \(|,|\$)" "$needs"
 done
-for library in libopenblas-openmp-dev libfmt-dev libzip-dev nlohmann-json3-dev libspng-dev; do
+for library in libopenblas-openmp-dev libfmt-dev libzip-dev nlohmann-json3-dev libjpeg-dev libspng-dev; do
   expect "(^|, )$library(,|\$)" "$(dpkg-deb -f "$development" Depends)"
 done
 expect '^damc 0\.' "$(dpkg-deb -W --showformat '${Package} ${Version}' "$program")"

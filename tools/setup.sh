@@ -3,9 +3,13 @@
 # too. What is optional is left out where it is not to be had.
 set -euo pipefail
 
-packages=(build-essential cmake ninja-build pkg-config clang-format
+# Ubuntu and its relatives have a name of their own for the library of JPEG.
+jpeg=libjpeg62-turbo-dev
+[ ! -r /etc/os-release ] || [[ " $(. /etc/os-release && echo "$ID ${ID_LIKE:-}") " != *" ubuntu "* ]] || jpeg=libjpeg-turbo8-dev
+
+packages=(build-essential cmake ninja-build pkg-config
   libopenblas-openmp-dev libfmt-dev doctest-dev libcli11-dev nlohmann-json3-dev libtomlplusplus-dev
-  libstb-dev libspng-dev libjpeg62-turbo-dev libwebp-dev liblmdb-dev libmd-dev libzip-dev zlib1g-dev libjs-dygraphs "$@")
+  libstb-dev libspng-dev "$jpeg" libwebp-dev liblmdb-dev libmd-dev libzip-dev zlib1g-dev libjs-dygraphs "$@")
 optional=(libopenmpi-dev openmpi-bin) # for processes that mpirun starts
 
 # missing PACKAGE...: those of them that are not installed.

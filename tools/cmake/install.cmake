@@ -37,7 +37,7 @@ set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEVELOPMENT_DESCRIPTION "For C++ programs: the autodiff engine, layers and
 models of damc as static libraries, with headers and find_package(damc).")
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS libfmt-dev libopenblas-openmp-dev libzip-dev nlohmann-json3-dev
-  pkg-config zlib1g-dev libjpeg62-turbo-dev libmd-dev libspng-dev libwebp-dev)
+  pkg-config zlib1g-dev libjpeg-dev libmd-dev libspng-dev libwebp-dev)
 list(JOIN CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS ", " CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS)
 set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
 if(DAMC_NATIVE)
