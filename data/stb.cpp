@@ -15,6 +15,7 @@
 #define STBI_ONLY_GIF
 #define STBI_ONLY_PNM
 #define STBI_ONLY_TGA
+#define STBI_ONLY_PSD  // never asked for: PNM of versions 2.28 to 2.30 compiles beside it or PNG only
 #define STB_IMAGE_IMPLEMENTATION
 #include <stb/stb_image.h>
 
