@@ -34,14 +34,14 @@ script cmake.no_cudnn '
 printf "%s\n" "-- Found OpenMP" "CMake Error at CMakeLists.txt:55 (message):" "  DAMC_CUDA is on and cuDNN 9 was not found" "" >&2
 exit 1'
 
-# built PROGRAM WANTED..: which of these words are printed where the GPU is chosen and `damc` does as PROGRAM says.
+# built PROGRAM WANTED [AGAIN]: what is printed where the GPU is chosen and `damc` does as PROGRAM says, the second time AGAIN.
 built() {
   local machine=$work/machine got wanted
   rm -rf "$machine"
   mkdir -p "$machine/build-cuda/bin" "$machine/build"
   for name in bash sed cat cksum nproc; do ln -s "$(command -v "$name")" "$machine/$name"; done
   for name in nvidia-smi nvcc; do cp "$work/$name" "$machine/$name"; done
-  script cmake.build 'echo "cmake $*"'
+  script cmake.build "echo \"cmake \$*\"; $building"
   cp "$work/cmake.build" "$machine/cmake"
   script damc "$1"
   cp "$work/damc" "$machine/build-cuda/bin/damc"
@@ -70,7 +70,7 @@ expect "device: cpu (there is a GPU, but 'cmake --preset cuda' fails: DAMC_CUDA 
 expect "device: cuda (GPU 0: NVIDIA H100 80GB HBM3, nvcc and cuDNN are there)"$'\n'"cuda build-cuda cuda" nvidia-smi nvcc cmake
 DAMC_DEVICE=cpu expect "device: cpu (DAMC_DEVICE=cpu)"$'\n'"$cpu" nvidia-smi nvcc cmake
 
-jobs=$(nproc)
+jobs=$(. "$root/tools/choose_device.sh" && compilers) building=:
 made="cmake --build build-cuda -j $jobs --target damc_tool"
 good="$made
 testing the GPU
@@ -84,4 +84,33 @@ info --check cuda
 The GPU does not compute as it should here; please report the lines above. The CPU is used in its place.
 cmake --build build -j $jobs --target damc_tool
 release build cpu"
+building='[ "$2" != build-cuda ]'
+built 'echo "$*"' "$made
+The build for the GPU fails here; please report the lines above. The CPU is used in its place.
+cmake --build build -j $jobs --target damc_tool
+release build cpu"
+building='[ "$1" != --build ]'
+built 'echo "$*"' "$made
+The build for the GPU fails here; please report the lines above. The CPU is used in its place.
+cmake --build build -j $jobs --target damc_tool (exit 1)"
+
+# compiling WANTED KIB MAX LIMIT: how many compilers 64 processors run with so much memory free and such limits of a container.
+compiling() {
+  local machine=$work/memory got
+  rm -rf "$machine"
+  mkdir -p "$machine"/{proc,sys/fs/cgroup/memory}
+  printf 'MemTotal:       99999999 kB\nMemAvailable:   %s kB\n' "$2" >"$machine/proc/meminfo"
+  [ "$3" = none ] || echo "$3" >"$machine/sys/fs/cgroup/memory.max"
+  [ "$4" = none ] || echo "$4" >"$machine/sys/fs/cgroup/memory/memory.limit_in_bytes"
+  got=$(nproc() { echo 64; } && . "$root/tools/choose_device.sh" && compilers "$machine")
+  [ "$got" = "$1" ] && return
+  echo "memory $2, $3, $4: $got compilers, wanted: $1"
+  failures=1
+}
+compiling 64 134217728 none none
+compiling 23 25000000 max none
+compiling 4 134217728 4294967296 none
+compiling 3 134217728 max 3999999999
+compiling 64 134217728 none 9223372036854771712
+compiling 1 400000 max none
 exit $failures

@@ -10,7 +10,7 @@ tools/setup.sh
 if [ "${1:-}" = --sanitize ]; then
   build=build-dev
   cmake --preset dev -G Ninja >/dev/null
-  cmake --build "$build" -j "$(nproc)"
+  build_targets
 else
   choose_device
   built_device
