@@ -1,4 +1,5 @@
 /// JPEG files through libjpeg-turbo, with Pillow's settings.
+#include <algorithm>
 #include <cstdio>  // jpeglib.h needs it
 
 #include <jpeglib.h>

@@ -1,6 +1,7 @@
 #include "tensor/ops.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "tensor/backend.h"

@@ -1,5 +1,7 @@
 #include "tests/amx_instructions.h"
 
+#include <cstring>
+
 #include "tensor/cpu/amx.h"
 #include "tensor/cpu/tile_product.h"
 #include "tests/emulated_tiles.h"

@@ -2,6 +2,7 @@
 /// that. A chain on a Gaussian is itself Gaussian, so that the bias of a short one is known exactly, too.
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <numeric>
 
 #include "autograd/grad.h"

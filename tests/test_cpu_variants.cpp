@@ -3,6 +3,8 @@
 /// for one processor has one variant, which is compared with itself.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdlib>
 
 #include "autograd/checks/op_cases.h"

@@ -1,6 +1,7 @@
 /// Methods whose networks play against each other, where the answers are known: meg and bigan.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <set>

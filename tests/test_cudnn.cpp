@@ -1,6 +1,8 @@
 /// The CUDA libraries' own opinion of what we describe to them: cuDNN checks sizes, strides and types of every pass
 /// without a GPU and plans it for GPUs that are described to it, cublasLt checks a product's. And CUDA's bf16 beside
 /// ours. Only in builds with CUDA.
+#include <bit>
+
 #include <cuda_bf16.h>
 #include <doctest/doctest.h>
 

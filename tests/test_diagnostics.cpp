@@ -2,6 +2,7 @@
 /// whose values plain Python gives (statistics.NormalDist for the normal scores).
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "damc/chains/diagnostics.h"

@@ -1,6 +1,7 @@
 /// Methods that learn by an encoder, and what is fitted to its codes, on models whose answers are known.
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <numbers>
 
 #include "damc/chains/mixture.h"

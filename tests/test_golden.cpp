@@ -2,6 +2,8 @@
 /// the small images in f64 as well.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "autograd/grad.h"
 #include "damc/chains/langevin.h"
 #include "damc/model.h"

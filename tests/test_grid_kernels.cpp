@@ -2,6 +2,8 @@
 /// operation forward and backward, and every kernel on operands of many lengths, well aligned and not.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "autograd/checks/op_cases.h"
 #include "autograd/ops.h"
 #include "tensor/random.h"

@@ -2,6 +2,7 @@
 /// 4e-14; and files that are not its weights.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 

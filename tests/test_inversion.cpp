@@ -1,6 +1,7 @@
 /// GAN inversion: networks, objective and descent against PyTorch (golden/inversion.py), and weights of something else.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>

@@ -2,6 +2,7 @@
 /// to the last bit from a state, and which methods are the same where they should be.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <optional>

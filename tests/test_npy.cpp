@@ -1,5 +1,7 @@
 /// Arrays of numpy: round trips, bytes as the format prescribes them, and damaged files of every kind, each of which must be
 /// refused with one UserError that names the file and the reason.
+#include <limits>
+
 #include "tensor/io/npy.h"
 #include "tensor_files.h"
 

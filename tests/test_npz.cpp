@@ -1,6 +1,7 @@
 /// .npz files: what numpy has written (tests/golden/make_files.py), and damaged ones.
-#include "tensor/io/npz.h"
+#include <cstring>
 
+#include "tensor/io/npz.h"
 #include "tensor_files.h"
 
 using namespace damc;

@@ -7,6 +7,7 @@
 ///   precision  f32 values and gradients against f64
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <set>

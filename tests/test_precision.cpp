@@ -2,6 +2,7 @@
 /// errors of networks, chains and training. Without a GPU tf32 is the CPU's emulation.
 #include <doctest/doctest.h>
 
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <map>

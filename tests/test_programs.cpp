@@ -2,6 +2,7 @@
 /// gradients in f64 agree to 1e-9, and every operation of the table is in some program. DAMC_PROGRAMS names a file of other programs.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <fstream>

@@ -1,6 +1,8 @@
 /// Energies learned as ratios of densities, where the ratio is known.
 #include <doctest/doctest.h>
 
+#include <cmath>
+
 #include "damc/chains/energy_losses.h"
 #include "damc/chains/resampling.h"
 #include "tensor/error.h"

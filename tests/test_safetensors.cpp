@@ -1,6 +1,8 @@
 /// Safetensors files: round trips, bytes as the format prescribes them, and damaged files of every kind, each of which must be
 /// refused with one UserError that names the file and the reason.
 #include <chrono>
+#include <cmath>
+#include <limits>
 
 #include "tensor/io/safetensors.h"
 #include "tensor_files.h"

@@ -99,11 +99,11 @@ RunView run_of(const std::string& preset, const KeyValues& settings, std::int64_
   return run;
 }
 
-const PaperTable& table_of(const std::string& name) {
+const PaperTable& table_of(std::string_view name) {
   return *std::ranges::find(paper_tables(), name, &PaperTable::name);
 }
 
-const PaperRow& row_of(const PaperTable& table, const std::string& label) {
+const PaperRow& row_of(const PaperTable& table, std::string_view label) {
   return *std::ranges::find(table.rows, label, &PaperRow::label);
 }
 

@@ -1,6 +1,7 @@
 /// Text that fits its screen: columns of characters, lines cut and wrapped.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <sstream>
 #include <string>
 

@@ -1,9 +1,9 @@
 /// PyTorch's files: what PyTorch itself has written (tests/golden/make_files.py), round trips, and hostile ones, each of
 /// which must be refused with one UserError that names the file and the reason.
-#include "tensor/io/torch_file.h"
-
 #include <algorithm>
+#include <limits>
 
+#include "tensor/io/torch_file.h"
 #include "tensor/io/weights.h"
 #include "tensor/io/zip_archive.h"
 #include "tensor_files.h"

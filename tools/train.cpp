@@ -1,5 +1,7 @@
 /// damc train
 
+#include <algorithm>
+
 #include "tensor/backend.h"
 #include "tensor/error.h"
 #include "tensor/processes/processes.h"

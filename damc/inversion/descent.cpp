@@ -1,5 +1,7 @@
 #include "damc/inversion/descent.h"
 
+#include <cmath>
+
 #include "autograd/grad.h"
 #include "optim/adam.h"
 #include "tensor/ops.h"

@@ -1,5 +1,6 @@
 #include "damc/methods/encoding.h"
 
+#include <cmath>
 #include <numbers>
 
 #include "tensor/error.h"

@@ -44,7 +44,7 @@ EncoderSizes InDomainEncoder::sizes_of(const StateDict& weights) {
   EncoderSizes sizes{{telling(expected, weights, "block0.conv.weight", 4).size(0)}, 1, 0};
   for (std::size_t i = 1; i <= kMostBlocks && weights.contains(block_key(i) + "conv2.weight"); ++i)
     sizes.channels.push_back(telling(expected, weights, block_key(i) + "conv2.weight", 4).size(0));
-  const Tensor& last = telling(expected, weights, block_key(sizes.channels.size()) + "fc.weight", 2);
+  const Tensor last = telling(expected, weights, block_key(sizes.channels.size()) + "fc.weight", 2);
   sizes.latents = last.size(0);
   const std::int64_t pixels = last.size(1) / sizes.channels.back();
   while (sizes.last * sizes.last < pixels && sizes.last < 64) ++sizes.last;

@@ -1,5 +1,6 @@
 #include "damc/nets/layered_generator.h"
 
+#include <cmath>
 #include <numbers>
 
 #include "tensor/error.h"

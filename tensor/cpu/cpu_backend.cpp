@@ -2,6 +2,7 @@
 /// of our own (packed.h), convolutions by im2col / col2im or Winograd.
 /// Compiled once for each variant of processor (variants.h), of which DAMC_CPU_VARIANT is the name.
 
+#include <algorithm>
 #include <cstring>
 
 #include "tensor/cpu/conv.h"

@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <cstdlib>
+#include <mutex>
 
 #include "tensor/error.h"
 

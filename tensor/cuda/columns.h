@@ -5,6 +5,8 @@
 ///   forward  y = columns(x) filter^T      grad_x  x = sum over the taps of (y filter)      grad_w  filter = y^T columns(x)
 #pragma once
 
+#include <algorithm>
+
 #include "tensor/cuda/launch.h"
 #include "tensor/kernels/functors.h"
 #include "tensor/kernels/taps.h"

@@ -1,5 +1,7 @@
 #include "tensor/cuda/memory.h"
 
+#include <algorithm>
+
 #include "tensor/cuda/check.h"
 #include "tensor/error.h"
 

@@ -6,6 +6,8 @@
 /// kPack and operands(visit) let a GPU take several elements of a row at once (packs.h).
 #pragma once
 
+#include <cmath>
+
 #include "tensor/backend.h"
 #include "tensor/host_device.h"
 #include "tensor/kernels/packs.h"

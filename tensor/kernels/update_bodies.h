@@ -1,6 +1,8 @@
 /// Loop bodies of noise and of updates in place: Philox draws, steps of chains, Adam, averages; see bodies.h.
 #pragma once
 
+#include <cmath>
+
 #include "tensor/kernels/bodies.h"
 #include "tensor/kernels/philox.h"
 
