@@ -1,10 +1,11 @@
 /// Weights in the form that a product reads best, kept while their owner promises not to change them.
 #pragma once
 
-#include <compare>
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <vector>
 
 #include "tensor/tensor.h"
 
@@ -22,11 +23,10 @@ class WeightCache {
       planes
     };  ///< rounded, packed, transformed and packed
     Kind kind;
-    std::int64_t rows = 0, columns = 0;  ///< of what is packed,
-    bool transposed = false;             ///< and whether it is the weight's transpose
-    int count = 1;                       ///< planes
-    Dtype dtype = Dtype::f32;            ///< of packed numbers, or any for those of the weight's own
-    auto operator<=>(const Form&) const = default;
+    bool transposed = false;   ///< whether the weight's transpose is packed
+    int count = 1;             ///< planes
+    Dtype dtype = Dtype::f32;  ///< of packed numbers, or any for those of the weight's own
+    bool operator==(const Form&) const = default;
   };
 
   /// Pins nest; the last unpin forgets the forms. A pinned weight's storage is kept, so that no other can take its
@@ -43,19 +43,27 @@ class WeightCache {
   /// Whether the weight that starts where `view` starts is pinned.
   bool is_pinned(const Tensor& view) const { return entries_.contains(view.raw()); }
 
-  /// make(), a shared_ptr, of a pinned weight; made once.
+  /// make(), a shared_ptr, of a view that starts where a pinned weight does; made once for all of the view's shape and strides.
   template <class F>
   auto get(const Tensor& view, const Form& form, const F& make) -> decltype(make()) {
-    std::shared_ptr<const void>& prepared = entries_.at(view.raw()).forms[form];
-    if (!prepared) prepared = make();
-    return std::static_pointer_cast<typename decltype(make())::element_type>(prepared);
+    std::vector<Prepared>& all = entries_.at(view.raw()).prepared;
+    auto found = std::ranges::find_if(all, [&](const Prepared& one) {
+      return one.form == form && one.shape == view.shape() && one.strides == view.strides();
+    });
+    if (found == all.end()) found = all.insert(found, {form, view.shape(), view.strides(), make()});
+    return std::static_pointer_cast<typename decltype(make())::element_type>(found->value);
   }
 
  private:
+  struct Prepared {
+    Form form;
+    Shape shape, strides;
+    std::shared_ptr<const void> value;
+  };
   struct Entry {
     Tensor weight;
     int pins = 0;
-    std::map<Form, std::shared_ptr<const void>> forms;
+    std::vector<Prepared> prepared;
   };
   std::map<const void*, Entry> entries_;
 };

@@ -155,6 +155,19 @@ TEST_CASE("a pinned filter is rounded to bf16 once and gives the same numbers") 
   CHECK(bits() == free);
 }
 
+TEST_CASE("a pinned filter is not taken for a part of it that was rounded before") {
+  Generator random(3);
+  const Tensor image = random.normal({2, 8, 8, 3}), filter = random.normal({4, 3, 3, 3});
+  const ProductOptions tf32{.precision = MatmulPrecision::tf32};
+  for (const auto& [x, product] : {std::pair{image, tf32}, {image.to(Dtype::bf16), ProductOptions{}}}) {
+    const ConvOptions apart{.padding = 1, .dilation = 2};
+    const Tensor alone = conv2d(x, filter, {}, apart, product);
+    const PinnedWeights pinned({filter});
+    conv2d(x, filter.narrow(0, 0, 2), {}, apart, product);
+    CHECK(conv2d(x, filter, {}, apart, product).to_vector<double>() == alone.to_vector<double>());
+  }
+}
+
 TEST_CASE("tf32: operands of 11 digits, where it is asked for, on f32 alone") {
   // 1 + 2^-11 lies between two numbers of tf32 and rounds away from 0; 1 + 2^-12 rounds to 1.
   const Tensor a =

@@ -102,6 +102,27 @@ TEST_CASE("a pinned weight on the right, as it is and transposed, with and witho
   }
 }
 
+TEST_CASE("views that start where a pinned weight does are not taken for each other") {
+  for (const Dtype dtype : float_types) {
+    const Tensor w = normal({8, 6}, dtype), x = normal({5, 3}, dtype), c = normal({5, 4}, dtype);
+    const std::vector<Tensor> views{w.narrow(0, 0, 4).narrow(1, 0, 3), w.reshape({16, 3}).narrow(0, 0, 4),
+                                    w.narrow(0, 0, 4).narrow(1, 0, 3)};  // all [4, 3], two with rows of 6
+    const auto gated = [&](const Tensor& view) {
+      const Tensor out = Tensor::empty({5, 2}, dtype);
+      gated_linear_out(out, x, view, w.reshape({-1}).narrow(0, 0, 2), c);
+      return elements(out);
+    };
+    for (const Tensor& view : views) {
+      const Values alone = gated(view.clone());
+      const PinnedWeights pinned({w});
+      for (const Tensor& other : views) gated(other);
+      for (const Tensor& other : views) matmul(x, other.transpose(0, 1));
+      check_product(x, view.transpose(0, 1), matmul(x, view.transpose(0, 1)));
+      check_near(gated(view), alone, dtype == Dtype::f32 ? 6e-6 : 1e-14);
+    }
+  }
+}
+
 TEST_CASE("gated_linear_out is the sum of its parts, with weights pinned or not") {
   const Unary leaky{UnaryOp::leaky_relu, 0.01};
   for (const Dtype dtype : float_types) {

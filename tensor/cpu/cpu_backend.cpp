@@ -66,7 +66,7 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
     if (!weights_.is_pinned(w) || x.strides()[1] != 1) return false;
     dispatch_float(x.dtype(), [&]<class T>(T) {
       const std::int64_t k = x.size(1), n = out.size(1);
-      const auto pairs = weights_.get(w, {WeightCache::Form::pairs, k, n, true}, [&] {
+      const auto pairs = weights_.get(w, {WeightCache::Form::pairs, true}, [&] {
         return pack_pairs<T>(pool_, k, n, as_matrix<T>(w.transpose(0, 1), 0));
       });
       dispatch_fused<T>(options.activation, [&](auto f) {
@@ -103,7 +103,7 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
       using C = Computed<T>;
       if (winograd_fits<T>(s, weights_.is_pinned(filter))) {
         with_winograd<T>(s, weights_.is_pinned(filter), [&](const auto& conv) {
-          const auto u = winograd_filter<T>(conv, s, filter, true);
+          const auto u = winograd_filter<T>(conv, filter, true);
           dispatch_fused<C>(options.activation, [&](auto activation) {
             conv.forward(x.data<T>(), u, data_or_null<C>(bias), activation, out.data<T>());
           });
@@ -142,7 +142,7 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
       using C = Computed<T>;
       if (winograd_fits<T>(s, weights_.is_pinned(filter))) {
         with_winograd<T>(s, weights_.is_pinned(filter), [&](const auto& conv) {
-          const auto u = winograd_filter<T>(conv, s, filter, false);
+          const auto u = winograd_filter<T>(conv, filter, false);
           dispatch_fused<C>(options.activation, [&](auto activation) {
             conv.grad_x(g.data<T>(), u, data_or_null<C>(bias), activation, out.data<T>());
           });
@@ -286,14 +286,12 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
 
   /// The transformed filter for one pass: packed if it is pinned, else as it comes.
   template <class T, class Conv>
-  typename Conv::Filter winograd_filter(const Conv& conv, const ConvGeometry& s, const Tensor& filter,
-                                        bool transposed) {
+  typename Conv::Filter winograd_filter(const Conv& conv, const Tensor& filter, bool transposed) {
     const auto* w = filter.data<Computed<T>>();
     if (!weights_.is_pinned(filter)) return conv.transformed(w, transposed);
-    return {nullptr, weights_.get(filter,
-                                  {WeightCache::Form::planes, s.in_c, s.out_c, transposed, Conv::kPlanes,
-                                   dtype_of<T>()},
-                                  [&] { return conv.pack_filter(w, transposed); })};
+    return {nullptr,
+            weights_.get(filter, {WeightCache::Form::planes, transposed, Conv::kPlanes, dtype_of<T>()},
+                         [&] { return conv.pack_filter(w, transposed); })};
   }
 
   /// A pinned weight as a packed k x n matrix, else null; in bf16, which no library multiplies here, every weight.
@@ -307,7 +305,7 @@ class CpuBackend : public SharedKernels<CpuExecutor> {
       return std::shared_ptr<const PackedMatrices<T>>(packed);
     };
     if (!weights_.is_pinned(weight)) return std::is_same_v<T, bf16> ? make() : nullptr;
-    return weights_.get(weight, {WeightCache::Form::matrix, k, n, matrix.transposed, 1, dtype_of<T>()}, make);
+    return weights_.get(weight, {WeightCache::Form::matrix, matrix.transposed, 1, dtype_of<T>()}, make);
   }
 
   /// c [m, n] = a [m, k] b, with b packed if it can be.
