@@ -74,22 +74,30 @@ std::array<Tensor, 2> Learner::step(const PieceLosses& losses) {
 }
 
 std::array<Tensor, 2> Learner::update(const Tensor& loss, const std::vector<Tensor>& gradients) {
-  const Tensor norm = global_norm(gradients);
-  watch_.see(norm, norm_code_);
-  adam_.update(gradients, norm, options_.grad_clip, &watch_);
+  const Tensor norm = watched_norm(gradients);
+  apply(gradients, norm);
   return {loss, norm};
+}
+
+Tensor Learner::watched_norm(const std::vector<Tensor>& gradients) const {
+  Tensor norm = global_norm(gradients);
+  watch_.see(norm, norm_code_);
+  return norm;
 }
 
 JointUpdate Learner::update_all(const Tensor& loss, const std::vector<Tensor>& gradients,
                                 const std::vector<Learner*>& learners) {
   learners.at(0)->watch_.see(loss, learners[0]->loss_code_);
   JointUpdate done{loss, {}};
+  std::vector<std::vector<Tensor>> parts;
   auto first = gradients.begin();
-  for (Learner* learner : learners) {
+  for (const Learner* learner : learners) {
     const auto last = first + static_cast<std::ptrdiff_t>(learner->network_.parameters().size());
-    done.norms.push_back(learner->update(loss, {first, last})[1]);
+    done.norms.push_back(learner->watched_norm(parts.emplace_back(first, last)));
     first = last;
   }
+  // All norms have been seen: a network is not updated where that of a later one stops it.
+  for (std::size_t i = 0; i < learners.size(); ++i) learners[i]->apply(parts[i], done.norms[i]);
   return done;
 }
 

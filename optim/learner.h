@@ -67,6 +67,11 @@ class Learner {
                                 const std::vector<Learner*>& learners);
   static std::vector<Module*> networks(const std::vector<Learner*>& learners);
   std::array<Tensor, 2> update(const Tensor& loss, const std::vector<Tensor>& gradients);
+  /// The norm of its gradients, which the watch has seen.
+  Tensor watched_norm(const std::vector<Tensor>& gradients) const;
+  void apply(const std::vector<Tensor>& gradients, const Tensor& norm) {
+    adam_.update(gradients, norm, options_.grad_clip, &watch_);
+  }
   std::string prefix() const { return "adam_" + key_ + "."; }
 
   std::string key_;
@@ -78,7 +83,8 @@ class Learner {
   double rate_ = 0.0;
 };
 
-/// One update of each on a loss that they share, which the first is named with when it is not finite.
+/// One update of each on a loss that they share, which the first is named with when it is not finite. Of all, or of none
+/// when the gradient of one is not finite: they have one watch.
 JointUpdate step_together(const Variable& loss, const std::vector<Learner*>& learners);
 /// The same on a loss in pieces.
 JointUpdate step_together(const PieceLosses& losses, const std::vector<Learner*>& learners);

@@ -5,8 +5,10 @@
 #include <cmath>
 #include <limits>
 
+#include "autograd/ops.h"
 #include "optim/adam.h"
 #include "optim/ema.h"
+#include "optim/learner.h"
 #include "optim/schedule.h"
 #include "optim/sgd.h"
 #include "tensor/backend.h"
@@ -344,6 +346,25 @@ TEST_CASE("no update once a watch has seen a number that is not finite") {
     unwatched.step(g, global_norm(g), 0.1, 1.0);
     CHECK(values(weights) == values(free));
   }
+}
+
+TEST_CASE("networks that are stepped together: none moves when the gradient of one is not finite") {
+  Weights first(Dtype::f64, 1), second(Dtype::f64, 2);
+  FiniteWatch watch{Device{}};
+  const LearnerOptions options{.rate = {0.1, 1.0, 1, 0.0}};
+  Learner one("first", "a", first, options, watch), two("second", "b", second, options, watch);
+  one.begin(0);
+  two.begin(0);
+  const Variable all = sum(first.matrix) + sum(second.matrix);
+  step_together(all + sqrt(0.0 * sum(square(second.filter))), {&one, &two});  // a root without slope
+  CHECK(watch.what(watch.read().value().code) == "second gradient norm");
+  CHECK(values(first) == values(Weights(Dtype::f64, 1)));
+  CHECK(values(second) == values(Weights(Dtype::f64, 2)));
+  watch.reset();
+  step_together(sum(first.matrix) + sum(second.matrix), {&one, &two});
+  for (const auto& [now, seed] : {std::pair{&first, 1u}, {&second, 2u}})
+    CHECK(norm(values(sub(now->matrix.value(), Weights(Dtype::f64, seed).matrix.value()))) ==
+          doctest::Approx(0.1 * std::sqrt(15.0)));
 }
 
 TEST_CASE("a saved optimiser continues bit for bit") {
