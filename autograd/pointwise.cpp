@@ -12,8 +12,8 @@ Variable selected(const Unary& f, const Variable& g, const Tensor& x, const Tens
                 {{g, [f, x, y](const auto& h) { return unary_vjp(f, h, x, y); }}});
 }
 
-/// 1 where a > b, 1/2 where they are equal, else 0.
-Tensor share(const Tensor& a, const Tensor& b) { return affine(gt(a, b) - gt(b, a), 0.5, 0.5); }
+/// 1 where a > b or one of them is NaN, 1/2 where they are equal, else 0.
+Tensor share(const Tensor& a, const Tensor& b) { return 1.0 - (gt(b, a) + 0.5 * eq(a, b)); }
 
 /// The part of g that goes to an operand which the mask selects in part, summed to its shape.
 Vjp to_selected(const Tensor& part, const Shape& shape) {
@@ -69,7 +69,7 @@ Variable unary_vjp(const Unary& f, const Variable& g, const Variable& x, const V
     case UnaryOp::softplus:
       return g * sigmoid(x);
     case UnaryOp::silu:
-      return g * (y + sigmoid(x) * (1.0 - y));
+      return g * sigmoid(x) * (1.0 + x * (1.0 - sigmoid(x)));
     case UnaryOp::gelu:
       return g * (0.5 * (1.0 + erf(root_half * x)) + normal * x * exp(-0.5 * square(x)));
     case UnaryOp::pow:

@@ -125,7 +125,7 @@ Variable Sequential::forward(const Variable& x) const {
     const auto* fusable = dynamic_cast<const FusableLayer*>(layers_[i].get());
     const auto* next =
         i + 1 < layers_.size() ? dynamic_cast<const Activation*>(layers_[i + 1].get()) : nullptr;
-    if (fusable && next && fuses(next->function.op)) {
+    if (fusable && next && fuses(next->function)) {
       y = fusable->forward_with(y, next->function);
       ++i;
     } else {

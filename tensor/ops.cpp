@@ -41,7 +41,7 @@ Tensor like(const Tensor& t, const Shape& shape) { return Tensor::empty(shape, t
 /// What is fused into a product with `channels` columns.
 void check_fused(const char* op, const Tensor& x, const Tensor& bias, std::int64_t channels,
                  const Unary& activation) {
-  ENSURE(fuses(activation.op), "{}: {} cannot be fused into a product", op, name(activation.op));
+  ENSURE(fuses(activation), "{}: {} cannot be fused into a product", op, name(activation.op));
   if (!bias.defined()) return;
   check_parameter(op, x, bias);
   ENSURE(bias.shape() == Shape{channels}, "{}: bias {} for {} channels", op, bias.shape().str(), channels);
@@ -386,7 +386,7 @@ InstanceStats instance_norm_stats(const Tensor& x, double eps) {
 
 Tensor instance_norm(const Tensor& x, const InstanceStats& stats, const Tensor& w, const Tensor& b,
                      const Unary& activation) {
-  ENSURE(fuses(activation.op), "instance_norm: {} cannot be fused into it", name(activation.op));
+  ENSURE(fuses(activation), "instance_norm: {} cannot be fused into it", name(activation.op));
   for (const Tensor* parameter : {&w, &b}) {
     check_parameter("instance_norm", x, *parameter);
     ENSURE(parameter->shape() == Shape{x.size(3)}, "instance_norm: image {} (N,H,W,C), a parameter {}",

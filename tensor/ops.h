@@ -44,10 +44,12 @@ auto atan(const Operand auto& x) { return unary({UnaryOp::atan}, x); }
 auto erf(const Operand auto& x) { return unary({UnaryOp::erf}, x); }
 auto tanh(const Operand auto& x) { return unary({UnaryOp::tanh}, x); }
 auto sigmoid(const Operand auto& x) { return unary({UnaryOp::sigmoid}, x); }
+/// Without PyTorch's threshold, above which it returns x.
 auto softplus(const Operand auto& x) { return unary({UnaryOp::softplus}, x); }
 auto silu(const Operand auto& x) { return unary({UnaryOp::silu}, x); }
 auto gelu(const Operand auto& x) { return unary({UnaryOp::gelu}, x); }
 auto abs(const Operand auto& x) { return unary({UnaryOp::abs}, x); }
+/// As C has it: for exponents of 0.5 and -0.5 PyTorch takes roots, which differ at -inf and -0.
 auto pow(const Operand auto& x, double exponent) { return unary({UnaryOp::pow, exponent}, x); }
 auto leaky_relu(const Operand auto& x, double slope) { return unary({UnaryOp::leaky_relu, slope}, x); }
 auto relu(const Operand auto& x) { return leaky_relu(x, 0.0); }
@@ -67,7 +69,7 @@ inline Tensor gt(const Tensor& a, const Tensor& b) { return binary(BinaryOp::gt,
 inline Tensor eq(const Tensor& a, const Tensor& b) { return binary(BinaryOp::eq, a, b); }
 /// x where the mask is not 0, else 0 whatever x is.
 inline Tensor masked(const Tensor& x, const Tensor& mask) { return binary(BinaryOp::masked, x, mask); }
-auto mul(const Operand auto& x, double factor) { return affine(x, factor, 0.0); }
+auto mul(const Operand auto& x, double factor) { return affine(x, factor, -0.0); }  // keeps the sign of 0
 auto add(const Operand auto& x, double term) { return affine(x, 1.0, term); }
 
 inline Tensor operator+(const Tensor& a, const Tensor& b) { return add(a, b); }
@@ -81,6 +83,7 @@ inline Tensor operator-(const Tensor& x, double c) { return add(x, -c); }
 inline Tensor operator-(double c, const Tensor& x) { return affine(x, -1.0, c); }
 inline Tensor operator*(const Tensor& x, double c) { return mul(x, c); }
 inline Tensor operator*(double c, const Tensor& x) { return mul(x, c); }
+/// x times 1 / c, which has to be a number of x's type.
 inline Tensor operator/(const Tensor& x, double c) { return mul(x, 1.0 / c); }
 inline Tensor operator/(double c, const Tensor& x) { return mul(reciprocal(x), c); }
 

@@ -202,6 +202,9 @@ TEST_CASE("relu, leaky_relu, clamp and greater select, in value and gradient") {
       {{UnaryOp::leaky_relu, 0.0}, inf, inf, 2, 2},
       {{UnaryOp::leaky_relu, 0.0}, 1, 1, inf, inf},
       {{UnaryOp::leaky_relu, 0.0}, no_number, no_number, 0, 0},
+      {{UnaryOp::leaky_relu, 0.0}, no_number, no_number, 3, 3},
+      {{UnaryOp::leaky_relu, -0.25}, -4, 1, inf, -inf},
+      {{UnaryOp::leaky_relu, -0.25}, 4, 4, 3, 3},
       {{UnaryOp::leaky_relu, 0.25}, -inf, -inf, 4, 1},
       {{UnaryOp::leaky_relu, 0.25}, -4, -1, inf, inf},
       {{UnaryOp::leaky_relu, 0.25}, no_number, no_number, 0, 0},
@@ -209,9 +212,12 @@ TEST_CASE("relu, leaky_relu, clamp and greater select, in value and gradient") {
       {{UnaryOp::clamp, -1, 1}, 2, 1, no_number, 0},
       {{UnaryOp::clamp, -1, 1}, inf, 1, -inf, 0},
       {{UnaryOp::clamp, -1, 1}, 0.5, 0.5, inf, inf},
+      {{UnaryOp::clamp, -1, 1}, no_number, no_number, inf, 0},
+      {{UnaryOp::pow, 0.0}, 2, 1, inf, 0},
       {{UnaryOp::clamp, 3, 1}, 0, 1, 1, 0},
       {{UnaryOp::clamp, 0, inf}, -inf, 0, inf, 0},
-      {{UnaryOp::clamp, 0, inf}, inf, inf, 1, 1},
+      {{UnaryOp::clamp, 0, inf}, inf, inf, 1, 0},
+      {{UnaryOp::clamp, 0, inf}, 2, 2, inf, inf},
       {{UnaryOp::greater, 0.0}, inf, 1, inf, 0},
       {{UnaryOp::greater, 0.0}, -inf, 0, no_number, 0},
       {{UnaryOp::greater, 0.0}, no_number, 0, no_number, 0},
@@ -229,6 +235,12 @@ TEST_CASE("relu, leaky_relu, clamp and greater select, in value and gradient") {
     }
   }
   CHECK_FALSE(std::signbit(relu(Tensor::full({}, -1.0)).item()));
+  // 1 / x is no number of f32 here, g / x is.
+  const Tensor least = Tensor::full({}, 1e-39);
+  for (const double g : {0.0, 1e-5}) {
+    const Tensor slope = unary_vjp({UnaryOp::log}, Tensor::full({}, g), least, log(least));
+    CHECK(slope.item() == doctest::Approx(g / 1e-39).epsilon(1e-5));
+  }
 
   const Variable x(Tensor::full({3}, -1.0, Dtype::f64), true);
   CHECK(grad(sum(sqrt(relu(x))), {x})[0].to_vector<double>() == Values{0, 0, 0});
@@ -237,6 +249,30 @@ TEST_CASE("relu, leaky_relu, clamp and greater select, in value and gradient") {
   // An infinite slope below the step: no zero times infinity.
   const Variable zero(Tensor::zeros({}, Dtype::f64), true);
   CHECK(grad(greater(sqrt(zero), 1.0) + 2.0 * zero, {zero})[0].item() == 2.0);
+}
+
+TEST_CASE("the sign of zero is kept, and large numbers cancel nothing") {
+  for (const Dtype dtype : {Dtype::f32, Dtype::f64}) {
+    const Tensor zero = Tensor::full({9}, 0.0, dtype), minus = Tensor::full({9}, -0.0, dtype);
+    for (const Tensor& negative :
+         {-zero, minus * 2.0, 2.0 * minus, minus / 3.0, tanh(minus), sin(minus), minus - 0.0})
+      for (const double value : negative.to_vector<double>()) CHECK(std::signbit(value));
+    for (const Tensor& positive : {-minus, zero * 2.0, tanh(zero), minus + 0.0})
+      for (const double value : positive.to_vector<double>()) CHECK_FALSE(std::signbit(value));
+    const Variable x(Tensor::full({}, 1e20, dtype), true);
+    CHECK(grad(silu(x), {x}, create_graph)[0].value().item() == 1.0);
+  }
+}
+
+TEST_CASE("of two operands each gets all of the gradient where one is no number, half where they are equal") {
+  const Variable a(Tensor::from(std::vector<double>{no_number, 1, 1, 2, inf}, {5}), true);
+  const Variable b(Tensor::from(std::vector<double>{1, no_number, 1, 1, inf}, {5}), true);
+  const std::vector<Tensor> of_larger = grad(sum(maximum(a, b)), {a, b});
+  CHECK(of_larger[0].to_vector<double>() == Values{1, 1, 0.5, 1, 0.5});
+  CHECK(of_larger[1].to_vector<double>() == Values{1, 1, 0.5, 0, 0.5});
+  const std::vector<Tensor> of_smaller = grad(sum(minimum(a, b)), {a, b});
+  CHECK(of_smaller[0].to_vector<double>() == Values{1, 1, 0.5, 0, 0.5});
+  CHECK(of_smaller[1].to_vector<double>() == Values{1, 1, 0.5, 1, 0.5});
 }
 
 TEST_CASE("what a class without a share, or an exponent of 0, multiplies is not there") {

@@ -130,7 +130,7 @@ TEST_CASE("a fused activation equals the activation as a layer of its own") {
     for (auto& [layer, input] : layers) {
       const std::string shape = input.shape().str();
       CAPTURE(shape);
-      REQUIRE(fuses(function.op));
+      REQUIRE(fuses(function));
       const Variable x(input, true);
       const Variable fused = layer->forward_with(x, function);
       const Variable apart = Activation(function).forward(layer->forward(x));
@@ -157,7 +157,13 @@ TEST_CASE("a Sequential fuses where it can and gives what its layers give one af
   const Variable whole = net.layers.forward(x);
   CHECK(whole.shape() == Shape{2, 6, 6, 5});
   CHECK(values(whole) == values(y));
-  CHECK_FALSE(fuses(UnaryOp::silu));
+  CHECK_FALSE(fuses({UnaryOp::silu}));
+  Sequential falling;  // whose slope its value does not tell
+  const auto& layer = falling.emplace<Linear>(3, 2, net.init);
+  falling.push_back(leaky_relu_layer(-0.5));
+  const Variable rows(net.random.normal({4, 3}), true);
+  CHECK(values(grad(sum(falling.forward(rows)), {rows})[0]) ==
+        values(grad(sum(leaky_relu(layer.forward(rows), -0.5)), {rows})[0]));
   CHECK_THROWS_AS(Conv2d(3, 4, 4, {2, 1}, net.init).forward_with(x, {UnaryOp::silu}), Error);
 }
 

@@ -220,12 +220,13 @@ TEST_CASE("instance_norm reads weights of any layout and refuses what it cannot 
 }
 
 TEST_CASE("only activations whose derivative follows from their value are fused into a product") {
-  const Unary silu{UnaryOp::silu};
   const Variable x = Tensor::zeros({2, 4}), w = Tensor::zeros({3, 4});
   const Variable image = Tensor::zeros({1, 4, 4, 2}), filter = Tensor::zeros({2, 3, 3, 2});
-  CHECK_THROWS_AS(linear(x, w, {}, {silu}), Error);
-  CHECK_THROWS_AS(conv2d(image, filter, {}, {1, 1}, {silu}), Error);
-  CHECK_THROWS_AS(conv_transpose2d(image, filter, {}, {1, 1}, {silu}), Error);
+  for (const Unary& other : {Unary{UnaryOp::silu}, {UnaryOp::leaky_relu, -0.2}}) {
+    CHECK_THROWS_AS(linear(x, w, {}, {other}), Error);
+    CHECK_THROWS_AS(conv2d(image, filter, {}, {1, 1}, {other}), Error);
+    CHECK_THROWS_AS(conv_transpose2d(image, filter, {}, {1, 1}, {other}), Error);
+  }
 }
 
 TEST_CASE("what selects lets nothing through that is not selected") {

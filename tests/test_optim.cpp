@@ -205,6 +205,19 @@ TEST_CASE("clipping") {
     }
     CHECK(relative_error(values(weights), plain.p) < 1e-13);
   }
+  SUBCASE("with a norm that is no number no gradient is one; with an infinite one what is finite is 0") {
+    std::vector<Tensor> g = gradients(weights, 0);
+    const double inf = std::numeric_limits<double>::infinity();
+    for (const double bad : {inf, std::nan("")}) {
+      g[0].fill(bad);
+      const Doubles before = values(weights.filter.value());
+      adam.step(g, global_norm(g), 0.1, 1.0);
+      for (const double value : values(weights.matrix.value())) CHECK(std::isnan(value));
+      const Doubles filter = values(weights.filter.value());
+      for (std::size_t i = 0; i < filter.size(); ++i)
+        CHECK((bad == inf ? filter[i] == before[i] : std::isnan(filter[i])));
+    }
+  }
 }
 
 TEST_CASE("gradients may be views") {

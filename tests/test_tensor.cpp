@@ -248,9 +248,11 @@ TEST_CASE("unary operations at special points") {
       {{UnaryOp::silu}, 1000, 1000, 1},
       {{UnaryOp::silu}, -1000, 0, 0},
       {{UnaryOp::leaky_relu, 0.25}, 0, 0, 0.25},
-      {{UnaryOp::clamp, -1, 1}, 1, 1, 1},
+      {{UnaryOp::leaky_relu, -0.25}, -8, 2, -0.25},
+      {{UnaryOp::clamp, -1, 1}, 1, 1, 0},
+      {{UnaryOp::clamp, -1, 1}, -1, -1, 0},
       {{UnaryOp::clamp, -1, 1}, 1.5, 1, 0},
-      {{UnaryOp::clamp, -1, 1}, nan, nan, 1},
+      {{UnaryOp::clamp, -1, 1}, nan, nan, 0},
   };
   const auto same = [](double a, double b) {
     return a == b || (std::isnan(a) && std::isnan(b)) || std::fabs(a - b) <= 1e-6 * std::fabs(b);

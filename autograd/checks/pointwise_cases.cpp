@@ -33,6 +33,7 @@ std::vector<OpCase> unary_cases() {
       {"silu", "", {any}, [](const Variables& x) { return silu(x[0]); }},
       {"leaky_relu", "", {off_zero}, [](const Variables& x) { return leaky_relu(x[0], 0.2); }},
       {"leaky_relu", "relu", {off_zero}, [](const Variables& x) { return relu(x[0]); }},
+      {"leaky_relu", "falling", {off_zero}, [](const Variables& x) { return leaky_relu(x[0], -0.2); }},
       {"clamp", "from below", {off_zero}, [](const Variables& x) { return clamp(x[0], -0.3, 3.0); }},
       {"clamp", "from above", {off_zero}, [](const Variables& x) { return clamp(x[0], -3.0, 0.3); }},
       {"greater", "times x", {off_zero}, [](const Variables& x) { return x[0] * greater(x[0], 0.2); }},

@@ -40,8 +40,8 @@ inline float tanh_polynomial(float x) {
   p = p * z + 1.33314422036e-1f;
   p = p * z - 3.33332819422e-1f;
   const float near_zero = p * z * x + x;
-  const float elsewhere = std::copysign(1.0f - 2.0f / (exp_polynomial(2.0f * size) + 1.0f), x);
-  return size < 0.625f ? near_zero : elsewhere;
+  const float elsewhere = 1.0f - 2.0f / (exp_polynomial(2.0f * size) + 1.0f);
+  return std::copysign(size < 0.625f ? near_zero : elsewhere, x);  // of -0, too
 }
 
 /// log(x) of a positive normal number: x = 2^n m with sqrt(1/2) <= m < sqrt(2).

@@ -1,9 +1,10 @@
 /// Pointwise functions, each beside its derivative, written once for every device.
 ///
 /// A unary functor has f(x) and df(x, y) = dy/dx at x with y = f(x). One that selects instead of multiplying has
-/// vjp(g, x, y) in place of df: what is not selected gives 0 whatever g is, infinities and NaN included. To add one:
-/// write it here, add its name to DAMC_UNARY_OPS, one line in tensor/ops.h, its derivative as operations in
-/// autograd/pointwise.cpp, one row in autograd/checks/pointwise_cases.cpp.
+/// vjp(g, x, y) in place of df: what is not selected gives 0 whatever g is, infinities and NaN included. So
+/// has one whose df may overflow where g df does not. To add one: write it here, add its name to DAMC_UNARY_OPS, one line
+/// in tensor/ops.h, its derivative as operations in autograd/pointwise.cpp, one row in
+/// autograd/checks/pointwise_cases.cpp.
 #pragma once
 
 #include <cmath>
@@ -57,13 +58,6 @@ constexpr const char* name(BinaryOp op) {
   return names[static_cast<int>(op)];
 }
 
-/// Whether other kernels can apply this function to their result.
-constexpr bool fuses(UnaryOp op) {
-#define X(fused) || op == UnaryOp::fused
-  return false DAMC_FUSED_OPS(X);
-#undef X
-}
-
 /// A unary function with its constants; which constants mean what stands at the functor. As an activation, the
 /// identity is none.
 struct Unary {
@@ -71,6 +65,13 @@ struct Unary {
   double p0 = 0.0;
   double p1 = 0.0;
 };
+
+/// Whether other kernels can apply this function to their result: of leaky_relu those that keep signs.
+constexpr bool fuses(const Unary& f) {
+#define X(fused) || f.op == UnaryOp::fused
+  return (false DAMC_FUSED_OPS(X)) && (f.op != UnaryOp::leaky_relu || f.p0 >= 0.0);
+#undef X
+}
 
 /// Throws Error: no kernel has this function fused into it.
 [[noreturn]] void refuse_to_fuse(UnaryOp op);
@@ -103,7 +104,7 @@ template <class T>
 struct log {
   T p0, p1;
   DAMC_HD T f(T x) const { return std::log(x); }
-  DAMC_HD T df(T x, T) const { return T(1) / x; }
+  DAMC_HD T vjp(T g, T x, T) const { return g / x; }
 };
 
 template <class T>
@@ -211,11 +212,11 @@ template <class T>
 struct pow {
   T p0, p1;
   DAMC_HD T f(T x) const { return std::pow(x, p0); }
-  DAMC_HD T df(T x, T) const { return p0 == T(0) ? T(0) : p0 * std::pow(x, p0 - T(1)); }
+  DAMC_HD T vjp(T g, T x, T) const { return p0 == T(0) ? T(0) : g * (p0 * std::pow(x, p0 - T(1))); }
 };
 
-/// x for x > 0, p0 x otherwise; with p0 = 0, relu, it selects: 0 for -inf. The sign of y is the sign of x, so the
-/// derivative needs y only (p0 >= 0).
+/// x for x > 0, p0 x otherwise; with p0 = 0, relu, it selects: 0 for -inf, and g where x is NaN. With p0 >= 0 the sign of y
+/// is the sign of x, so that the derivative may be given y for x.
 template <class T>
 struct leaky_relu {
   T p0, p1;
@@ -224,10 +225,13 @@ struct leaky_relu {
     const T below = ((p0 == T(0)) & (x <= T(0))) ? T(0) : scaled;
     return x > T(0) ? x : below;
   }
-  DAMC_HD T vjp(T g, T, T y) const { return y > T(0) ? g : p0 == T(0) && y <= T(0) ? T(0) : p0 * g; }
+  DAMC_HD T vjp(T g, T x, T) const {
+    const T scaled = p0 == T(0) ? T(0) : p0 * g;
+    return (x > T(0)) | ((p0 == T(0)) & (x != x)) ? g : scaled;
+  }
 };
 
-/// min(max(x, p0), p1)
+/// min(max(x, p0), p1); g between the bounds, 0 at them
 template <class T>
 struct clamp {
   T p0, p1;
@@ -235,7 +239,7 @@ struct clamp {
     const T raised = x < p0 ? p0 : x;
     return raised > p1 ? p1 : raised;
   }
-  DAMC_HD T vjp(T g, T x, T) const { return x < p0 || x > p1 ? T(0) : g; }
+  DAMC_HD T vjp(T g, T x, T) const { return (x > p0) & (x < p1) ? g : T(0); }
 };
 
 /// 1 for x > p0, 0 otherwise

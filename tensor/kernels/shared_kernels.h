@@ -345,7 +345,7 @@ class SharedKernels : public Backend {
   template <class T, class F>
   static void dispatch_differentiated(const Unary& unary, F&& f) {
     if constexpr (std::is_same_v<T, bf16>) {
-      if (!fuses(unary.op)) refuse_dtype(Dtype::bf16);
+      if (!fuses(unary)) refuse_dtype(Dtype::bf16);
       dispatch_fused<float>(unary, std::forward<F>(f));
     } else {
       dispatch_unary<T>(unary, std::forward<F>(f));

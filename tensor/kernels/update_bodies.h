@@ -134,7 +134,7 @@ struct AdamBody {
     double clip = 1.0;
     if (grad_norm) {
       const double wanted = max_norm / (static_cast<double>(*grad_norm) + 1e-6);
-      clip = wanted < 1.0 ? wanted : 1.0;
+      clip = wanted >= 1.0 ? 1.0 : wanted;  // NaN of a norm that is
     }
     const double lr = schedule[0];
     const Pointers& tensor = tensors[i];
