@@ -8,6 +8,7 @@ namespace damc {
 Sgd::Sgd(const Module& module, const SgdOptions& options) : options_(options) {
   module.visit("", [&](const std::string& name, const Variable& p) {
     if (!p.requires_grad()) return;
+    check_wide("sgd", p.value());
     parameters_.emplace_back(name, p);
     if (options.momentum != 0.0) velocities_.push_back(Tensor::zeros(p.shape(), p.dtype(), p.device()));
   });

@@ -18,7 +18,7 @@ struct SgdOptions {
 
 class Sgd {
  public:
-  /// Updates the module's parameters.
+  /// Updates the module's parameters. Throws Error unless they are of float types that it can compute with.
   explicit Sgd(const Module& module, const SgdOptions& options = {});
 
   /// One update; grads are in the order of module.parameters(). Throws Error when they do not fit, and changes nothing then.

@@ -136,6 +136,16 @@ TEST_CASE("ten steps of Adam and AdamW follow the paper") {
   }
 }
 
+TEST_CASE("the first step of Adam is its rate, in f32 too") {
+  for (const double beta2 : {0.999, 0.9999, 0.99999}) {
+    Weights weights(Dtype::f32);
+    for (const Variable& parameter : weights.parameters()) parameter.value().fill(0.0);
+    Adam adam(weights, {0.9, beta2, 0.0, 0.0});
+    adam.step(gradients(weights, 1), {}, 1.0);
+    for (const double value : values(weights)) CHECK(std::abs(value) == doctest::Approx(1.0).epsilon(5e-7));
+  }
+}
+
 TEST_CASE("global_norm is the norm over all gradients") {
   Weights weights(Dtype::f64);
   const std::vector<Tensor> g = gradients(weights, 3);
@@ -442,6 +452,9 @@ TEST_CASE("ema_update moves the target by the rate") {
   CHECK(values(target) == between);
   ema_update(target, source, 0.0);
   CHECK(values(target) == between);
+  target.matrix.value().fill(1e20);  // what is left of the source beside it is 0
+  ema_update(target, source, 1.0);
+  CHECK(values(target) == to);
 }
 
 TEST_CASE("the learning rate falls by steps and stops at the least") {

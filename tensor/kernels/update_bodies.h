@@ -113,13 +113,14 @@ struct AdamBody {
     const T* grad;
     T* m;
     T* v;
-    T clip, beta1, beta2, step, root, eps, keep;
+    T clip, beta1, beta2, rise1, rise2, step, root, eps,
+        keep;  // rise: 1 - beta in f64, as the schedule has it
     bool stopped;
     DAMC_HD void operator()(std::int64_t c) const {
       if (stopped) return;
       const T g = grad[c] * clip;
-      m[c] = beta1 * m[c] + (T(1) - beta1) * g;
-      v[c] = beta2 * v[c] + (T(1) - beta2) * g * g;
+      m[c] = beta1 * m[c] + rise1 * g;
+      v[c] = beta2 * v[c] + rise2 * g * g;
       param[c] = param[c] * keep - step * m[c] / (std::sqrt(v[c]) * root + eps);
     }
     static constexpr int kPack = kPackElements<T>;
@@ -145,6 +146,8 @@ struct AdamBody {
             static_cast<T>(clip),
             static_cast<T>(beta1),
             static_cast<T>(beta2),
+            static_cast<T>(1.0 - beta1),
+            static_cast<T>(1.0 - beta2),
             static_cast<T>(lr / (1.0 - schedule[1])),
             static_cast<T>(1.0 / std::sqrt(1.0 - schedule[2])),
             static_cast<T>(eps),
@@ -153,7 +156,7 @@ struct AdamBody {
   }
 };
 
-/// target <- (1 - rate) target + rate source, for several tensors
+/// target <- (1 - rate) target + rate source, for several tensors; with a rate of 1 the source itself
 template <class T>
 struct LerpBody {
   struct Pointers {
@@ -170,7 +173,9 @@ struct LerpBody {
     T rate;
     bool stopped;
     DAMC_HD void operator()(std::int64_t c) const {
-      if (!stopped) target[c] += rate * (source[c] - target[c]);
+      if (stopped) return;
+      const T way = source[c] - target[c];
+      target[c] = rate < T(0.5) ? target[c] + rate * way : source[c] - (T(1) - rate) * way;
     }
     static constexpr int kPack = kPackElements<T>;
     template <class Visit>
