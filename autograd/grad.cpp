@@ -51,6 +51,13 @@ G initial_gradient(const Variable& y, const G& seed) {
   return seed;
 }
 
+/// Of two contributions to a gradient; bf16 is added in f32.
+template <class G>
+G total(const G& a, const G& b) {
+  const Dtype wide = computed(a.dtype());
+  return cast(add(cast(a, wide), cast(b, wide)), a.dtype());
+}
+
 /// Marks what lies between y and the xs, and counts what is added to each gradient. Returns where nodes are among the visits.
 template <class G>
 std::unordered_map<const Node*, Visit<G>*> plan(std::vector<Visit<G>>& visits,
@@ -89,7 +96,7 @@ void walk(const Variable& y, const std::vector<Variable>& xs, const G& seed, boo
         Visit<G>& input = *visit_of.at(edge.input.get());
         if (input.wanted && visit.gradient.defined()) {
           G g = edge.vjp(visit.gradient, visit.node);
-          input.gradient = input.gradient.defined() ? add(input.gradient, g) : std::move(g);
+          input.gradient = input.gradient.defined() ? total(input.gradient, g) : std::move(g);
         }
         --input.to_come;
         hand_over(input);

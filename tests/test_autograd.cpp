@@ -39,6 +39,12 @@ TEST_CASE("a variable used twice gets both contributions") {
   CHECK(values(grad(sum(x * x), {x})[0]) == Doubles{4.0, -6.0});
   CHECK(values(grad(sum(x + x), {x})[0]) == Doubles{2.0, 2.0});
   CHECK(values(grad(sum(cat({x, x}, 0) * leaf({1.0, 2.0, 3.0, 4.0})), {x})[0]) == Doubles{4.0, 6.0});
+  const Variable small(x.value().to(Dtype::bf16), true), wide = cast(small, Dtype::f64);
+  const Variable y = sum(square(wide)) + sum(cast(small, Dtype::f64));
+  const Variable g = grad(y, {small}, create_graph)[0];
+  CHECK(g.dtype() == Dtype::bf16);
+  CHECK(g.value().to_vector<double>() == Doubles{5.0, -5.0});
+  CHECK(grad(y, {small})[0].to_vector<double>() == Doubles{5.0, -5.0});
 }
 
 TEST_CASE("a diamond is walked once per edge") {
