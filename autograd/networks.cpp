@@ -172,7 +172,10 @@ Variable dropout(const Variable& x, double p, Generator& random) {
 
 Variable embedding(const Tensor& index, const Variable& weight) {
   ENSURE(weight.ndim() == 2, "embedding: weight is {}, expected [V, D]", weight.shape().str());
-  return matmul(one_hot(index, weight.size(0), "embedding"), weight);
+  Shape shape = index.shape();
+  shape.push_back(weight.size(1));
+  const Tensor rows = one_hot(index.reshape({index.numel()}), weight.size(0), "embedding");
+  return reshape(matmul(rows, weight), shape);
 }
 
 }  // namespace damc

@@ -344,6 +344,8 @@ TEST_CASE("indices") {
   CHECK(gather(x, 1, where_to).value().to_vector<double>() ==
         std::vector<double>{8, 1, 6, 7, 12, 13, 22, 23});
   CHECK(select(x, 2, -1).value().to_vector<double>() == std::vector<double>{3, 7, 11, 15, 19, 23});
+  CHECK(embedding(Tensor::full({}, 1.0, Dtype::f64), reshape(x, {6, 4})).value().to_vector<double>() ==
+        std::vector<double>{4, 5, 6, 7});
   CHECK(contains(error_of([&] { select(x, 1, 3); }), "select: element 3 of dimension 1 of shape [2, 3, 4]"));
   CHECK(contains(error_of([&] { gather(x, 1, index); }), "gather: x is [2, 3, 4], index [2]"));
 }
