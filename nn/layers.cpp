@@ -85,6 +85,7 @@ Variable BatchNorm::forward_with(const Variable& x, const Unary& activation) con
   ENSURE(x.size(-1) == channels && rows > 1,
          "batch_norm: x is {}, expected [.., {}] and more than one row to train on", x.shape().str(),
          channels);
+  Variable y = batch_norm(x, weight, bias, eps_, activation);  // before anything is gathered: it may refuse x
   const InstanceStats batch = instance_norm_stats(x.value().reshape({1, rows, 1, channels}), 0.0);
   const double unbiased = static_cast<double>(rows) / static_cast<double>(rows - 1);
   const auto gather = [&](const Variable& running, const Tensor& seen) {
@@ -92,7 +93,7 @@ Variable BatchNorm::forward_with(const Variable& x, const Unary& activation) con
   };
   gather(running_mean, batch.mean);
   gather(running_var, pow(batch.rstd, -2.0) * unbiased);
-  return batch_norm(x, weight, bias, eps_, activation);
+  return y;
 }
 
 void BatchNorm::visit(const std::string& prefix, const Visitor& visitor) const {

@@ -291,6 +291,10 @@ TEST_CASE("layers without channels and layers that are none") {
   Init init(random);
   CHECK(values(Linear(0, 2, init).forward(Tensor::zeros({3, 0}))) == std::vector<double>(6, 0.0));
   CHECK_THROWS_AS(BatchNorm(0, init).forward(Tensor::zeros({2, 0})), Error);
+  BatchNorm norm(3, init);
+  norm.bias = init.constant({2}, 0.0);
+  CHECK_THROWS_AS(norm.forward(Tensor::full({4, 3}, 5.0)), Error);
+  CHECK(values(norm.running_mean) == std::vector<double>(3, 0.0));  // nothing gathered of what is refused
   Sequential layers;
   CHECK_THROWS_AS(layers.push_back(nullptr), Error);
 }
