@@ -14,6 +14,7 @@
 #include "tensor/kernels/bodies.h"
 #include "tensor/random.h"
 #include "tests/grid_executor.h"
+#include "tests/messages.h"
 #include "tests/naive.h"
 
 using namespace damc;
@@ -22,17 +23,6 @@ namespace {
 
 constexpr double inf = std::numeric_limits<double>::infinity();
 const double no_number = std::nan("");
-
-/// The message of the Error that `action` throws.
-std::string message(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  FAIL_CHECK("no error");
-  return "";
-}
 
 bool same(double a, double b) { return a == b || (std::isnan(a) && std::isnan(b)); }
 
@@ -43,19 +33,19 @@ TEST_CASE("a dimension that does not exist is an error that names operation, dim
   const Variable x(t, true);
   for (const int dim : {-3, 2, 7, -100}) {
     const std::string words = fmt::format("dimension {} of shape [2, 3]", dim);
-    CHECK(message([&] { sum(t, dim); }) == "sum: " + words);
-    CHECK(message([&] { sum(x, dim); }) == "sum: " + words);
-    CHECK(message([&] { cat(std::vector<Tensor>{t, t}, dim); }) == "cat: " + words);
-    CHECK(message([&] { cat(std::vector<Variable>{x, x}, dim); }) == "cat: " + words);
-    CHECK(message([&] { t.narrow(dim, 0, 1); }) == "narrow: " + words);
-    CHECK(message([&] { narrow(x, dim, 0, 1); }) == "narrow: " + words);
-    CHECK(message([&] { t.transpose(0, dim); }) == "transpose: " + words);
-    CHECK(message([&] { t.transpose(dim, 0); }) == "transpose: " + words);
-    CHECK(message([&] { static_cast<void>(t.size(dim)); }) == "size: " + words);
-    CHECK(message([&] { static_cast<void>(x.size(dim)); }) == "size: " + words);
+    CHECK(error_of([&] { sum(t, dim); }) == "sum: " + words);
+    CHECK(error_of([&] { sum(x, dim); }) == "sum: " + words);
+    CHECK(error_of([&] { cat(std::vector<Tensor>{t, t}, dim); }) == "cat: " + words);
+    CHECK(error_of([&] { cat(std::vector<Variable>{x, x}, dim); }) == "cat: " + words);
+    CHECK(error_of([&] { t.narrow(dim, 0, 1); }) == "narrow: " + words);
+    CHECK(error_of([&] { narrow(x, dim, 0, 1); }) == "narrow: " + words);
+    CHECK(error_of([&] { t.transpose(0, dim); }) == "transpose: " + words);
+    CHECK(error_of([&] { t.transpose(dim, 0); }) == "transpose: " + words);
+    CHECK(error_of([&] { static_cast<void>(t.size(dim)); }) == "size: " + words);
+    CHECK(error_of([&] { static_cast<void>(x.size(dim)); }) == "size: " + words);
   }
   for (const int i : {-1, 2, 6, 9})
-    CHECK(message([&] { static_cast<void>(t.shape()[i]); }) ==
+    CHECK(error_of([&] { static_cast<void>(t.shape()[i]); }) ==
           fmt::format("shape: no dimension {} in [2, 3]", i));
   CHECK_THROWS_AS(static_cast<void>(Shape{}.back()), Error);
   CHECK_THROWS_AS(sum(Tensor::full({}, 1.0), 0), Error);
@@ -112,7 +102,7 @@ TEST_CASE("sizes whose product no memory holds are an error, not a tensor withou
   };
   for (std::size_t i = 0; i < uses.size(); ++i) {
     CAPTURE(i);
-    CHECK_FALSE(message(uses[i]).empty());
+    CHECK_FALSE(error_of(uses[i]).empty());
   }
   CHECK(Tensor::zeros({0, half}).numel() == 0);
 }
@@ -127,13 +117,13 @@ TEST_CASE("a copy onto its own memory reads what was there; one element cannot b
   CHECK(line.narrow(0, 1, 19).to_vector<double>() == before);
   line.copy_from(line);
   Tensor::zeros({3, 0}).copy_from(Tensor::zeros({1, 0}));
-  CHECK(message([&] { arange(3).expand({2, 3}).copy_from(square); }).starts_with("copy: "));
+  CHECK(error_of([&] { arange(3).expand({2, 3}).copy_from(square); }).starts_with("copy: "));
 }
 
 TEST_CASE("an undefined tensor is an error, not a crash") {
   const Tensor none, t = normal({2, 2});
   CHECK(none.numel() == 0);
-  CHECK(message([&] { none.item(); }) == "item: undefined tensor");
+  CHECK(error_of([&] { none.item(); }) == "item: undefined tensor");
   const std::vector<std::function<void()>> uses{
       [&] { none.device(); },
       [&] { none.raw(); },
@@ -177,13 +167,13 @@ TEST_CASE("an undefined tensor is an error, not a crash") {
   };
   for (std::size_t i = 0; i < uses.size(); ++i) {
     CAPTURE(i);
-    CHECK_FALSE(message(uses[i]).empty());
+    CHECK_FALSE(error_of(uses[i]).empty());
   }
 }
 
 TEST_CASE("elements are given as the type that they are of, only") {
   const Tensor t = normal({2});
-  CHECK(message([&] { t.data<double>(); }) ==
+  CHECK(error_of([&] { t.data<double>(); }) ==
         "tensor: the elements of a tensor of f32 were asked for as f64");
   CHECK_THROWS_AS(t.to(Dtype::bf16).data<float>(), Error);
   const Tensor count = Tensor::from(std::vector<std::int64_t>{3, -7}, {2});
@@ -369,36 +359,36 @@ TEST_CASE("a bias of any layout is taken") {
 
 TEST_CASE("messages and graphs name the operation that was called") {
   const Tensor a = normal({2, 3}), b = normal({4, 5});
-  CHECK(message([&] { add(a, b); }) == "add: shapes [2, 3] and [4, 5] do not broadcast");
-  CHECK(message([&] { sub(a, b); }).starts_with("sub: "));
-  CHECK(message([&] { mul(Variable(a), Variable(b)); }).starts_with("mul: "));
-  CHECK(message([&] { div(a, b.to(Dtype::f64)); }).starts_with("div: "));
-  CHECK(message([&] { sum(Tensor()); }) == "sum: undefined tensor");
-  CHECK(message([&] { Tensor().reshape({1}); }) == "reshape: undefined tensor");
-  CHECK(message([&] { pad(a, 0, 1, 2); }) == "pad: dimension 0 of shape [2, 3] from 1 on of 2 elements");
-  CHECK(message([&] { cross_entropy(Variable(Tensor::zeros({})), a); }).starts_with("cross_entropy: "));
+  CHECK(error_of([&] { add(a, b); }) == "add: shapes [2, 3] and [4, 5] do not broadcast");
+  CHECK(error_of([&] { sub(a, b); }).starts_with("sub: "));
+  CHECK(error_of([&] { mul(Variable(a), Variable(b)); }).starts_with("mul: "));
+  CHECK(error_of([&] { div(a, b.to(Dtype::f64)); }).starts_with("div: "));
+  CHECK(error_of([&] { sum(Tensor()); }) == "sum: undefined tensor");
+  CHECK(error_of([&] { Tensor().reshape({1}); }) == "reshape: undefined tensor");
+  CHECK(error_of([&] { pad(a, 0, 1, 2); }) == "pad: dimension 0 of shape [2, 3] from 1 on of 2 elements");
+  CHECK(error_of([&] { cross_entropy(Variable(Tensor::zeros({})), a); }).starts_with("cross_entropy: "));
   const Tensor counters = Tensor::from(std::vector<std::int64_t>{1, 2}, {2}), half = a.to(Dtype::bf16);
-  CHECK(message([&] { sum(counters); }) == "sum: not for i64");
-  CHECK(message([&] { exp(half); }) == "exp: not for bf16; cast to f32");
+  CHECK(error_of([&] { sum(counters); }) == "sum: not for i64");
+  CHECK(error_of([&] { exp(half); }) == "exp: not for bf16; cast to f32");
   for (const Tensor& t : {counters, half}) {
-    CHECK(message([&] { softmax(t, 0); }).starts_with("softmax: "));
-    CHECK(message([&] { argmax(t, 0); }).starts_with("argmax: "));
-    CHECK(message([&] { max(t, 0); }).starts_with("max: "));
-    CHECK(message([&] { one_hot(t, 3); }).starts_with("one_hot: "));
-    CHECK(message([&] { sum_squares(t); }).starts_with("sum_squares: "));
-    CHECK(message([&] { Generator(1).normal({4}, t.dtype()); }).starts_with("normal: "));
+    CHECK(error_of([&] { softmax(t, 0); }).starts_with("softmax: "));
+    CHECK(error_of([&] { argmax(t, 0); }).starts_with("argmax: "));
+    CHECK(error_of([&] { max(t, 0); }).starts_with("max: "));
+    CHECK(error_of([&] { one_hot(t, 3); }).starts_with("one_hot: "));
+    CHECK(error_of([&] { sum_squares(t); }).starts_with("sum_squares: "));
+    CHECK(error_of([&] { Generator(1).normal({4}, t.dtype()); }).starts_with("normal: "));
   }
-  CHECK(message([&] { relu(Variable()); }) == "relu: undefined tensor");
-  CHECK(message([&] { leaky_relu(Tensor(), 0.1); }) == "leaky_relu: undefined tensor");
-  CHECK(message([&] { fourier_features(a, b); }) == "fourier_features: z is [2, 3], projection is [4, 5]");
+  CHECK(error_of([&] { relu(Variable()); }) == "relu: undefined tensor");
+  CHECK(error_of([&] { leaky_relu(Tensor(), 0.1); }) == "leaky_relu: undefined tensor");
+  CHECK(error_of([&] { fourier_features(a, b); }) == "fourier_features: z is [2, 3], projection is [4, 5]");
   const Tensor image = normal({1, 4, 4, 2}), filter = normal({2, 3, 3, 4});
-  CHECK(message([&] {
+  CHECK(error_of([&] {
           conv_transpose2d(image, filter, normal({3}), {1, 1});
         }) == "conv_transpose2d: bias [3] for 4 channels");
-  CHECK(message([&] {
+  CHECK(error_of([&] {
           conv_transpose2d(Variable(image), filter, normal({3}), {1, 1});
         }).starts_with("conv_transpose2d: "));
-  CHECK(message([&] {
+  CHECK(error_of([&] {
           conv_transpose2d(Variable(image), filter.to(Dtype::f64), {}, {1, 1});
         }).starts_with("conv_transpose2d: "));
 
@@ -407,5 +397,5 @@ TEST_CASE("messages and graphs name the operation that was called") {
   CHECK(std::string(relu(x).node()->op) == "relu");
   const Variable y = exp(x), total = sum(y);
   grad(total, {x});
-  CHECK(message([&] { grad(sum(y), {x}); }).find("'exp'") != std::string::npos);
+  CHECK(error_of([&] { grad(sum(y), {x}); }).find("'exp'") != std::string::npos);
 }

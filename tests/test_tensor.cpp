@@ -19,6 +19,7 @@
 #include "tensor/ops.h"
 #include "tensor/random.h"
 #include "tensor/watch/trace.h"
+#include "tests/messages.h"
 #include "tests/naive.h"
 #include "tests/worse.h"
 
@@ -31,17 +32,6 @@ Tensor counting(const Shape& shape) {
   Values values(static_cast<std::size_t>(shape.numel()));
   std::iota(values.begin(), values.end(), 0.0);
   return Tensor::from(values, shape);
-}
-
-/// The message of the Error that `action` throws.
-std::string message(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  FAIL_CHECK("no error");
-  return "";
 }
 
 }  // namespace
@@ -90,47 +80,47 @@ TEST_CASE("types convert, counters do not") {
   CHECK(x.to(Dtype::f32).to_vector<double>() == Values{double{0.1f}, -2.5});
   const Tensor i = Tensor::from<std::int64_t>({1, 2, 3, 4}, {2, 2});
   CHECK(i.transpose(0, 1).to_vector<std::int64_t>() == std::vector<std::int64_t>{1, 3, 2, 4});
-  CHECK(message([&] { i.to_vector<float>(); }) == "tensor: no conversion from i64 to f32");
-  CHECK(message([&] { x.to_vector<std::int64_t>(); }) == "tensor: no conversion from f64 to i64");
-  CHECK(message([&] { x.copy_from(i.narrow(0, 0, 1)); }) == "copy: no conversion from i64 to f64");
+  CHECK(error_of([&] { i.to_vector<float>(); }) == "tensor: no conversion from i64 to f32");
+  CHECK(error_of([&] { x.to_vector<std::int64_t>(); }) == "tensor: no conversion from f64 to i64");
+  CHECK(error_of([&] { x.copy_from(i.narrow(0, 0, 1)); }) == "copy: no conversion from i64 to f64");
 }
 
 TEST_CASE("errors say which shapes do not fit") {
   const Tensor t = counting({2, 3}), u = counting({4, 2}), i = Tensor::zeros({2}, Dtype::i64);
   const Unary square{UnaryOp::square};
-  CHECK(message([&] { t.item(); }) == "item: tensor of shape [2, 3] has 6 elements, not one");
-  CHECK(message([&] { Tensor::empty({0}).item(); }) == "item: tensor of shape [0] has 0 elements, not one");
-  CHECK(message([&] { t.reshape({4}); }) == "reshape: [2, 3] does not fit into [4]");
-  CHECK(message([&] { t.reshape({-1, 4}); }) == "reshape: [2, 3] does not fit into [-1, 4]");
-  CHECK(message([&] { Tensor::empty({0}).reshape({-1, 0}); }) == "reshape: [0] does not fit into [-1, 0]");
-  CHECK(message([&] { t.reshape({-1, -1}); }) == "reshape: more than one -1 in [-1, -1]");
-  CHECK(message([&] { t.reshape({-2, -3}); }) == "reshape: negative size in [-2, -3]");
-  CHECK(message([&] { t.permute({0, 0}); }) == "permute: order [0, 0] for shape [2, 3]");
-  CHECK(message([&] { t.transpose(0, 2); }) == "transpose: dimension 2 of shape [2, 3]");
-  CHECK(message([&] { t.narrow(1, 2, 2); }) == "narrow: 2 elements from 2 of dimension 1 of shape [2, 3]");
-  CHECK(message([&] { t.expand({2, 2, 2}); }) == "expand: [2, 3] to [2, 2, 2]");
-  CHECK(message([&] { t.expand({3}); }) == "expand: [2, 3] to [3]");
-  CHECK(message([&] { counting({1}).expand({-1}); }) == "expand: [1] to [-1]");
-  CHECK(message([&] { Tensor::empty({-1}); }) == "tensor: negative size in [-1]");
-  CHECK(message([&] { Tensor::from<float>({1.0f}, {2}); }) == "tensor: 1 values for shape [2]");
-  CHECK(message([&] { Shape{1, 1, 1, 1, 1, 1, 1}; }) == "shape: more than 6 dimensions");
-  CHECK(message([&] { add(t, u); }) == "add: shapes [2, 3] and [4, 2] do not broadcast");
-  CHECK(message([&] { add(t, t.to(Dtype::f32)); }) == "add: types f64 and f32");
-  CHECK(message([&] { add(i, i); }) == "add: types i64 and i64");
-  CHECK(message([&] { add(t, Tensor()); }) == "add: undefined tensor");
-  CHECK(message([&] { exp(i); }) == "exp: not for i64");
-  CHECK(message([&] { unary_vjp(square, u, t, t); }) == "unary_vjp: shapes [4, 2], [2, 3], [2, 3]");
-  CHECK(message([&] { sum(t, 2); }) == "sum: dimension 2 of shape [2, 3]");
-  CHECK(message([&] { sum_to(t, {2}); }) == "sum_to: [2, 3] to [2]");
-  CHECK(message([&] { cat({}, 0); }) == "cat: no tensors");
-  CHECK(message([&] { cat({t, u}, 0); }) == "cat: shapes [2, 3] and [4, 2] along 0");
-  CHECK(message([&] { cat({t, t}, 2); }) == "cat: dimension 2 of shape [2, 3]");
-  CHECK(message([&] { matmul(t, u); }) == "matmul: a is [2, 3], b is [4, 2]");
-  CHECK(message([&] { linear(t, u, {}); }) == "linear: input is [2, 3], weight is [4, 2]");
-  CHECK(message([&] { linear(u, u, counting({3})); }) == "linear: bias [3] for 4 channels");
-  CHECK(message([&] { linear(u, u, {}, {square}); }) == "linear: square cannot be fused into a product");
-  CHECK(message([] { parse_device("gpu"); }).starts_with("unknown device 'gpu'\nhint: "));
-  CHECK(message([] { parse_device("cuda:1x"); }).starts_with("unknown device"));
+  CHECK(error_of([&] { t.item(); }) == "item: tensor of shape [2, 3] has 6 elements, not one");
+  CHECK(error_of([&] { Tensor::empty({0}).item(); }) == "item: tensor of shape [0] has 0 elements, not one");
+  CHECK(error_of([&] { t.reshape({4}); }) == "reshape: [2, 3] does not fit into [4]");
+  CHECK(error_of([&] { t.reshape({-1, 4}); }) == "reshape: [2, 3] does not fit into [-1, 4]");
+  CHECK(error_of([&] { Tensor::empty({0}).reshape({-1, 0}); }) == "reshape: [0] does not fit into [-1, 0]");
+  CHECK(error_of([&] { t.reshape({-1, -1}); }) == "reshape: more than one -1 in [-1, -1]");
+  CHECK(error_of([&] { t.reshape({-2, -3}); }) == "reshape: negative size in [-2, -3]");
+  CHECK(error_of([&] { t.permute({0, 0}); }) == "permute: order [0, 0] for shape [2, 3]");
+  CHECK(error_of([&] { t.transpose(0, 2); }) == "transpose: dimension 2 of shape [2, 3]");
+  CHECK(error_of([&] { t.narrow(1, 2, 2); }) == "narrow: 2 elements from 2 of dimension 1 of shape [2, 3]");
+  CHECK(error_of([&] { t.expand({2, 2, 2}); }) == "expand: [2, 3] to [2, 2, 2]");
+  CHECK(error_of([&] { t.expand({3}); }) == "expand: [2, 3] to [3]");
+  CHECK(error_of([&] { counting({1}).expand({-1}); }) == "expand: [1] to [-1]");
+  CHECK(error_of([&] { Tensor::empty({-1}); }) == "tensor: negative size in [-1]");
+  CHECK(error_of([&] { Tensor::from<float>({1.0f}, {2}); }) == "tensor: 1 values for shape [2]");
+  CHECK(error_of([&] { Shape{1, 1, 1, 1, 1, 1, 1}; }) == "shape: more than 6 dimensions");
+  CHECK(error_of([&] { add(t, u); }) == "add: shapes [2, 3] and [4, 2] do not broadcast");
+  CHECK(error_of([&] { add(t, t.to(Dtype::f32)); }) == "add: types f64 and f32");
+  CHECK(error_of([&] { add(i, i); }) == "add: types i64 and i64");
+  CHECK(error_of([&] { add(t, Tensor()); }) == "add: undefined tensor");
+  CHECK(error_of([&] { exp(i); }) == "exp: not for i64");
+  CHECK(error_of([&] { unary_vjp(square, u, t, t); }) == "unary_vjp: shapes [4, 2], [2, 3], [2, 3]");
+  CHECK(error_of([&] { sum(t, 2); }) == "sum: dimension 2 of shape [2, 3]");
+  CHECK(error_of([&] { sum_to(t, {2}); }) == "sum_to: [2, 3] to [2]");
+  CHECK(error_of([&] { cat({}, 0); }) == "cat: no tensors");
+  CHECK(error_of([&] { cat({t, u}, 0); }) == "cat: shapes [2, 3] and [4, 2] along 0");
+  CHECK(error_of([&] { cat({t, t}, 2); }) == "cat: dimension 2 of shape [2, 3]");
+  CHECK(error_of([&] { matmul(t, u); }) == "matmul: a is [2, 3], b is [4, 2]");
+  CHECK(error_of([&] { linear(t, u, {}); }) == "linear: input is [2, 3], weight is [4, 2]");
+  CHECK(error_of([&] { linear(u, u, counting({3})); }) == "linear: bias [3] for 4 channels");
+  CHECK(error_of([&] { linear(u, u, {}, {square}); }) == "linear: square cannot be fused into a product");
+  CHECK(error_of([] { parse_device("gpu"); }).starts_with("unknown device 'gpu'\nhint: "));
+  CHECK(error_of([] { parse_device("cuda:1x"); }).starts_with("unknown device"));
   CHECK(parse_device("cuda:3").str() == "cuda:3");
 }
 
