@@ -311,6 +311,9 @@ TEST_CASE("parameters of two types are refused before any is updated") {
   CHECK(error_of([&] { Adam(mixed, {}); }) ==
         "adam: parameter 'filter' is f64 on cpu, 'matrix' is f32 on cpu");
   CHECK(contains(error_of([&] { ema_update(mixed, source, 0.5); }), "f64 on cpu, the first f32"));
+  Weights half(Dtype::f32);
+  half.filter = Variable(half.filter.value().to(Dtype::bf16), true);
+  CHECK(contains(error_of([&] { Sgd{half}; }), "sgd: not for bf16"));
   CHECK(values(mixed) == before);
 }
 

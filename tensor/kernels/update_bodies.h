@@ -113,8 +113,8 @@ struct AdamBody {
     const T* grad;
     T* m;
     T* v;
-    T clip, beta1, beta2, rise1, rise2, step, root, eps,
-        keep;  // rise: 1 - beta in f64, as the schedule has it
+    T clip, beta1, beta2, step, root, eps, keep;
+    T rise1, rise2;  // 1 - beta, taken in f64, as the schedule takes it
     bool stopped;
     DAMC_HD void operator()(std::int64_t c) const {
       if (stopped) return;
@@ -146,12 +146,12 @@ struct AdamBody {
             static_cast<T>(clip),
             static_cast<T>(beta1),
             static_cast<T>(beta2),
-            static_cast<T>(1.0 - beta1),
-            static_cast<T>(1.0 - beta2),
             static_cast<T>(lr / (1.0 - schedule[1])),
             static_cast<T>(1.0 / std::sqrt(1.0 - schedule[2])),
             static_cast<T>(eps),
             static_cast<T>(1.0 - lr * weight_decay),
+            static_cast<T>(1.0 - beta1),
+            static_cast<T>(1.0 - beta2),
             watch_has_fired(watch)};
   }
 };
