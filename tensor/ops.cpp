@@ -7,6 +7,7 @@
 #include "tensor/backend.h"
 #include "tensor/error.h"
 #include "tensor/kernels/tensor_list.h"
+#include "tensor/step.h"
 
 namespace damc {
 namespace {
@@ -245,6 +246,7 @@ Tensor argmax(const Tensor& x, int along, bool keepdim) {
   check_counts("argmax", x.size(dim), x.dtype());
   const Tensor columns = columns_of(x, dim);
   const Pooling p = pooling(PoolOp::max, columns.shape(), {.kernel = {columns.size(1), 1}});
+  forbid_in_step("argmax's copy of whole numbers from the host");
   const Tensor index = arange(columns.size(1), x.dtype(), x.device()).reshape({-1, 1, 1});
   return pool2d_select(p, columns, index.expand(columns.shape()))
       .reshape(reduced_shape("argmax", x.shape(), {dim}, keepdim));
@@ -262,6 +264,8 @@ Tensor arange(std::int64_t n, Dtype dtype, Device device) {
 Tensor one_hot(const Tensor& index, std::int64_t classes, const char* op) {
   check_wide(op, index);
   check_counts(op, classes, index.dtype());
+  forbid_in_step(
+      fmt::format("{}'s copy of whole numbers from the host (make rows of one_hot before the step)", op));
   Shape column = index.shape();
   column.push_back(1);
   const Tensor hot = eq(index.reshape(column), arange(classes, index.dtype(), index.device()));

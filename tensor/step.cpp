@@ -27,7 +27,7 @@ void RunningStep::note(StepState& state) {
 
 const RunningStep* running_step() { return running; }
 
-void forbid_in_step(const char* what) {
+void forbid_in_step(std::string_view what) {
   ENSURE(!running, "step '{}': {} within a step, which would not be repeated when it is replayed",
          running->name(), what);
 }

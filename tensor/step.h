@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace damc {
@@ -37,7 +38,7 @@ class RunningStep {
 /// The step that runs on this thread; null: none.
 const RunningStep* running_step();
 /// Throws Error when a step runs on this thread: `what` has no place in it.
-void forbid_in_step(const char* what);
+void forbid_in_step(std::string_view what);
 /// Tells the step that runs on this thread, if one does, that it uses `state`. Throws Error for a new one when it is too
 /// late to know it.
 void note_in_step(StepState& state);
