@@ -81,14 +81,23 @@ Stats diagnose(const Model& model, const Tensor& x) {
   return stats;
 }
 
-std::vector<std::string> stability_alarms(const Config& c, const Stats& stats) {
+std::vector<std::string> StabilityAlarms::news(const Config& c, const Stats& stats) {
   std::vector<std::string> lines;
   const auto judge = [&](const std::string& chain, const std::string& remedy) {
     const std::string name = "stability_" + chain;
-    if (!stats.contains(name) || !(stats[name] > kLargestStability)) return;
-    lines.push_back(fmt::format(
-        "alarm: steps of the {} chain are too long, their stability number is {:.3g}, above {}; {}", chain,
-        stats[name], kLargestStability, remedy));
+    const double number = stats.contains(name) ? stats[name] : std::nan("");
+    if (std::isnan(number)) return;
+    const bool was = unstable_.contains(chain), is = number > kLargestStability;
+    if (is && !was) {
+      lines.push_back(fmt::format(
+          "alarm: steps of the {} chain are too long, their stability number is {:.3g}, above {}; {}", chain,
+          number, kLargestStability, remedy));
+      unstable_.insert(chain);
+    } else if (was && !is) {
+      lines.push_back(
+          fmt::format("steps of the {} chain are stable again: their number is {:.3g}", chain, number));
+      unstable_.erase(chain);
+    }
   };
   judge("posterior", fmt::format("posterior_step_size {} is to be smaller, or sigma {} larger",
                                  c.posterior_step_size, c.sigma));

@@ -1,6 +1,7 @@
 /// How the Langevin chains of a training do: whether their steps are stable, and how far they are from mixing.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,15 @@ namespace damc {
 /// The prior's numbers where it learns; chains of fewer than 3 steps have a stability alone.
 Stats diagnose(const Model& model, const Tensor& x);
 
-/// A line for each chain whose stability number among `stats` is too large, with what helps.
-std::vector<std::string> stability_alarms(const Config& config, const Stats& stats);
+/// Over the diagnoses of a run: which chains have become unstable, and which no longer are.
+class StabilityAlarms {
+ public:
+  /// A line for each chain whose stability number among `stats` is too large and was not before, with what helps; and for
+  /// each whose number was and no longer is.
+  std::vector<std::string> news(const Config& config, const Stats& stats);
+
+ private:
+  std::set<std::string> unstable_;
+};
 
 }  // namespace damc

@@ -84,13 +84,25 @@ TEST_CASE("without a generator and an energy chains walk on N(0, I), where they 
   CHECK(std::isnan(found["rhat_prior"]));  // E(z) is 0 throughout
 }
 
-TEST_CASE("an alarm for each stability number above its limit") {
+TEST_CASE(
+    "an alarm for each stability number that comes to be above its limit, and a word when it no longer is") {
   const Config c = walking("damc");
-  Stats stats;
-  CHECK(stability_alarms(c, stats).empty());
-  stats.add("stability_posterior", 2.5);
-  stats.add("stability_prior", 2.0);
-  REQUIRE(stability_alarms(c, stats).size() == 1);
-  CHECK(stability_alarms(c, stats)[0].find("posterior chain are too long, their stability number is 2.5") !=
-        std::string::npos);
+  StabilityAlarms alarms;
+  const auto news = [&](double posterior, double prior) {
+    Stats stats;
+    stats.add("stability_posterior", posterior);
+    stats.add("stability_prior", prior);
+    std::string all;
+    for (const std::string& line : alarms.news(c, stats)) all += line.substr(0, line.find(',')) + "; ";
+    return all;
+  };
+  const std::string posterior = "alarm: steps of the posterior chain are too long; ",
+                    prior = "alarm: steps of the prior chain are too long; ";
+  CHECK(alarms.news(c, Stats()).empty());
+  CHECK(news(2.5, 2.0) == posterior);
+  CHECK(news(2.6, 2.0) == "");
+  CHECK(news(1.5, 3.0) == "steps of the posterior chain are stable again: their number is 1.5; " + prior);
+  CHECK(news(2.5, 3.0) == posterior);
+  CHECK(news(std::nan(""), 2.0) == "steps of the prior chain are stable again: their number is 2; ");
+  CHECK(news(2.5, 2.0) == "");  // as before the number that is none
 }

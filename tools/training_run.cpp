@@ -198,15 +198,11 @@ void TrainingRun::finish_iteration(const Tensor& x, Stats& stats, Pictures& pict
   }
 }
 
-/// Adds how the chains do to an iteration's numbers, and says what is newly wrong with them.
+/// Adds how the chains do to an iteration's numbers, and says what is newly wrong with them, or no longer.
 void TrainingRun::diagnose(const Tensor& x, Stats& stats) {
   const Stats found = damc::diagnose(*model_, x);
   for (const auto& [name, value] : found.read()) stats.add(name, value);
-  const std::vector<std::string> alarms = stability_alarms(model_->config, found);
-  if (alarms.size() > alarms_) {
-    for (const std::string& line : alarms) journal_.say(line);
-  }
-  alarms_ = alarms.size();
+  for (const std::string& line : alarms_.news(model_->config, found)) journal_.say(line);
 }
 
 /// After a divergence: back to the last good state with other noise and half the learning rates, as on_nan says. Throws

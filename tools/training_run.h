@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "damc/diagnosis.h"
 #include "data/feed.h"
 #include "tensor/error.h"
 #include "tools/evaluation.h"
@@ -68,7 +69,7 @@ class TrainingRun {
   Progress progress_;
   bool starts_elsewhere_ = false;  // with weights that no file of the run holds yet
   RunJournal journal_;
-  std::size_t alarms_ = 0;  // of the last diagnosis
+  StabilityAlarms alarms_;
 };
 
 }  // namespace damc
