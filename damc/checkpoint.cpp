@@ -244,8 +244,7 @@ SavedState read_state(const fs::path& folder, std::int64_t iterations) {
 
 void load_state(const SavedState& state, Model& model, Method& method) {
   try {
-    model.load_state_dict(state.tensors);
-    method.load_state_dict(state.tensors);
+    load_all(state.tensors, model, method);
   } catch (const UserError& error) {
     throw of_weights(state.file, error);
   }

@@ -48,7 +48,7 @@ class ClassifierTraining {
   /// What the next iteration depends on besides the classifier.
   StateDict state_dict() const { return learner_.state_dict(); }
   /// Throws UserError naming what is missing or has another shape.
-  void load_state_dict(const StateDict& state) { learner_.load_state_dict(state); }
+  void find_state(Loading& loading) const { learner_.find_state(loading); }
 
  private:
   FiniteWatch watch_;

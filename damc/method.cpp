@@ -286,12 +286,12 @@ StateDict Method::state_dict() const {
   return state;
 }
 
-void Method::load_state_dict(const StateDict& state) {
-  for (Learner* learner : learners()) learner->load_state_dict(state);
-  if (pool_) pool_->load_state_dict(state);
-  set_position(random_, state, "noise.position");
-  if (model_.V) set_position(prior_random_, state, "noise.prior");
-  watch_.reset();
+void Method::find_state(Loading& loading) {
+  for (const Learner* learner : learners()) learner->find_state(loading);
+  if (pool_) pool_->find_state(loading);
+  find_position(loading, random_, "noise.position");
+  if (model_.V) find_position(loading, prior_random_, "noise.prior");
+  loading.later([this] { watch_.reset(); });
 }
 
 }  // namespace damc

@@ -58,8 +58,10 @@ class Method {
   /// Everything besides the model that the next iteration depends on: optimisers, persistent chains and the noise stream's
   /// position.
   StateDict state_dict() const;
-  /// Throws UserError naming what is missing or has another shape.
-  void load_state_dict(const StateDict& state);
+  /// Throws UserError naming what is missing or has another shape, and changes nothing then.
+  void load_state_dict(const StateDict& state) { load_all(state, *this); }
+  /// The first half of that.
+  void find_state(Loading& loading);
 
  private:
   std::unique_ptr<AmortizedSampler> make_sampler();

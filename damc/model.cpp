@@ -168,14 +168,14 @@ StateDict Model::state_dict() const {
   return state;
 }
 
-void Model::load_state_dict(const StateDict& state) {
+void Model::find_state(Loading& loading) {
   for (const auto& [prefix, network] : networks_of(*this)) {
-    const auto first = state.lower_bound(prefix);
-    const bool is_there = first != state.end() && first->first.starts_with(prefix);
+    const auto first = loading.state().lower_bound(prefix);
+    const bool is_there = first != loading.state().end() && first->first.starts_with(prefix);
     if (prefix == kTarget && !is_there) {
-      Q_target->copy_from(*Q);
+      loading.later([this] { Q_target->copy_from(*Q); });
     } else {
-      network->load_state_dict(state, prefix);
+      network->find_state(loading, prefix);
     }
   }
 }

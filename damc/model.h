@@ -71,8 +71,10 @@ struct Model {
   /// All parameters by their names.
   StateDict state_dict() const;
   /// Throws UserError naming what is missing or has another shape. Without "Q_dummy." the target sampler
-  /// becomes Q.
-  void load_state_dict(const StateDict& state);
+  /// becomes Q. Changes nothing when it throws.
+  void load_state_dict(const StateDict& state) { load_all(state, *this); }
+  /// The first half of that.
+  void find_state(Loading& loading);
 
   /// Whether z of an image can be found.
   bool infers() const { return !image_energy; }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 
@@ -26,8 +27,10 @@ class Training {
   virtual StateDict weights() const = 0;
   /// What the next iteration depends on besides: optimisers, and positions in streams of noise.
   virtual StateDict state_dict() const = 0;
-  /// Takes both. Throws UserError naming what is missing or has another shape.
-  virtual void load_state_dict(const StateDict& state) = 0;
+  /// Takes both. Throws UserError naming what is missing or has another shape, and changes nothing then.
+  void load_state_dict(const StateDict& state) { load_all(state, *this); }
+  /// The first half of that.
+  virtual void find_state(Loading& loading) = 0;
   /// The networks that it learns beside and that no file of the run holds, by their checksums; a run goes on with the
   /// same ones only. Empty: there are none.
   virtual std::string depends_on() const { return {}; }
@@ -43,6 +46,9 @@ class Training {
   virtual void write_files(const std::filesystem::path& /*folder*/) const {}
 };
 
+/// The squared error per pixel value in [-1, 1] of what `made` makes of images x [N, H, W, C], over all images.
+double squared_error(const Images& images, Device device, const std::function<Tensor(const Tensor& x)>& made);
+
 /// How a configuration's networks learn: from this rate on, which decays, by Adam with clipping.
 LearnerOptions learning(const Config& config, double rate, double weight_decay = 0.0);
 
@@ -51,7 +57,7 @@ void check_finite(const FiniteWatch& watch, const char* advice);
 
 /// A generator's position in its stream, as states hold it.
 Tensor position_of(const Generator& random);
-/// Sets it. Throws UserError where the state has none.
-void set_position(Generator& random, const StateDict& state, const std::string& name);
+/// Finds it, to be set. Throws UserError where the state has none.
+void find_position(Loading& loading, Generator& random, const std::string& name);
 
 }  // namespace damc

@@ -26,10 +26,15 @@ StateDict Module::state_dict(const std::string& prefix) const {
 }
 
 void Module::load_state_dict(const StateDict& state, const std::string& prefix) {
-  std::vector<std::pair<Tensor, Tensor>> copies;  // made when all have been found
+  Loading loading(state);
+  find_state(loading, prefix);
+  loading.finish();
+}
+
+void Module::find_state(Loading& loading, const std::string& prefix) const {
   visit(prefix, [&](const std::string& name, const Variable& parameter) {
-    const auto found = state.find(name);
-    if (found == state.end()) user_error(fmt::format("no weight named '{}'", name));
+    const auto found = loading.state().find(name);
+    if (found == loading.state().end()) user_error(fmt::format("no weight named '{}'", name));
     if (!found->second.defined() || found->second.dtype() == Dtype::i64) {
       user_error(fmt::format("weight '{}' has a type that the model does not take", name),
                  "save it as F32, F64, F16 or BF16; 'damc info FILE' lists the types");
@@ -39,9 +44,8 @@ void Module::load_state_dict(const StateDict& state, const std::string& prefix) 
       user_error(fmt::format("weight '{}' has shape {}, the model needs {}", name,
                              found->second.shape().str(), expected.str()));
     }
-    copies.emplace_back(parameter.value(), from_torch_layout(found->second).to(parameter.dtype()));
+    loading.later(parameter.value(), from_torch_layout(found->second).to(parameter.dtype()));
   });
-  for (const auto& [parameter, weight] : copies) parameter.copy_from(weight);
 }
 
 void Module::copy_from(const Module& other) {

@@ -16,6 +16,37 @@ namespace damc {
 
 using StateDict = std::map<std::string, Tensor>;
 
+/// What loading a state will write. All that belongs together is found in the state and checked first, and then written: a
+/// state that lacks something changes nothing.
+class Loading {
+ public:
+  /// Keeps a reference to the state.
+  explicit Loading(const StateDict& state) : state_(state) {}
+
+  const StateDict& state() const { return state_; }
+  /// What finish() will do, in the order of the calls; it shall not fail.
+  void later(std::function<void()> write) { writes_.push_back(std::move(write)); }
+  /// The same: `into` gets this value, of its shape.
+  void later(const Tensor& into, const Tensor& value) {
+    later([into, value] { into.copy_from(value); });
+  }
+  void finish() const {
+    for (const auto& write : writes_) write();
+  }
+
+ private:
+  const StateDict& state_;
+  std::vector<std::function<void()>> writes_;
+};
+
+/// Loads all of the parts, or none: each has find_state(Loading&).
+template <class... Parts>
+void load_all(const StateDict& state, Parts&... parts) {
+  Loading loading(state);
+  (parts.find_state(loading), ...);
+  loading.finish();
+}
+
 class Module {
  public:
   using Visitor = std::function<void(const std::string& name, const Variable& parameter)>;
@@ -39,8 +70,10 @@ class Module {
   /// Copies of parameters and buffers under prefix + name, see saved().
   StateDict state_dict(const std::string& prefix = "") const;
   /// Overwrites them. Throws UserError naming the parameter when one is missing or has another
-  /// shape.
+  /// shape, and changes nothing then.
   void load_state_dict(const StateDict& state, const std::string& prefix = "");
+  /// The first half of that.
+  void find_state(Loading& loading, const std::string& prefix = "") const;
   /// Overwrites them with another module's of the same structure.
   void copy_from(const Module& other);
 };

@@ -57,10 +57,16 @@ StateDict Adam::state_dict(const std::string& prefix) const {
 }
 
 void Adam::load_state_dict(const StateDict& state, const std::string& prefix) {
-  std::vector<std::pair<Tensor, Tensor>> copies;  // made when all have been found
-  const auto load = [&](const std::string& name, const Tensor& into) {
-    const auto found = state.find(prefix + name);
-    if (found == state.end()) user_error(fmt::format("no optimiser state named '{}'", prefix + name));
+  Loading loading(state);
+  find_state(loading, prefix);
+  loading.finish();
+}
+
+void Adam::find_state(Loading& loading, const std::string& prefix) const {
+  const auto find = [&](const std::string& name, const Tensor& into) {
+    const auto found = loading.state().find(prefix + name);
+    if (found == loading.state().end())
+      user_error(fmt::format("no optimiser state named '{}'", prefix + name));
     if (!found->second.defined() || (found->second.dtype() == Dtype::i64) != (into.dtype() == Dtype::i64))
       user_error(
           fmt::format("optimiser state '{}' is not of type {}", prefix + name, damc::name(into.dtype())));
@@ -69,14 +75,13 @@ void Adam::load_state_dict(const StateDict& state, const std::string& prefix) {
       user_error(fmt::format("optimiser state '{}' has shape {}, expected {}", prefix + name,
                              value.shape().str(), into.shape().str()));
     }
-    copies.emplace_back(into, value.to(into.dtype()));
+    loading.later(into, value.to(into.dtype()));
   };
   for (const Slot& slot : slots_) {
-    load("m." + slot.name, slot.m);
-    load("v." + slot.name, slot.v);
+    find("m." + slot.name, slot.m);
+    find("v." + slot.name, slot.v);
   }
-  load("schedule", schedule_);
-  for (const auto& [into, value] : copies) into.copy_from(value);
+  find("schedule", schedule_);
 }
 
 Tensor global_norm(const std::vector<Tensor>& grads) { return sqrt(sum_squares(grads)); }

@@ -25,7 +25,8 @@ class Adam {
 
   /// Writes the learning rate of the next updates to the device, so that a captured update finds it there.
   void set_rate(double lr) { schedule_.narrow(0, 0, 1).fill(lr); }
-  /// One update. grads are in the order of module.parameters(); `norm` is their global_norm. With max_norm >
+  /// One update. grads are in the order of module.parameters(), zeros for one that the loss does not depend on: it goes on by
+  /// its moments and decays, where PyTorch leaves it out; `norm` is their global_norm. With max_norm >
   /// 0 they are scaled down together so that it is at most max_norm (PyTorch's clip_grad_norm_). Nothing
   /// changes once `watch` has seen a number that is not finite.
   void update(const std::vector<Tensor>& grads, const Tensor& norm, double max_norm,
@@ -38,8 +39,10 @@ class Adam {
 
   /// Moments and step count under prefix + "m.<parameter>", "v.<parameter>", "schedule".
   StateDict state_dict(const std::string& prefix) const;
-  /// Throws UserError naming what is missing or has another shape.
+  /// Throws UserError naming what is missing or has another shape, and changes nothing then.
   void load_state_dict(const StateDict& state, const std::string& prefix);
+  /// The first half of that.
+  void find_state(Loading& loading, const std::string& prefix) const;
 
  private:
   struct Slot {

@@ -58,7 +58,7 @@ class Learner {
   /// The optimiser's state under "adam_<key>.".
   StateDict state_dict() const { return adam_.state_dict(prefix()); }
   /// Throws UserError naming what is missing or has another shape.
-  void load_state_dict(const StateDict& state) { adam_.load_state_dict(state, prefix()); }
+  void find_state(Loading& loading) const { adam_.find_state(loading, prefix()); }
 
  private:
   friend JointUpdate step_together(const Variable& loss, const std::vector<Learner*>& learners);

@@ -196,17 +196,17 @@ TEST_CASE("a pool: rows change when they are visited, and only those; a state br
     CHECK(same(after.narrow(0, i, 1), i == 1 || i == 4 ? z.narrow(0, 0, 1) : before.narrow(0, i, 1)));
   }
   const StateDict counters{{"pool.z", Tensor::zeros({6, 3}, Dtype::i64)}};
-  CHECK_THROWS_AS(pool.load_state_dict(counters), UserError);
+  CHECK_THROWS_AS(load_all(counters, pool), UserError);
   Pool other(6, 3, random);
   CHECK_FALSE(same(other.state_dict(), pool.state_dict()));
-  other.load_state_dict(pool.state_dict());
+  load_all(pool.state_dict(), other);
   CHECK(same(other.state_dict(), pool.state_dict()));
   const std::vector<std::int64_t> outside{6};
   CHECK_THROWS_WITH_AS(pool.at(outside), doctest::Contains("row 6 of 6"), Error);
   Pool larger(7, 3, random);
-  CHECK_THROWS_WITH_AS(larger.load_state_dict(pool.state_dict()),
-                       doctest::Contains("[6, 3], the run needs [7, 3]"), UserError);
-  CHECK_THROWS_AS(larger.load_state_dict({}), UserError);
+  CHECK_THROWS_WITH_AS(load_all(pool.state_dict(), larger), doctest::Contains("[6, 3], the run needs [7, 3]"),
+                       UserError);
+  CHECK_THROWS_AS(load_all({}, larger), UserError);
 }
 
 TEST_CASE("the noise prediction of a known density: no sampler is better, and one comes close") {

@@ -77,7 +77,7 @@ TEST_CASE("it learns, and an interrupted training goes on bit for bit") {
   Classifier other(init);
   ClassifierTraining resumed(other, config, {});
   other.load_state_dict(weights);
-  resumed.load_state_dict(state);
+  load_all(state, resumed);
   for (int k = 15; k < 20; ++k) resumed.iterate(k, x, target);
   const StateDict ended = other.state_dict();
   for (const auto& entry : net.state_dict()) {

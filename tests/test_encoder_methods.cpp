@@ -297,6 +297,22 @@ TEST_CASE("a mixture as a prior: its density has mass 1 and its samples have its
   for (const double e : prior.energies(some).value().to_vector<double>())
     CHECK(e == doctest::Approx(std::log(2.0 * std::numbers::pi)));
   prior.set(mixture);
+  const auto bits = [&] {
+    std::vector<double> all;
+    for (const Tensor& part : prior.weights()) {
+      for (const double value : part.to_vector<double>()) all.push_back(value);
+    }
+    return all;
+  };
+  const auto before = bits();
+  Mixture flat = mixture, wide = mixture;  // the second covariance is none; three components for two
+  flat.weights = matrix({0.5, 0.5}, {2});
+  flat.covariances = mixture.covariances.clone();
+  flat.covariances.narrow(0, 1, 1).fill(0.0);
+  wide.weights = matrix({0.2, 0.3, 0.5}, {3});
+  CHECK_THROWS_AS(prior.set(flat), Error);
+  CHECK_THROWS_WITH_AS(prior.set(wide), doctest::Contains("weights [3], means [2, 2]"), Error);
+  CHECK(bits() == before);
   const std::vector<double> e = prior.energies(some).value().to_vector<double>(),
                             log_p = log_density(mixture, some),
                             norms = sum(square(some), 1).to_vector<double>();

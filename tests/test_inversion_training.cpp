@@ -91,6 +91,7 @@ void goes_on_exactly(const Make& make) {
   StateDict state = all_of(*begun);
   state.erase("noise.position");
   CHECK_THROWS_AS(resumed->load_state_dict(state), UserError);
+  CHECK(same(all_of(*resumed), all_of(*whole)));  // as before, all of it
 }
 
 /// The derivative of loss() along a direction of one parameter, by autograd and by differences.

@@ -142,6 +142,22 @@ TEST_CASE("a state that lacks something names it") {
   CHECK_THROWS_AS(session.method.load_state_dict(state), UserError);
 }
 
+TEST_CASE("a state that lacks something changes nothing") {
+  Session trained(small()), session(small());
+  trained.iterate(0, 2);
+  const auto before = bytes(session.state());
+  for (const std::string name :
+       {"G.gen.0.weight", "Q_dummy.xemb", "adam_q.v.p.B", "adam_e.schedule", "noise.position"}) {
+    CAPTURE(name);
+    StateDict state = trained.state();
+    state.erase(name);
+    CHECK_THROWS_AS(load_all(state, session.model, session.method), UserError);
+    CHECK(bytes(session.state()) == before);
+  }
+  load_all(trained.state(), session.model, session.method);
+  CHECK(bytes(session.state()) == bytes(trained.state()));
+}
+
 TEST_CASE("weights without a target sampler: it becomes the sampler") {
   Session session(small());
   session.iterate(0, 1);  // before the target's first move

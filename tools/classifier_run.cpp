@@ -35,9 +35,9 @@ class LabelTraining final : public Training {
   void check() override { training_.check(); }
   StateDict weights() const override { return classifier_->state_dict(kPrefix); }
   StateDict state_dict() const override { return training_.state_dict(); }
-  void load_state_dict(const StateDict& state) override {
-    classifier_->load_state_dict(state, kPrefix);
-    training_.load_state_dict(state);
+  void find_state(Loading& loading) override {
+    classifier_->find_state(loading, kPrefix);
+    training_.find_state(loading);
   }
   std::int64_t parameter_count() const override { return classifier_->parameter_count(); }
   const char* loss() const override { return "loss_c"; }

@@ -199,10 +199,17 @@ MixturePrior::MixturePrior(std::int64_t components, std::int64_t nz, Init& init)
 }
 
 void MixturePrior::set(const Mixture& mixture) {
+  ENSURE(mixture.weights.shape() == Shape{components_} && mixture.means.shape() == means_.shape() &&
+             mixture.covariances.shape() == factors_.shape(),
+         "mixture: weights {}, means {} and covariances {} for {} components of {} numbers",
+         mixture.weights.shape().str(), mixture.means.shape().str(), mixture.covariances.shape().str(),
+         components_, nz_);
+  std::vector<Factored> all;
+  for (std::int64_t k = 0; k < components_; ++k) all.push_back(factored(mixture, k));
   weights_.value().copy_from(mixture.weights);
   means_.value().copy_from(mixture.means);
   for (std::int64_t k = 0; k < components_; ++k) {
-    const Factored of = factored(mixture, k);
+    const Factored& of = all[index(k)];
     factors_.value().narrow(0, k, 1).copy_from(Tensor::from(of.factor, {1, nz_, nz_}));
     inverses_.value().narrow(0, k, 1).copy_from(Tensor::from(of.inverse, {1, nz_, nz_}));
     constants_.value().narrow(0, k, 1).fill(of.constant);

@@ -33,6 +33,7 @@ std::vector<double> log_density(const Mixture& mixture, const Tensor& z);
 class MixturePrior final : public Prior, public Module {
  public:
   MixturePrior(std::int64_t components, std::int64_t nz, Init& init);
+  /// Throws Error for one of other sizes, or whose covariances are none, and changes nothing then.
   void set(const Mixture& mixture);
 
   /// -log p(z) - |z|^2/2

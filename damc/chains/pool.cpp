@@ -33,16 +33,16 @@ void Pool::keep(std::span<const std::int64_t> rows, const Tensor& z) {
 
 StateDict Pool::state_dict() const { return {{kName, saved(z_)}}; }
 
-void Pool::load_state_dict(const StateDict& state) {
-  const auto found = state.find(kName);
-  if (found == state.end() || !found->second.defined() || found->second.dtype() == Dtype::i64)
+void Pool::find_state(Loading& loading) const {
+  const auto found = loading.state().find(kName);
+  if (found == loading.state().end() || !found->second.defined() || found->second.dtype() == Dtype::i64)
     user_error(fmt::format("no persistent chains ('{}') in the state", kName));
   if (found->second.shape() != z_.shape()) {
     user_error(fmt::format("'{}' has shape {}, the run needs {}", kName, found->second.shape().str(),
                            z_.shape().str()),
                "it has a row for every training image, with flips two");
   }
-  z_.copy_from(found->second);
+  loading.later(z_, found->second);
 }
 
 }  // namespace damc

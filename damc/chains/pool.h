@@ -21,7 +21,7 @@ class Pool {
   /// All rows, as "pool.z".
   StateDict state_dict() const;
   /// Throws UserError when they are missing or have another shape.
-  void load_state_dict(const StateDict& state);
+  void find_state(Loading& loading) const;
 
  private:
   Tensor row(std::int64_t number) const;

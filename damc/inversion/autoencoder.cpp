@@ -1,8 +1,5 @@
 #include "damc/inversion/autoencoder.h"
 
-#include <algorithm>
-
-#include "damc/batched.h"
 #include "tensor/io/safetensors.h"
 #include "tensor/ops.h"
 
@@ -11,8 +8,7 @@ namespace {
 
 constexpr const char *kGenerator = "G.", *kEncoder = "encoder.";  // of the weights' names in files
 constexpr double kNoise = 0.1;                                    // added to W+
-constexpr double kMeanShare = 0.005;     // of a batch in the mean W+, as in StyleGAN's training
-constexpr std::int64_t kEvaluated = 64;  // images at a time
+constexpr double kMeanShare = 0.005;  // of a batch in the mean W+, as in StyleGAN's training
 
 }  // namespace
 
@@ -64,12 +60,12 @@ StateDict AutoencoderTraining::state_dict() const {
   return all;
 }
 
-void AutoencoderTraining::load_state_dict(const StateDict& state) {
-  generator_->load_state_dict(state, kGenerator);
-  encoder_->load_state_dict(state, kEncoder);
-  learn_generator_.load_state_dict(state);
-  learn_encoder_.load_state_dict(state);
-  set_position(random_, state, "noise.position");
+void AutoencoderTraining::find_state(Loading& loading) {
+  generator_->find_state(loading, kGenerator);
+  encoder_->find_state(loading, kEncoder);
+  learn_generator_.find_state(loading);
+  learn_encoder_.find_state(loading);
+  find_position(loading, random_, "noise.position");
 }
 
 std::int64_t AutoencoderTraining::parameter_count() const {
@@ -77,12 +73,9 @@ std::int64_t AutoencoderTraining::parameter_count() const {
 }
 
 double AutoencoderTraining::evaluate(const Images& images) const {
-  double squares = 0.0;
-  for (std::int64_t first = 0; first < images.n; first += kEvaluated) {
-    const Tensor x = to_tensor(images, first, std::min(kEvaluated, images.n - first), device_);
-    squares += sum_squares(sub(generator_->forward(encoder_->forward(x).value()).value(), x)).item();
-  }
-  return squares / static_cast<double>(images.n * images.image_size());
+  return squared_error(images, device_, [this](const Tensor& x) {
+    return generator_->forward(encoder_->forward(x).value()).value();
+  });
 }
 
 void AutoencoderTraining::write_files(const std::filesystem::path& folder) const {

@@ -27,7 +27,7 @@ class AutoencoderTraining final : public Training {
   void check() override { check_finite(watch_, "try a smaller lr_g"); }
   StateDict weights() const override;
   StateDict state_dict() const override;
-  void load_state_dict(const StateDict& state) override;
+  void find_state(Loading& loading) override;
   std::int64_t parameter_count() const override;
   const char* loss() const override { return "loss_g"; }
   const char* metric() const override { return "mse"; }

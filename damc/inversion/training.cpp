@@ -1,8 +1,5 @@
 #include "damc/inversion/training.h"
 
-#include <algorithm>
-
-#include "damc/batched.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
 
@@ -11,7 +8,6 @@ namespace {
 
 constexpr const char *kEnergy = "E.", *kSampler = "Q.", *kTarget = "Q_dummy.";  // of the weights' names
 constexpr std::int64_t kHiddenLayers = 3;                                       // of the energy
-constexpr std::int64_t kEvaluated = 64;                                         // images at a time
 
 /// Throws UserError for a method that is not for GAN inversion.
 const MethodParts& checked_parts(const std::string& method) {
@@ -149,10 +145,10 @@ StateDict InversionTraining::state_dict() const {
   return all;
 }
 
-void InversionTraining::load_state_dict(const StateDict& state) {
-  for (const auto& [prefix, network] : networks()) network->load_state_dict(state, prefix);
-  for (Learner* learner : learners()) learner->load_state_dict(state);
-  set_position(random_, state, "noise.position");
+void InversionTraining::find_state(Loading& loading) {
+  for (const auto& [prefix, network] : networks()) network->find_state(loading, prefix);
+  for (const Learner* learner : learners()) learner->find_state(loading);
+  find_position(loading, random_, "noise.position");
 }
 
 std::int64_t InversionTraining::parameter_count() const {
@@ -170,13 +166,9 @@ Tensor InversionTraining::invert(const Tensor& x, std::int64_t steps, Generator&
 
 double InversionTraining::evaluate(const Images& images) const {
   Generator random = make_generator(config_, Stream::evaluation, device_);
-  double squares = 0.0;
-  for (std::int64_t first = 0; first < images.n; first += kEvaluated) {
-    const Tensor x = to_tensor(images, first, std::min(kEvaluated, images.n - first), device_);
-    const Tensor z = invert(x, config_.test_posterior_steps, random);
-    squares += sum_squares(sub(frozen_.generator->forward(z).value(), x)).item();
-  }
-  return squares / static_cast<double>(images.n * images.image_size());
+  return squared_error(images, device_, [&](const Tensor& x) {
+    return frozen_.generator->forward(invert(x, config_.test_posterior_steps, random)).value();
+  });
 }
 
 }  // namespace damc

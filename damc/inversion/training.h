@@ -36,7 +36,7 @@ class InversionTraining final : public Training {
   /// "Q.p.*" and so on, "Q_dummy.*" of the target sampler, "E.ebm.*", as the authors' checkpoints have them.
   StateDict weights() const override;
   StateDict state_dict() const override;
-  void load_state_dict(const StateDict& state) override;
+  void find_state(Loading& loading) override;
   std::string depends_on() const override { return frozen_.fingerprint(); }
   std::int64_t parameter_count() const override;
   const char* loss() const override { return Q_ ? "loss_q" : "energy_plus"; }
