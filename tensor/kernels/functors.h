@@ -227,7 +227,8 @@ struct leaky_relu {
   }
   DAMC_HD T vjp(T g, T x, T) const {
     const T scaled = p0 == T(0) ? T(0) : p0 * g;
-    return (x > T(0)) | ((p0 == T(0)) & (x != x)) ? g : scaled;
+    const bool passes = (x > T(0)) | ((p0 == T(0)) & (x != x));
+    return passes ? g : scaled;
   }
 };
 
@@ -239,7 +240,7 @@ struct clamp {
     const T raised = x < p0 ? p0 : x;
     return raised > p1 ? p1 : raised;
   }
-  DAMC_HD T vjp(T g, T x, T) const { return (x > p0) & (x < p1) ? g : T(0); }
+  DAMC_HD T vjp(T g, T x, T) const { return ((x > p0) & (x < p1)) ? g : T(0); }
 };
 
 /// 1 for x > p0, 0 otherwise
