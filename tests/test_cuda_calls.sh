@@ -155,3 +155,19 @@ if [ $code != 1 ] || ! grep -q '^damc: error: cuda:0 does not compute as it shou
   echo "exit $code of training on a device that computes nothing" >&2
   exit 1
 fi
+
+# A cache folder that cannot be opened keeps nobody from testing.
+bounds=()
+[ "$(id -u)" = 0 ] && bounds=(setpriv --bounding-set -dac_override,-dac_read_search --inh-caps -dac_override,-dac_read_search)
+if "${bounds[@]}" true; then
+  chmod 333 "$work/cache/damc"
+  code=0
+  XDG_CACHE_HOME=$work/cache STAND_IN_IDLE=1 LD_PRELOAD=$stand_in "${bounds[@]}" "$damc" train --preset mnist-quick --data "$data" \
+    --device cuda --iterations 1 "${small[@]}" --out "$work/untested" >"$work/log" 2>&1 || code=$?
+  if [ $code != 1 ] || ! grep -q '^damc: error: cuda:0 does not compute as it should$' "$work/log"; then
+    cat "$work/log" >&2
+    echo "exit $code of training with a cache folder that cannot be opened" >&2
+    exit 1
+  fi
+  chmod 755 "$work/cache/damc"
+fi
