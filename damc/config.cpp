@@ -6,11 +6,11 @@
 #include <cerrno>
 #include <charconv>
 #include <cmath>
-#include <cstring>
 #include <fstream>
 #include <sstream>
 
 #include "tensor/error.h"
+#include "tensor/io/file.h"
 #include "tensor/text.h"
 
 namespace damc {
@@ -166,10 +166,9 @@ std::string read_text(const std::filesystem::path& file) {
   }
   std::string text((std::size_t{1} << 20) + 1, '\0');
   std::ifstream in(file, std::ios::binary);
-  if (!in)
-    user_error(fmt::format("cannot read configuration file {}: {}", file.string(), std::strerror(errno)));
+  if (!in) cannot_read(fmt::format("cannot read configuration file {}", file.string()), errno);
   in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (in.bad()) user_error(fmt::format("cannot read configuration file {}", file.string()));
+  if (in.bad()) cannot_read(fmt::format("cannot read configuration file {}", file.string()), errno);
   if (in) user_error(fmt::format("configuration file {} is longer than 1 MiB", file.string()));
   text.resize(static_cast<std::size_t>(in.gcount()));
   return text;

@@ -11,7 +11,7 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
-#include <fstream>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <sstream>
@@ -62,11 +62,17 @@ fs::path take_number(const fs::path& made, const fs::path& parent, const std::st
   }
 }
 
+std::string text_of(const fs::path& file,
+                    std::int64_t most_bytes = std::numeric_limits<std::int64_t>::max()) {
+  const std::vector<std::byte> bytes = read_file(file, most_bytes);
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
 /// Keeps those lines of a text file for which `keeps` says so, and ends the last one.
 template <class Keeps>
 void filter_lines(const fs::path& file, const Keeps& keeps) {
-  std::ifstream in(file);
-  if (!in) return;
+  if (!fs::exists(status_of(file))) return;
+  std::istringstream in(text_of(file));
   std::string kept;
   bool same = true;
   for (std::string line; std::getline(in, line);) {
@@ -225,8 +231,7 @@ void append_log(const fs::path& folder, const std::string& line) {
 std::vector<LogLine> read_log(const fs::path& folder) {
   const fs::path file = folder / "log.txt";
   if (!fs::exists(status_of(file))) return {};
-  const std::vector<std::byte> bytes = read_file(file, kMostLogBytes);
-  std::istringstream in(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+  std::istringstream in(text_of(file, kMostLogBytes));
   std::vector<LogLine> lines;
   for (std::string line; std::getline(in, line) && !in.eof();) lines.push_back(split_time(line));
   return lines;

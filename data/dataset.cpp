@@ -12,6 +12,7 @@
 #include "data/packed.h"
 #include "data/svhn.h"
 #include "tensor/error.h"
+#include "tensor/io/file.h"
 
 namespace damc {
 namespace fs = std::filesystem;
@@ -128,7 +129,7 @@ Split load_dataset(const std::string& kind, const fs::path& dir, int holdout) {
   try {
     return load(kind, dir, holdout);
   } catch (const fs::filesystem_error& error) {
-    user_error(fmt::format("cannot read '{}': {}", error.path1().string(), error.code().message()));
+    cannot_read(fmt::format("cannot read '{}'", error.path1().string()), error.code().value());
   }
 }
 

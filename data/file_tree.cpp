@@ -8,7 +8,7 @@
 #include <unordered_set>
 #include <utility>
 
-#include "tensor/error.h"
+#include "tensor/io/file.h"
 
 namespace damc {
 namespace fs = std::filesystem;
@@ -46,7 +46,7 @@ class Walk {
          it.increment(error)) {
       meet(*it, real, depth);
     }
-    if (error) tree_.unreadable.emplace(folder, error.message());
+    if (error) tree_.unreadable.emplace(folder, error);
   }
 
   /// An entry of the folder that is `real` without links.
@@ -60,7 +60,7 @@ class Walk {
     } else {
       const fs::file_status status = entry.status(error);
       if (error == std::errc::permission_denied) {  // the folder's names can be read, but no more
-        tree_.unreadable.emplace(entry.path().parent_path(), error.message());
+        tree_.unreadable.emplace(entry.path().parent_path(), error);
       } else {
         add(entry.path(), real / name, status, depth);
       }
@@ -100,7 +100,7 @@ FileTree list_files(const fs::path& root, int max_depth) { return Walk(max_depth
 void refuse_unreadable(const FileTree& tree) {
   if (tree.unreadable.empty()) return;
   const auto& [folder, reason] = *tree.unreadable.begin();
-  user_error(fmt::format("cannot read the folder '{}': {}", folder.string(), reason));
+  cannot_read(fmt::format("cannot read the folder '{}'", folder.string()), reason.value());
 }
 
 std::string ending(const fs::path& path) {

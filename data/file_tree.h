@@ -6,6 +6,7 @@
 #include <limits>
 #include <map>
 #include <string>
+#include <system_error>
 #include <vector>
 
 namespace damc {
@@ -14,14 +15,15 @@ namespace damc {
 struct FileTree {
   std::vector<std::filesystem::path> files;  ///< in byte order, so the same on every machine
   std::int64_t hidden = 0;  ///< files and folders whose names start with a dot: not looked into
-  std::vector<std::filesystem::path> unusable;              ///< links that lead nowhere, devices and the like
-  std::map<std::filesystem::path, std::string> unreadable;  ///< folders that cannot be looked into, and why
+  std::vector<std::filesystem::path> unusable;  ///< links that lead nowhere, devices and the like
+  std::map<std::filesystem::path, std::error_code>
+      unreadable;  ///< folders that cannot be looked into, and why
 };
 
 /// Looks into `root` and the folders up to `max_depth` levels below it.
 FileTree list_files(const std::filesystem::path& root, int max_depth = std::numeric_limits<int>::max());
 
-/// Throws UserError where a folder cannot be looked into.
+/// Throws as cannot_read does where a folder cannot be looked into.
 void refuse_unreadable(const FileTree& tree);
 
 /// A file name's ending with its dot, in lower case; empty if it has none.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include "tensor/error.h"
 #include "tensor/io/file.h"
@@ -18,7 +17,7 @@ constexpr std::int64_t kMaxDeflateRatio = 1032;  // what zlib's format can reach
 
 GzipReader::GzipReader(const fs::path& path)
     : name_(path.string()), file_size_(regular_file_size(path)), file_(gzopen(path.c_str(), "rb")) {
-  if (!file_) user_error(fmt::format("cannot open '{}': {}", name_, std::strerror(errno)));
+  if (!file_) cannot_read(fmt::format("cannot open '{}'", name_), errno);
 }
 
 void GzipReader::read(std::span<std::uint8_t> out) {
@@ -51,8 +50,10 @@ void GzipReader::expect_end() {
 std::int64_t GzipReader::max_size() { return is_plain() ? file_size_ : file_size_ * kMaxDeflateRatio; }
 
 void GzipReader::fail() {
+  const int system = errno;
   int code = Z_OK;
   std::string reason = gzerror(file_.get(), &code);
+  if (code == Z_ERRNO) cannot_read(fmt::format("cannot read '{}'", name_), system);
   if (reason.starts_with(name_ + ": ")) reason.erase(0, name_.size() + 2);
   user_error(code == Z_OK || code == Z_BUF_ERROR
                  ? fmt::format("'{}' is truncated: it ends within its data ({} bytes)", name_, file_size_)

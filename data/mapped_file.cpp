@@ -1,12 +1,9 @@
 #include "data/mapped_file.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <string>
 
 #include "data/mapped_bytes.h"
@@ -15,27 +12,14 @@
 
 namespace damc {
 
-namespace {
-
-/// A descriptor that closes itself; the mapping outlives it.
-struct Descriptor {
-  int number;
-  ~Descriptor() { close(number); }
-};
-
-}  // namespace
-
 MappedFile::MappedFile(const std::filesystem::path& path) {
-  regular_file_size(path);
-  const auto fail = [&] {
-    user_error(fmt::format("cannot read '{}': {}", path.string(), std::strerror(errno)));
-  };
-  const Descriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  const auto fail = [&] { cannot_read(fmt::format("cannot read '{}'", path.string()), errno); };
+  const Descriptor file = open_regular(path);  // the mapping outlives it
   struct stat status {};
-  if (file.number < 0 || fstat(file.number, &status) != 0) fail();
+  if (fstat(file.number(), &status) != 0) fail();
   const auto size = static_cast<std::size_t>(status.st_size);
   if (size == 0) return;
-  void* const address = mmap(nullptr, size, PROT_READ, MAP_SHARED, file.number, 0);
+  void* const address = mmap(nullptr, size, PROT_READ, MAP_SHARED, file.number(), 0);
   if (address == MAP_FAILED) fail();
   bytes_ = {static_cast<const std::byte*>(address), size};
   watch_mapped(bytes_, path.string());

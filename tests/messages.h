@@ -18,6 +18,18 @@ std::string error_of(const Action& action) {
   return {};
 }
 
+/// Whether `action` complains of a mistake of the user.
+template <class Action>
+bool blames_user(const Action& action) {
+  try {
+    action();
+  } catch (const UserError&) {
+    return true;
+  } catch (const Error&) {
+  }
+  return false;
+}
+
 inline bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }

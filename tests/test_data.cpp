@@ -1,6 +1,7 @@
 /// Data sets: the bundled MNIST, small files made in the official formats, damaged files of every kind, the
 /// division for anomaly detection against NumPy, and minibatches as a pure function of seed and iteration.
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -8,6 +9,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <numeric>
 #include <string>
@@ -18,12 +20,16 @@
 #include "data/counter_hash.h"
 #include "data/dataset.h"
 #include "data/describe.h"
+#include "data/file_tree.h"
+#include "data/gzip.h"
 #include "data/idx.h"
 #include "data/kinds.h"
+#include "data/mapped_file.h"
 #include "data/mnist.h"
 #include "data/numpy_random.h"
 #include "tensor/error.h"
 #include "tensor/io/file.h"
+#include "tensor/io/zip_archive.h"
 #include "tests/messages.h"
 
 using namespace damc;
@@ -53,6 +59,15 @@ void write_gzip(const fs::path& path, const Bytes& bytes) {
 }
 
 void truncate(const fs::path& path, uintmax_t cut) { fs::resize_file(path, fs::file_size(path) - cut); }
+
+/// All descriptors that this process may have, while this is there.
+struct AllDescriptors {
+  AllDescriptors() {
+    while (taken.empty() || taken.back()) taken.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    taken.pop_back();
+  }
+  std::vector<Descriptor> taken;
+};
 
 /// The first line of the UserError that `action` throws; empty if it throws none.
 template <class Action>
@@ -318,4 +333,20 @@ TEST_CASE("batches: scaled to [-1, 1], and half of the images mirrored") {
   CHECK(std::abs(flips - n / 2) < 130);  // four standard deviations
   Batches(one, n, 5, false).fill(0, out);
   for (auto it = out.begin(); it != out.end(); it += 6) REQUIRE(std::equal(it, it + 6, plain.begin()));
+}
+
+TEST_CASE("too many open files are no fault of the data") {
+  const TempFolder temp;
+  const fs::path folder = temp.path / "folder", file = folder / "data";
+  fs::create_directory(folder);
+  write_gzip(file, {1, 2, 3});
+  const AllDescriptors none_left;
+  const std::function<void()> readers[] = {
+      [&] { read_gzip(file, 9); }, [&] { const MappedFile mapped(file); },
+      [&] { const ZipArchive archive(file); }, [&] { refuse_unreadable(list_files(folder)); },
+      [&] { load_dataset("mnist", bundled, -1); }};
+  for (const auto& read : readers) {
+    CHECK(contains(error_of(read), ": Too many open files\nhint: "));
+    CHECK_FALSE(blames_user(read));
+  }
 }

@@ -7,10 +7,12 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "messages.h"
 #include "tensor/io/file.h"
@@ -20,9 +22,22 @@ namespace fs = std::filesystem;
 
 namespace {
 
-bool links_are_refused = false;
+bool links_are_refused = false, copies_are_short = false;
+int reading_fails = 0;  // with this reason
 
 }  // namespace
+
+/// As the system's, or as that of a file that loses its end.
+extern "C" ssize_t sendfile(int to, int from, off_t* at, size_t bytes) noexcept {
+  return copies_are_short ? 0 : ::syscall(SYS_sendfile, to, from, at, bytes);
+}
+
+/// As the system's, or as that of a disk that fails.
+extern "C" ssize_t pread(int descriptor, void* to, size_t bytes, off_t at) {
+  if (reading_fails == 0) return ::syscall(SYS_pread64, descriptor, to, bytes, at);
+  errno = reading_fails;
+  return -1;
+}
 
 /// As the system's, or as that of a file system without links.
 extern "C" int linkat(int from, const char* name, int to, const char* other, int flags) noexcept {
@@ -117,7 +132,40 @@ TEST_CASE("where a file without a name can be given none, a copy has it") {
     CHECK(static_cast<unsigned>(fs::status(temp / "a").permissions()) == 0640u);
     CHECK(entries(temp.path) == 1);
   }
+  copies_are_short = true;
+  CHECK(contains(error_of([&] { write(temp / "a", "short"); }), "a': Input/output error"));
+  copies_are_short = false;
+  CHECK(entries(temp.path) == 1);
   links_are_refused = false;
+}
+
+TEST_CASE("what the machine is to blame for is no mistake of the user") {
+  const TempFolder temp;
+  write(temp / "file", "text");
+  std::vector<Descriptor> open;  // all that may be
+  while (open.empty() || open.back()) open.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  open.pop_back();
+  const std::string message = error_of([&] { read_file(temp / "file", 9); });
+  CHECK(contains(message, "cannot open '" + (temp / "file").string() + "': Too many open files\nhint: "));
+  CHECK(contains(message, std::to_string(::sysconf(_SC_OPEN_MAX)) + " may be open here (ulimit -n)"));
+  CHECK(contains(error_of([&] { write(temp / "file", "x"); }), "Too many open files\nhint: "));
+  CHECK(contains(error_of([&] { entries_of(temp.path); }), "Too many open files\nhint: "));
+  CHECK(contains(error_of([&] { const FolderLock lock(temp.path); }), "Too many open files\nhint: "));
+  CHECK_THROWS_AS(read_file(temp / "none", 9), UserError);  // this much is known all the same
+  CHECK_FALSE(blames_user([&] { read_file(temp / "file", 9); }));
+  CHECK_FALSE(blames_user([&] { entries_of(temp.path); }));
+  CHECK_FALSE(blames_user([&] { const FolderLock lock(temp.path); }));
+  open.clear();
+  InputFile file(temp / "file");
+  for (const int reason : {EIO, ESTALE, ENOMEM}) {
+    reading_fails = reason;
+    CHECK(contains(error_of([&] { file.read(0, 4); }), std::strerror(reason)));
+    CHECK_FALSE(blames_user([&] { file.read(0, 4); }));
+  }
+  reading_fails = 0;
+  CHECK(file.read(0, 4).size() == 4);
+  fs::resize_file(temp / "file", 3);
+  CHECK(contains(error_of<UserError>([&] { file.read(0, 4); }), "read only 3 of 4 bytes"));
 }
 
 TEST_CASE("a folder for files is made; what is empty in the end does not stay, but what was there does") {

@@ -104,7 +104,8 @@ void print_run(const fs::path& folder) {
                regular_file_size(file));
   }
   for (const auto& [place, reason] : tree.unreadable)
-    fmt::print("{:<36} cannot be read: {}\n", escaped(place.lexically_relative(folder).native()), reason);
+    fmt::print("{:<36} cannot be read: {}\n", escaped(place.lexically_relative(folder).native()),
+               reason.message());
   fmt::print("\n{}", to_toml(run.config));
 }
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <charconv>
@@ -71,6 +72,7 @@ bool copy_to(const fs::path& name, int& descriptor, const struct stat& status) {
   off_t at = 0;
   ssize_t copied = 1;
   while (at < status.st_size && copied > 0) copied = ::sendfile(copy, descriptor, &at, 1 << 30);
+  if (copied == 0) errno = EIO;  // there is less than there was
   const bool whole =
       at == status.st_size && ::fchmod(copy, status.st_mode & 07777) == 0 && ::fsync(copy) == 0;
   const int reason = errno;
@@ -105,13 +107,38 @@ bool sync_folder(const fs::path& folder) {
   return synced;
 }
 
+/// The system's reason, and what can be done about it.
+std::string with_hint(int reason) {
+  const std::string text = std::strerror(reason);
+  if (reason != EMFILE) return text;
+  return fmt::format("{}\nhint: {} may be open here (ulimit -n); allow more", text, ::sysconf(_SC_OPEN_MAX));
+}
+
 }  // namespace
+
+void cannot_read(const std::string& message, int reason) {
+  constexpr std::array of_paths{ENOENT, ENOTDIR, EISDIR, EACCES, EPERM, ELOOP, ENAMETOOLONG, EINVAL};
+  const std::string line = fmt::format("{}: {}", message, with_hint(reason));
+  if (std::ranges::find(of_paths, reason) != of_paths.end()) throw UserError(line);
+  throw Error(line);
+}
+
+Descriptor::~Descriptor() {
+  if (number_ >= 0) ::close(number_);
+}
+
+Descriptor open_regular(const fs::path& path) {
+  regular_file_size(path);
+  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) cannot_read(fmt::format("cannot open '{}'", path.string()), errno);
+  return file;
+}
 
 fs::file_status status_of(const fs::path& path) {
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
   if (status.type() == fs::file_type::none)
-    user_error(fmt::format("cannot look at '{}': {}", path.string(), error.message()));
+    cannot_read(fmt::format("cannot look at '{}'", path.string()), error.value());
   return status;
 }
 
@@ -123,7 +150,7 @@ std::vector<fs::path> entries_of(const fs::path& folder) {
     found.push_back(it->path());
   }
   if (error && error != std::errc::no_such_file_or_directory)
-    user_error(fmt::format("cannot read the folder '{}': {}", folder.string(), error.message()));
+    cannot_read(fmt::format("cannot read the folder '{}'", folder.string()), error.value());
   std::ranges::sort(found, {}, &fs::path::native);
   return found;
 }
@@ -134,21 +161,23 @@ int64_t regular_file_size(const fs::path& path) {
   if (!fs::is_regular_file(status)) user_error(fmt::format("'{}' is not a regular file", path.string()));
   std::error_code error;
   const std::uintmax_t size = fs::file_size(path, error);
-  if (error) user_error(fmt::format("cannot read '{}': {}", path.string(), error.message()));
+  if (error) cannot_read(fmt::format("cannot read '{}'", path.string()), error.value());
   return static_cast<int64_t>(size);
 }
 
 std::vector<std::byte> read_file(const fs::path& path, int64_t max_bytes) {
-  const int64_t size = regular_file_size(path);
-  if (size > max_bytes)
-    user_error(
-        fmt::format("'{}' has {} bytes; at most {} are accepted here", path.string(), size, max_bytes));
-  return InputFile(path).read(0, size);
+  InputFile file(path);
+  if (file.size() > max_bytes)
+    user_error(fmt::format("'{}' has {} bytes; at most {} are accepted here", path.string(), file.size(),
+                           max_bytes));
+  return file.read(0, file.size());
 }
 
-InputFile::InputFile(fs::path path)
-    : path_(std::move(path)), size_(regular_file_size(path_)), stream_(path_, std::ios::binary) {
-  if (!stream_) user_error(fmt::format("cannot open '{}': {}", path_.string(), std::strerror(errno)));
+InputFile::InputFile(fs::path path) : path_(std::move(path)), descriptor_(open_regular(path_)) {
+  struct stat status {};
+  if (::fstat(descriptor_.number(), &status) != 0)
+    cannot_read(fmt::format("cannot read '{}'", path_.string()), errno);
+  size_ = status.st_size;
 }
 
 void InputFile::check_range(int64_t at, int64_t bytes) const {
@@ -160,10 +189,17 @@ void InputFile::check_range(int64_t at, int64_t bytes) const {
 void InputFile::read(int64_t at, std::span<std::byte> to) {
   const auto bytes = static_cast<int64_t>(to.size());
   check_range(at, bytes);
-  stream_.seekg(at);
-  stream_.read(reinterpret_cast<char*>(to.data()), bytes);
-  if (stream_.gcount() != bytes)
-    user_error(fmt::format("read only {} of {} bytes of '{}'", stream_.gcount(), bytes, path_.string()));
+  int64_t done = 0;
+  while (done < bytes) {  // once, as a rule
+    const ssize_t got =
+        ::pread(descriptor_.number(), to.data() + done, static_cast<size_t>(bytes - done), at + done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) cannot_read(fmt::format("cannot read '{}'", path_.string()), errno);
+    if (got == 0)
+      user_error(fmt::format("read only {} of {} bytes of '{}'", done, bytes, path_.string()),
+                 "it was shortened while it was read");
+    done += got;
+  }
 }
 
 std::vector<std::byte> InputFile::read(int64_t at, int64_t bytes) {
@@ -225,8 +261,7 @@ void AtomicFile::commit() {
 }
 
 void AtomicFile::fail(const char* what, int reason) const {
-  throw Error(
-      fmt::format("cannot {} '{}': {}", what, path_.string(), std::strerror(reason ? reason : errno)));
+  throw Error(fmt::format("cannot {} '{}': {}", what, path_.string(), with_hint(reason ? reason : errno)));
 }
 
 OutputFolder::OutputFolder(fs::path path) : path_(std::move(path)) {
@@ -245,7 +280,7 @@ OutputFolder::~OutputFolder() { remove_empty(made_); }
 
 FolderLock::FolderLock(const std::filesystem::path& folder, IfHeld if_held)
     : descriptor_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
-  if (descriptor_ < 0) throw Error(fmt::format("cannot open {}: {}", folder.string(), std::strerror(errno)));
+  if (descriptor_ < 0) cannot_read(fmt::format("cannot read the folder '{}'", folder.string()), errno);
   for (int tries = 0; tries < 10; ++tries) {  // who only asks holds it for a moment, see is_held
     if (tries > 0) std::this_thread::sleep_for(std::chrono::milliseconds(10));
     // Where a file system knows no locks, the folder is as free as it was.

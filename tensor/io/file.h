@@ -7,35 +7,58 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace damc {
 
-/// What a path leads to, links followed; not_found: nothing. Throws UserError when the system does not say, as where a
-/// folder on the way may not be searched.
+/// Throws that something cannot be read, and the system's reason (errno): as UserError where that is about the path, such
+/// as a permission; as Error, with a hint where there is one, where it is about the machine, such as too many open files
+/// or a disk that fails.
+[[noreturn]] void cannot_read(const std::string& message, int reason);
+
+/// A descriptor that closes itself.
+class Descriptor {
+ public:
+  explicit Descriptor(int number = -1) : number_(number) {}
+  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  Descriptor& operator=(Descriptor&&) = delete;
+  ~Descriptor();
+
+  int number() const { return number_; }
+  explicit operator bool() const { return number_ >= 0; }
+
+ private:
+  int number_;
+};
+
+/// A regular file, opened for reading. Throws as cannot_read does, and UserError when it is missing or anything else.
+Descriptor open_regular(const std::filesystem::path& path);
+
+/// What a path leads to, links followed; not_found: nothing. Throws as cannot_read does when the system does not say, as
+/// where a folder on the way may not be searched.
 std::filesystem::file_status status_of(const std::filesystem::path& path);
 
-/// What a folder holds, in byte order; nothing where there is no such folder. Throws UserError with the system's reason
-/// when it cannot be read.
+/// What a folder holds, in byte order; nothing where there is no such folder. Throws as cannot_read does.
 std::vector<std::filesystem::path> entries_of(const std::filesystem::path& folder);
 
-/// Size in bytes of a regular file. Throws UserError when `path` is missing or is anything else.
+/// Size in bytes of a regular file. Throws as open_regular does.
 int64_t regular_file_size(const std::filesystem::path& path);
 
-/// The bytes of a regular file. Throws UserError when it is missing, unreadable or larger than `max_bytes`.
+/// The bytes of a regular file. Throws as open_regular does, and UserError when it is larger than `max_bytes`.
 std::vector<std::byte> read_file(const std::filesystem::path& path, int64_t max_bytes);
 
 /// A regular file that is read at any place.
 class InputFile {
  public:
-  /// Throws UserError when it is missing, unreadable or no regular file.
+  /// Throws as open_regular does.
   explicit InputFile(std::filesystem::path path);
 
   const std::filesystem::path& path() const { return path_; }
   int64_t size() const { return size_; }
-  /// Fills `to` from position `at` on. Throws UserError when the file does not hold so much.
+  /// Fills `to` from position `at` on. Throws UserError when the file does not hold so much, or as cannot_read does.
   void read(int64_t at, std::span<std::byte> to);
   /// `bytes` bytes from position `at` on. Throws UserError as above, before anything is allocated.
   std::vector<std::byte> read(int64_t at, int64_t bytes);
@@ -44,8 +67,8 @@ class InputFile {
   void check_range(int64_t at, int64_t bytes) const;
 
   std::filesystem::path path_;
+  Descriptor descriptor_;
   int64_t size_;
-  std::ifstream stream_;
 };
 
 /// A file that appears under its name only at `commit()`; destroyed before that, it disappears. What is no regular
@@ -94,7 +117,7 @@ class FolderLock {
  public:
   /// What is done about a folder that another process holds, and goes on holding for a tenth of a second.
   enum class IfHeld { refuse, wait };
-  /// Throws UserError when the folder is held and that is to be refused; Error when it cannot be opened.
+  /// Throws UserError when the folder is held and that is to be refused; as cannot_read does when it cannot be opened.
   explicit FolderLock(const std::filesystem::path& folder, IfHeld if_held = IfHeld::refuse);
   /// Whether another process of this machine holds a folder.
   static bool is_held(const std::filesystem::path& folder);

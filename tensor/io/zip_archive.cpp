@@ -46,8 +46,11 @@ ZipArchive::ZipArchive(const fs::path& path) : path_(path) {
   if (!archive_) {
     zip_error_t error;
     zip_error_init_with_code(&error, code);
+    const bool of_system = zip_error_system_type(&error) == ZIP_ET_SYS;
+    const int system = zip_error_code_system(&error);
     const std::string reason = zip_error_strerror(&error);
     zip_error_fini(&error);
+    if (of_system) cannot_read(fmt::format("cannot open '{}'", path.string()), system);
     refuse("not a whole zip archive: " + reason);
   }
   std::int64_t allowed = kAlwaysAllowed, total = 0;
@@ -73,6 +76,8 @@ std::vector<std::byte> ZipArchive::read(const std::string& name) const {
   const auto found = sizes_.find(name);
   if (found == sizes_.end()) refuse(fmt::format("there is no entry {}", in_quotes(name)));
   const auto fail = [&](zip_error_t* error) {
+    if (zip_error_system_type(error) == ZIP_ET_SYS)
+      cannot_read(fmt::format("cannot read '{}'", path_.string()), zip_error_code_system(error));
     refuse(fmt::format("entry {} cannot be read: {}", in_quotes(name), zip_error_strerror(error)));
   };
   const auto close = [](zip_file_t* file) { zip_fclose(file); };
