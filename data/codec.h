@@ -24,7 +24,8 @@ ImageHeader read_header(std::span<const std::byte> file, const std::string& name
 /// PNG, JPEG and WebP come out as Pillow's `convert("RGB")` or "L" has them, to the last bit: an alpha channel and
 /// transparency are dropped, CMYK becomes RGB, of 16 bits the upper 8 are kept (of gray as well, where Pillow
 /// cuts everything above 255 off). Also read are BMP, PPM and PGM in bytes, TGA (by the name's ending, as it has
-/// no signature) and the first image of GIF, its transparency dropped too. Throws UserError when it
+/// no signature) and the first image of GIF, its transparency dropped too
+/// and what lies around it in the colour that Pillow gives it. Throws UserError when it
 /// is of another kind, incomplete, damaged or animated (WebP), or has more than `kMaxImagePixels` pixels.
 Images decode_image(std::span<const std::byte> file, const std::string& name, std::int64_t channels = 0);
 

@@ -2,10 +2,12 @@
 #include <stb/stb_image.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -62,20 +64,38 @@ int pnm_maximum(std::string_view text) {
 }
 
 /// A GIF file whose first image has no transparent colour, so that all of its pixels are drawn.
-std::vector<std::byte> opaque_gif(std::span<const std::byte> file) {
-  std::vector<std::byte> gif(file.begin(), file.end());
-  const auto at = [&](std::size_t i) { return i < gif.size() ? std::to_integer<unsigned>(gif[i]) : 0U; };
+struct OpaqueGif {
+  explicit OpaqueGif(std::span<const std::byte> original);
+
+  std::vector<std::byte> file;
+  std::int64_t left = 0, top = 0, right = 0, bottom = 0;  // of the first image
+  /// The colour of the pixels around it, as Pillow has it: of the number that is transparent, or of number 0.
+  std::array<std::uint8_t, 3> around{};
+};
+
+OpaqueGif::OpaqueGif(std::span<const std::byte> original) : file(original.begin(), original.end()) {
+  const auto at = [&](std::size_t i) { return i < file.size() ? std::to_integer<unsigned>(file[i]) : 0U; };
   constexpr std::size_t header = 13;
-  constexpr unsigned extension = 0x21, control = 0xF9, has_colours = 0x80;
-  std::size_t block = header + ((at(10) & has_colours) != 0 ? std::size_t{6} << (at(10) & 7) : 0);
+  constexpr unsigned extension = 0x21, control = 0xF9, is_transparent = 1, has_colours = 0x80;
+  const auto colours = [&](std::size_t flags) {
+    return (at(flags) & has_colours) != 0 ? std::size_t{2} << (at(flags) & 7) : 0;
+  };
+  std::size_t block = header + 3 * colours(10), transparent = 0;
   while (at(block) == extension) {
-    if (at(block + 1) == control && at(block + 2) > 0 && block + 3 < gif.size())
-      gif[block + 3] &= std::byte{0xFE};
+    if (at(block + 1) == control && at(block + 2) > 0 && block + 3 < file.size()) {
+      transparent = (at(block + 3) & is_transparent) != 0 ? at(block + 6) : 0;
+      file[block + 3] &= ~std::byte{is_transparent};
+    }
     block += 2;
     while (at(block) > 0) block += at(block) + 1;
     ++block;
   }
-  return gif;
+  const auto number = [&](std::size_t i) { return std::int64_t{at(block + i)} + 256 * at(block + i + 1); };
+  left = number(1), top = number(3), right = left + number(5), bottom = top + number(7);
+  const bool has_own = colours(block + 9) > 0;
+  if (transparent >= colours(has_own ? block + 9 : 10)) return;
+  for (std::size_t c = 0; c < 3; ++c)
+    around[c] = static_cast<std::uint8_t>(at((has_own ? block + 10 : header) + 3 * transparent + c));
 }
 
 /// What a file that is not read is, by its first bytes.
@@ -103,8 +123,8 @@ class StbDecoder final : public Decoder {
     if (tga && file.size() > 17 && (file[17] & std::byte{0x10}) != std::byte{0})
       fail("its rows run from right to left");
     if (text.starts_with("GIF8")) {
-      opaque_ = opaque_gif(file);
-      file_ = opaque_;
+      gif_.emplace(file);
+      file_ = gif_->file;
     }
     Source source{file};
     int width = 0, height = 0, channels = 0;
@@ -123,7 +143,10 @@ class StbDecoder final : public Decoder {
     if (source.overran) fail("it ends too early");
     if (!decoded) fail(reason());
     if (height != header_.height || width != header_.width) fail("its sizes contradict each other");
-    return {decoded.get(), decoded.get() + header_.height * header_.width * header_.channels};
+    std::vector<std::uint8_t> out(decoded.get(),
+                                  decoded.get() + header_.height * header_.width * header_.channels);
+    if (gif_) draw_around(out);
+    return out;
   }
 
  private:
@@ -132,7 +155,16 @@ class StbDecoder final : public Decoder {
     return reason && reason[0] ? reason : "it is damaged";
   }
 
-  std::vector<std::byte> opaque_;
+  /// Where the first image of a GIF file is not, stb_image has the background's blue for red and its red for blue.
+  void draw_around(std::span<std::uint8_t> out) const {
+    for (std::int64_t i = 0; i < header_.height * header_.width; ++i) {
+      const std::int64_t y = i / header_.width, x = i % header_.width;
+      if (y < gif_->top || y >= gif_->bottom || x < gif_->left || x >= gif_->right)
+        std::ranges::copy(gif_->around, out.begin() + 3 * i);
+    }
+  }
+
+  std::optional<OpaqueGif> gif_;
   std::span<const std::byte> file_;
 };
 

@@ -260,6 +260,16 @@ TEST_CASE("a GIF file's transparent pixels keep their colours, as Pillow's; mirr
   for (const char* cut : {"21", "21f9", "21f904", "21feff61"}) {
     CHECK_THROWS_AS(decode_as(start + from_hex(cut), "a.gif"), UserError);
   }
+  // One pixel more at the left, which this image leaves out: of the colour that is transparent, else of the first.
+  const std::string wide = from_hex("47494638396103000100800100ff00000000ff"),
+                    data = from_hex("0202440a003b");
+  const std::string right = from_hex("2c010000000200010000"),
+                    own = from_hex("2c01000000020001008000ff00ffff00");
+  CHECK(decode_as(wide + right + data, "a.gif").pixels == Bytes{255, 0, 0, 255, 0, 0, 0, 0, 255});
+  CHECK(decode_as(wide + own + data, "a.gif").pixels == Bytes{0, 255, 0, 0, 255, 0, 255, 255, 0});
+  const std::string blue = from_hex("21f9040100000100"), none = from_hex("21f9040100000900");
+  CHECK(decode_as(wide + blue + right + data, "a.gif").pixels == Bytes{0, 0, 255, 255, 0, 0, 0, 0, 255});
+  CHECK(decode_as(wide + none + right + data, "a.gif").pixels == Bytes{0, 0, 0, 255, 0, 0, 0, 0, 255});
   std::string tga = from_hex("0000020000000000000000000200010018200000ffff0000");
   CHECK(decode_as(tga, "a.Tga").pixels == opaque.pixels);
   tga[17] = 0x30;
