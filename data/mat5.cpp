@@ -7,6 +7,7 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <new>
 #include <span>
 
 #include "tensor/error.h"

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <exception>
 
 #include "autograd/checks/op_cases.h"
 #include "autograd/gradcheck.h"

@@ -4,6 +4,9 @@
 
 #include <CLI/CLI.hpp>
 
+#include <string>
+#include <vector>
+
 namespace damc {
 
 /// Thrown to end the program with a given exit code and no message, for example after a signal.

@@ -2,6 +2,7 @@
 
 #include <fmt/ranges.h>
 #include <algorithm>
+#include <exception>
 
 #include "damc/authors_layout.h"
 #include "damc/presets.h"

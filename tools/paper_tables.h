@@ -2,6 +2,7 @@
 /// which run and which measure of it belongs to each cell.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 

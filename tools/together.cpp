@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <exception>
 
 #include "tensor/processes/launch.h"
 #include "tensor/processes/processes.h"
