@@ -264,8 +264,7 @@ Tensor arange(std::int64_t n, Dtype dtype, Device device) {
 Tensor one_hot(const Tensor& index, std::int64_t classes, const char* op) {
   check_wide(op, index);
   check_counts(op, classes, index.dtype());
-  forbid_in_step(
-      fmt::format("{}'s copy of whole numbers from the host (make rows of one_hot before the step)", op));
+  forbid_in_step(fmt::format("{}'s copy of whole numbers from the host (make one_hot rows before)", op));
   Shape column = index.shape();
   column.push_back(1);
   const Tensor hot = eq(index.reshape(column), arange(classes, index.dtype(), index.device()));

@@ -19,6 +19,7 @@
 #include "tensor/error.h"
 #include "tensor/print.h"
 #include "tensor/random.h"
+#include "tensor/record.h"
 #include "tests/kernel_log.h"
 #include "tests/messages.h"
 
@@ -348,6 +349,22 @@ TEST_CASE("indices") {
         std::vector<double>{4, 5, 6, 7});
   CHECK(contains(error_of([&] { select(x, 1, 3); }), "select: element 3 of dimension 1 of shape [2, 3, 4]"));
   CHECK(contains(error_of([&] { gather(x, 1, index); }), "gather: x is [2, 3, 4], index [2]"));
+}
+
+TEST_CASE("what needs whole numbers of the host is named when a captured step forbids it") {
+  const Tensor t = Tensor::zeros({1});
+  const auto refusal = [&](const std::function<void()>& deed) {
+    Captured step("s", {}, Device{}, [&](const Tensors&) {
+      deed();
+      return Tensors{};
+    });
+    return error_of([&] { step({}); });
+  };
+  CHECK(refusal([&] {
+          cross_entropy(t.reshape({1, 1}), t);
+        }).starts_with("step 's': cross_entropy's copy of whole numbers from the host (make one_hot rows"));
+  CHECK(refusal([&] { argmax(t, 0); }).starts_with("step 's': argmax's copy of whole numbers from the host"));
+  CHECK(refusal([&] { cross_entropy(t.reshape({1, 1}), t.reshape({1, 1})); }) == "");  // by probabilities
 }
 
 TEST_CASE("an index that is none is named with its place") {

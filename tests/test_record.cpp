@@ -5,7 +5,6 @@
 
 #include <cmath>
 
-#include "autograd/ops.h"
 #include "damc/batched.h"
 #include "damc/metrics/inference.h"
 #include "tensor/cpu/variants.h"
@@ -125,12 +124,6 @@ TEST_CASE("a copy between host and device within a step is an error on every dev
     CHECK(message([](const Tensor& t) { t.item(); }).starts_with("step 'deed': a copy to the host"));
     CHECK(message([](const Tensor& t) { t.to_vector<double>(); }).starts_with("step 'deed': a copy to the"));
     CHECK(message([&](const Tensor&) { vector({1.0f}, where); }).starts_with("step 'deed': a copy from the"));
-    CHECK(message([](const Tensor& t) {
-            cross_entropy(t.reshape({1, 1}), t);
-          })
-              .starts_with(
-                  "step 'deed': cross_entropy's copy of whole numbers from the host (make rows of one_hot"));
-    CHECK(message([](const Tensor& t) { argmax(t, 0); }).starts_with("step 'deed': argmax's copy of whole"));
     Generator random(1, 0, where);
     CHECK(message([&](const Tensor&) { random.position(); }) != "");
     CHECK(message([&](const Tensor&) { random.set_position(3); }) != "");
