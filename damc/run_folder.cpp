@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/chrono.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -96,6 +97,15 @@ std::int64_t logged_iteration(std::string_view line) {
   constexpr std::string_view mark = "iteration ";
   const std::string text = split_time(line).text;
   return text.starts_with(mark) ? leading_number(std::string_view(text).substr(mark.size())) : -1;
+}
+
+/// Whether a file's last line has no end, as an editor may leave it or a disk that was full.
+bool ends_within_line(const fs::path& file) {
+  const Descriptor opened(::open(file.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  struct stat status {};
+  char last = '\n';
+  return opened && ::fstat(opened.number(), &status) == 0 && status.st_size > 0 &&
+         ::pread(opened.number(), &last, 1, status.st_size - 1) == 1 && last != '\n';
 }
 
 bool is_run_folder(const fs::path& folder) {
@@ -209,7 +219,7 @@ void rewind_run(const fs::path& folder, std::int64_t iterations) {
 }
 
 void append_line(const fs::path& file, const std::string& line) {
-  const std::string text = line + "\n";
+  const std::string text = (ends_within_line(file) ? "\n" : "") + line + "\n";
   const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC, 0666);
   std::size_t done = 0;
   while (descriptor >= 0 && done < text.size()) {  // once, unless the disk fills up: then the rest says so

@@ -24,8 +24,8 @@ std::int64_t whole(const Json& value) {
   return static_cast<std::int64_t>(value.get_ref<const std::uint64_t&>());
 }
 
-/// Takes the lines of a file of JSON objects, if it is there; not a last one without an end that is none yet. Throws
-/// UserError for a line that is too long, no JSON, or that `take` throws Json::exception for.
+/// Takes the lines of a file of JSON objects, if it is there; not empty ones, nor a last one without an end that is none
+/// yet. Throws UserError for a line that is too long, no JSON, or that `take` throws Json::exception for.
 template <class Take>
 void for_lines(const fs::path& file, const char* what, const Take& take) {
   if (!fs::exists(status_of(file))) return;
@@ -34,6 +34,8 @@ void for_lines(const fs::path& file, const char* what, const Take& take) {
   for (std::int64_t number = 1; !rest.empty(); ++number) {
     const std::string_view line = rest.substr(0, rest.find('\n'));
     if (line.size() == rest.size() && !Json::accept(line)) return;
+    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+    if (line.find_first_not_of(" \t\r") == line.npos) continue;
     const auto refuse = [&] {
       user_error(fmt::format("line {} of '{}' is no {}", number, escaped(file.native()), what),
                  "remove the line");
@@ -44,7 +46,6 @@ void for_lines(const fs::path& file, const char* what, const Take& take) {
     } catch (const Json::exception&) {
       refuse();
     }
-    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
   }
 }
 

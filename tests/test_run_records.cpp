@@ -79,12 +79,25 @@ TEST_CASE("a last line that is being written is left out, any other damage is to
     CHECK(lines_of(whole + "\n" + whole.substr(0, cut)) == 1);
   std::string many = R"({"iteration":1)";
   for (int i = 0; i < 300; ++i) many += fmt::format(R"(,"n{}":1)", i);
-  for (const std::string& bad : {whole.substr(0, 9), std::string(), std::string("[1]"),
+  for (const std::string& bad : {whole.substr(0, 9), std::string("[1]"),
                                  std::string(R"({"iteration":1.5e300})"), std::string(R"({"iteration":-1})"),
                                  R"({"iteration":1,"x":")" + std::string(70000, 'x') + "\"}", many + "}"}) {
     CHECK_THROWS_AS(lines_of(whole + "\n" + bad + "\n" + whole), UserError);
   }
   CHECK_THROWS_WITH_AS(lines_of(whole + "\n{\n" + whole), doctest::Contains("line 2 of"), UserError);
+}
+
+TEST_CASE("a line that has no end takes nothing from the one that follows; empty lines count for nothing") {
+  const TempFile file;
+  const fs::path folder = file.path().parent_path(), metrics = folder / "metrics.jsonl";
+  std::ofstream(metrics) << "\n"
+                         << R"({"metric":"mse","value":2,"images":1,"iteration":1,"seed":1})";
+  append_metric(folder, {"mse", 0.5, 10, 600, "", 7});
+  std::ofstream(metrics, std::ios::app) << " \r\n\n";
+  append_metric(folder, {"mse", 0.25, 10, 700, "", 7});
+  const std::vector<Metric> read = read_metrics(folder);
+  REQUIRE(read.size() == 3);
+  CHECK((read[0].value == 2.0 && read[1].value == 0.5 && read[2].value == 0.25));
 }
 
 TEST_CASE("the log is read with its times, pictures by what they show and when") {
