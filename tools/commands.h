@@ -2,10 +2,10 @@
 /// the work. Errors are exceptions: UserError exits with 2, anything else with 1 (see main.cpp).
 #pragma once
 
-#include <CLI/CLI.hpp>
-
 #include <string>
 #include <vector>
+
+#include <CLI/CLI.hpp>
 
 namespace damc {
 
