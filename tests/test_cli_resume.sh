@@ -127,13 +127,14 @@ refuses 2 'model-000007.safetensors holds what was there after iteration 6' eval
 
 echo "-- divergence"
 wild=(--set lr_g=10 --set lr_e=10 --set lr_q=10 --set grad_clip=0 --set lr_min=10 --set state_every=4)
-refuses 1 'iteration [0-9]+: sampler .* is (infinite|nan)' train "${start[@]}" "${wild[@]}" --iterations 24 --data small --out "it's diverged"
-run=$(echo "it's diverged"/*)
+odd=$'-it\'s "diverged"\n$HOME\t\\ \e\xff;'
+refuses 1 'iteration [0-9]+: sampler .* is (infinite|nan)' train "${start[@]}" "${wild[@]}" --iterations 24 --data small --out="$odd"
+run="./$odd/00000-mnist-quick"
 tail -1 "$run/log.txt" | grep -qE 'Z ended by an error after iteration [0-9]+: iteration [0-9]+: sampler' ||
   fail "log.txt does not say why the run ended: $(tail -1 "$run/log.txt")"
-tame=$("$damc" train --resume "$run" 2>&1 | sed -n "s/^hint: damc \(.*\) goes on.*/\1/p")
+tame=$("$damc" train --resume="${run#./}" 2>&1 | sed -n "s/^hint: damc \(.*\) goes on.*/\1/p")
 [ -n "$tame" ] || fail "no way to go on after a divergence"
-eval "succeeds 'done' ${tame//=5/=0.0001} --set lr_min=0.0001"
+eval "succeeds 'done' ${tame//=5/=0.0001} --set lr_min=0.0001" # whatever the folder's name is
 begin rolled "${wild[@]}" --iterations 24 --set on_nan=rollback --set on_nan_retries=30
 grep -qE 'Z diverged: iteration 1: .*; rollback 1 of 30 to iteration 0: other noise, half the learning rates' "$run/log.txt" ||
   fail "log.txt does not tell of a rollback: $(cat "$run/log.txt")"

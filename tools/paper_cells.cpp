@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "tools/results.h"
-#include "tools/screen.h"
+#include "tools/shell_word.h"
 
 namespace damc {
 namespace {
@@ -85,7 +85,7 @@ std::string evaluation(PaperCell cell) {
     if (samples) options += " --inception FILE";
   }
   return fmt::format("damc eval {} --metric {}{}",
-                     cell.run ? shell_word(cell.run->view->folder.string()) : "RUN", fmt::join(metrics, ","),
+                     cell.run ? shell_path(cell.run->view->folder.string()) : "RUN", fmt::join(metrics, ","),
                      options);
 }
 

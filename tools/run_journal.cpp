@@ -4,6 +4,7 @@
 #include "tensor/error.h"
 #include "tools/commands.h"
 #include "tools/screen.h"
+#include "tools/shell_word.h"
 #include "tools/stop_signal.h"
 
 namespace damc {
@@ -66,7 +67,7 @@ void RunJournal::log_end(const std::string& reason) const {
 void RunJournal::stop(int signal) {
   const std::string line =
       fmt::format("stopped by {} after iteration {}; continue with: damc train --resume {}",
-                  signal_name(signal), progress_.iterations, shell_word(folder_.string()));
+                  signal_name(signal), progress_.iterations, shell_path(folder_.string()));
   status_->print(line);
   log_end(line);
   throw Exit{128 + signal};

@@ -4,7 +4,8 @@
 #include "damc/run_folder.h"
 #include "data/kinds.h"
 #include "tensor/error.h"
-#include "tools/screen.h"
+#include "tools/shared_options.h"
+#include "tools/shell_word.h"
 
 namespace damc {
 namespace {
@@ -55,7 +56,7 @@ std::vector<std::string> noted_changes(const Config& before, const Config& after
       user_error(fmt::format("{} = {}: this run has {} = {}, which cannot change any more", key->name, is,
                              key->name, was),
                  fmt::format("start a new run like it: damc train --config {} --set {}={}",
-                             shell_word((folder / "config.toml").string()), key->name, shell_word(is)));
+                             shell_path((folder / "config.toml").string()), key->name, shell_word(is)));
     }
     notes.push_back(fmt::format("changed: {} = {}, was {}", key->name, is, was));
   }

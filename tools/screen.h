@@ -1,29 +1,32 @@
 /// Standard output and stderr, for what must not end when they cannot be written.
 #pragma once
 
+#include <cerrno>
 #include <cstdio>
-#include <string>
 #include <string_view>
 
 namespace damc {
 
-/// Shows a text at once. What cannot be written is let be here, and told when the program ends (main.cpp).
+/// Why not all of what was shown could be written (errno); 0: all could.
+inline int& output_lost() {
+  static int reason = 0;
+  return reason;
+}
+
+inline void note_output(bool written) {
+  if (!written && output_lost() == 0) output_lost() = errno;
+}
+
+/// Shows what was printed. What cannot be written is let be here, and told when the program ends (main.cpp).
+inline void flush_output() { note_output(std::fflush(stdout) == 0); }
+
+/// Shows a text at once, as above.
 inline void show(std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
+  note_output(std::fwrite(text.data(), 1, text.size(), stdout) == text.size());
+  flush_output();
 }
 
 /// Shows a text on stderr, if that can be written.
 inline void show_aside(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
-
-/// A word of a command that a reader may copy into a shell.
-inline std::string shell_word(const std::string& text) {
-  constexpr std::string_view plain =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./+-=,:@%";
-  if (!text.empty() && text.find_first_not_of(plain) == std::string::npos) return text;
-  std::string word = "'";
-  for (const char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return word + "'";
-}
 
 }  // namespace damc

@@ -16,7 +16,7 @@
 #include "tools/commands.h"
 #include "tools/fitting_batch.h"
 #include "tools/pictures.h"
-#include "tools/screen.h"
+#include "tools/shell_word.h"
 #include "tools/stop_signal.h"
 
 namespace damc {
@@ -251,7 +251,7 @@ std::string TrainingRun::advice() const {
       "hint: damc train --resume {} {} goes on from iteration {} with half the rates; step sizes, grad_clip, "
       "seed or "
       "--set on_nan=rollback may help, too",
-      shell_word(journal_.folder().string()), rates, states.empty() ? 0 : states.rbegin()->first);
+      shell_path(journal_.folder().string()), rates, states.empty() ? 0 : states.rbegin()->first);
 }
 
 std::vector<double> TrainingRun::time_iterations(int count) {
