@@ -27,6 +27,7 @@ succeeds 'null: f32' "${energy[@]}" /dev/null
 refuses 1 "cannot write '/dev/full': No space left" "${energy[@]}" /dev/full
 "$damc" "${energy[@]}" /dev/stdout >redirected.npy 2>message || fail "apply to /dev/stdout: $(cat message)"
 cmp plain.npy redirected.npy || fail "what apply writes to a redirected /dev/stdout"
+"$damc" "${energy[@]}" /dev/stdout >redirected.npy 2>/dev/full || fail "apply fails where nobody reads what it says aside"
 "$damc" "${energy[@]}" /dev/stdout 2>message | cmp plain.npy - || fail "what apply writes to a pipe"
 mkfifo pipe
 cat pipe >piped.npy &

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The program on a machine: little memory, OpenMP's settings.   test_cli_machine.sh DAMC SANITIZED
+# The program on a machine: little memory, streams that are closed, OpenMP's settings.   test_cli_machine.sh DAMC SANITIZED
 # shellcheck source=tests/cli_functions.sh
 . "$(dirname "$0")/cli_functions.sh"
 
@@ -54,6 +54,39 @@ for size in 16 64K '128 k' 200000B; do
   [ $? = 2 ] && grep -q '^damc: error: stacks of [0-9]* KiB are too small' <<<"$message" || fail "OMP_STACKSIZE=$size: $message"
 done
 OMP_NUM_THREADS=2 OMP_STACKSIZE=1M succeeds 'mse' eval "$run"
+
+# Standard output that is closed or full is told by the exit code; what a command makes is there all the same, and the
+# same, whatever streams are closed: no file takes their places.
+streams() { # REDIRECTION COMMAND: in folder `made` beside a copy of the run; the exit code and a digest of all files
+  local code
+  rm -rf made
+  mkdir made
+  cp -r "$run" made/run
+  ( eval "exec ${2:-} $1"
+    cd made && exec timeout 60 "$damc" "${@:3}" )
+  code=$?
+  sed -E -i 's/"(time|seconds_per_iteration|memory_mib)":[^,}]*//g' made/run/stats.jsonl
+  echo "$code $(cd made && find . -type f ! -name log.txt -exec sha256sum {} + | sort | sha256sum)"
+}
+small_set small 0 40 12
+commands=('info run' --version 'compare run' "eval run --metric mse --data $scratch/small" 'sample run --count 2 --out out'
+  'train --resume run --iterations 2' 'convert run/model-000001.safetensors w.pth')
+for command in "${commands[@]}"; do
+  read -ra words <<<"$command"
+  wanted=$(streams '>/dev/null' '2>message' "${words[@]}")
+  [ "${wanted%% *}" = 0 ] || fail "$command: $wanted: $(cat message)"
+  for closed in '>/dev/full' '<&- >&-'; do
+    seen=$(streams "$closed" '2>message' "${words[@]}")
+    [ "$seen" = "1 ${wanted#* }" ] || fail "$command $closed: $seen, expected: 1 ${wanted#* }"
+    grep -qE '^damc: error: cannot write to standard output: (No space left on device|Bad file descriptor)$' message ||
+      fail "$command $closed: $(cat message)"
+  done
+  for closed in '>/dev/null 2>/dev/full' '<&- >/dev/null 2>&-' '<&- >&- 2>&-'; do
+    [[ $closed = *'>&-'*'2>&-'* ]] && lost=1 || lost=0
+    seen=$(streams "$closed" '' "${words[@]}")
+    [ "$seen" = "$lost ${wanted#* }" ] || fail "$command $closed: $seen, expected: $lost ${wanted#* }"
+  done
+done
 
 # A limit on the size of files, and a folder that is gone, are one line.
 message=$(ulimit -f 8 && "$damc" "${train[@]}" --out short --set iterations=1 2>&1 >/dev/null)

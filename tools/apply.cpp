@@ -14,6 +14,7 @@
 #include "tensor/text.h"
 #include "tools/command_line.h"
 #include "tools/commands.h"
+#include "tools/screen.h"
 #include "tools/shared_options.h"
 
 namespace damc {
@@ -207,8 +208,8 @@ void apply(const ApplyOptions& options) {
   if (piece.steps) setting.steps = options.steps.value_or(setting.config.*piece.steps);
   const Tensor result = piece.apply(setting);
   write_npy(options.out, result);
-  fmt::print(is_standard_output(options.out) ? stderr : stdout, "{}: {} {}\n", escaped(options.out),
-             name(result.dtype()), result.shape().str());
+  const auto tell = is_standard_output(options.out) ? show_aside : show;
+  tell(fmt::format("{}: {} {}\n", escaped(options.out), name(result.dtype()), result.shape().str()));
 }
 
 }  // namespace

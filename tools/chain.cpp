@@ -19,6 +19,7 @@
 #include "tools/chain_diagnosis.h"
 #include "tools/command_line.h"
 #include "tools/commands.h"
+#include "tools/screen.h"
 #include "tools/shared_options.h"
 #include "tools/status_line.h"
 
@@ -248,7 +249,7 @@ void chain(const ChainCommandOptions& options) {
         mean_energy(0), mean_energy(steps), *low, *high);
     const ChainDiagnosis found = diagnose(trace, loaded.model->config.prior_step_size);
     fmt::print("{}", table(found));
-    std::fflush(stdout);  // the files after the numbers, which a full disk must not cost
+    flush_output();  // the files after the numbers, which a full disk must not cost
     write_picture(picture, trace);
     write_npy(out / fmt::format("energy-{}.npy", steps), trace.energies);
     write_json(out / fmt::format("diagnosis-{}.json", steps), found);

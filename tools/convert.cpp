@@ -13,6 +13,7 @@
 #include "tensor/text.h"
 #include "tools/command_line.h"
 #include "tools/commands.h"
+#include "tools/screen.h"
 #include "tools/shared_options.h"
 
 namespace damc {
@@ -72,9 +73,9 @@ void convert(const ConvertOptions& options) {
   } else {
     write_safetensors_stream(options.out, weights);
   }
-  fmt::print(is_standard_output(options.out) ? stderr : stdout, "{}: {}, {} tensors{}\n",
-             escaped(options.out), torch ? "PyTorch" : "safetensors", weights.tensors.size(),
-             list_left_out(std::move(left_out)));
+  const auto tell = is_standard_output(options.out) ? show_aside : show;
+  tell(fmt::format("{}: {}, {} tensors{}\n", escaped(options.out), torch ? "PyTorch" : "safetensors",
+                   weights.tensors.size(), list_left_out(std::move(left_out))));
 }
 
 }  // namespace

@@ -20,6 +20,7 @@
 #include "tensor/ops.h"
 #include "tensor/watch/trace.h"
 #include "tools/cache_folder.h"
+#include "tools/screen.h"
 
 namespace damc {
 namespace {
@@ -290,17 +291,17 @@ void check_first_use(Device device) {
   std::unique_ptr<FolderLock> lock;
   if (file) {
     if (FolderLock::is_held(file->parent_path()))
-      fmt::print(stderr, "{} is used for the first time: waiting for a process that tests it\n",
-                 device.str());
+      show_aside(
+          fmt::format("{} is used for the first time: waiting for a process that tests it\n", device.str()));
     try {
       lock = std::make_unique<FolderLock>(file->parent_path(), FolderLock::IfHeld::wait);
     } catch (const Error&) {  // a folder that cannot be opened keeps nobody from testing
     }
     if (holds_line(*file, use)) return;
   }
-  fmt::print(stderr, "{} is used for the first time: testing it\n", device.str());
+  show_aside(fmt::format("{} is used for the first time: testing it\n", device.str()));
   const bool passed = check_device(device, [&](const CheckedPart& part) {
-    if (!part.passed) fmt::print(stderr, "{} {} FAILED: {}\n", device.str(), part.name, part.found);
+    if (!part.passed) show_aside(fmt::format("{} {} FAILED: {}\n", device.str(), part.name, part.found));
   });
   if (!passed) {
     throw Error(fmt::format(

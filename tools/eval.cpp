@@ -11,6 +11,7 @@
 #include "tools/command_line.h"
 #include "tools/commands.h"
 #include "tools/evaluation.h"
+#include "tools/screen.h"
 #include "tools/shared_options.h"
 #include "tools/together.h"
 
@@ -142,7 +143,7 @@ void evaluate(const EvalOptions& options, const Communicator& among) {
                          loaded.run.weights.filename().string(), config.seed, found.details});
     }
     if (const auto line = history_line(loaded.run.folder, metric)) fmt::print("{}\n", *line);
-    std::fflush(stdout);
+    flush_output();
     if (among.leads() && failure.empty()) failure = keep(loaded.run.folder, records);
   }
   ENSURE(failure.empty(), "{}", failure);

@@ -10,6 +10,7 @@
 #include "tensor/text.h"
 #include "tools/commands.h"
 #include "tools/gradient_table.h"
+#include "tools/screen.h"
 
 namespace damc {
 namespace {
@@ -38,7 +39,7 @@ void run_gradcheck(const std::vector<std::string>& names, const std::string& dev
   backend(device);  // one that is not there is an error before the table begins
   const std::size_t failed = check_gradients(rows, device, [](const std::string& line) {
     fmt::print("{}\n", line);
-    std::fflush(stdout);
+    flush_output();
   });
   if (failed > 0) throw Exit{1};
 }

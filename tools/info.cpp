@@ -14,6 +14,7 @@
 #include "tensor/text.h"
 #include "tools/commands.h"
 #include "tools/device_check.h"
+#include "tools/screen.h"
 #include "tools/shared_options.h"
 #include "tools/version.h"
 
@@ -49,7 +50,7 @@ void check_devices(const std::vector<std::string>& names) {
     passed &= check_device(device, [&](const CheckedPart& part) {
       fmt::print("{:<8} {:<16} {:<7} {}\n", device.str(), part.name, part.passed ? "passed" : "FAILED",
                  part.found);
-      std::fflush(stdout);
+      flush_output();
     });
   }
   if (!passed) {

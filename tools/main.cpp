@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -12,6 +11,7 @@
 #include <exception>
 #include <filesystem>
 #include <new>
+#include <system_error>
 
 #include "tensor/error.h"
 #include "tensor/processes/launch.h"
@@ -33,10 +33,12 @@ int report(std::string_view message, int code) {
   return code;
 }
 
-/// A stream that the caller has closed leads nowhere, and never into a file that is opened later.
+/// A stream that the caller has closed never leads into a file that is opened later. What is written to such a standard
+/// output is lost, which finish() tells.
 void open_standard_streams() {
   for (int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
-    if (::fcntl(descriptor, F_GETFD) < 0 && ::open("/dev/null", O_RDWR) < 0) std::abort();
+    const int mode = descriptor == STDOUT_FILENO ? O_RDONLY : O_RDWR;
+    if (::fcntl(descriptor, F_GETFD) < 0 && ::open("/dev/null", mode) < 0) std::abort();
   }
 }
 
@@ -74,15 +76,15 @@ bool keeps_results(const std::vector<std::string>& arguments) {
   return !arguments.empty() && std::ranges::find(kKeeping, arguments[0]) != std::end(kKeeping);
 }
 
+int report_lost_output(int reason) {
+  return report(fmt::format("cannot write to standard output: {}", std::strerror(reason)), 1);
+}
+
 /// Exit code 0, once all output has reached its place.
 int finish() {
   if (damc::lost_reader()) std::raise(SIGPIPE);
-  errno = 0;
-  std::cout.flush();
-  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout.good()) return 0;
-  return report(
-      fmt::format("cannot write to standard output: {}", errno ? std::strerror(errno) : "some of it is lost"),
-      1);
+  damc::flush_output();
+  return damc::output_lost() == 0 ? 0 : report_lost_output(damc::output_lost());
 }
 
 }  // namespace
@@ -133,6 +135,9 @@ int main(int argc, char** argv) {
     return report(error.what(), 2);
   } catch (const std::filesystem::filesystem_error& error) {
     return report(fmt::format("'{}': {}", error.path1().string(), error.code().message()), 1);
+  } catch (const std::system_error& error) {
+    if (std::ferror(stdout)) return report_lost_output(error.code().value());
+    return report(error.what(), 1);
   } catch (const std::bad_alloc&) {
     return report("out of memory", 1);
   } catch (const std::exception& error) {

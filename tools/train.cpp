@@ -11,6 +11,7 @@
 #include "tools/device_check.h"
 #include "tools/local_processes.h"
 #include "tools/network_run.h"
+#include "tools/screen.h"
 #include "tools/shared_options.h"
 #include "tools/status_line.h"
 #include "tools/together.h"
@@ -131,7 +132,7 @@ void dry_run(const TrainOptions& options, const Communicator& among) {
   const StandingRun run(std::move(start), among);
   print_plan(run->model(), among.part().count);
   fmt::print("data: {}\n", run->progress().data);
-  std::fflush(stdout);
+  flush_output();
   print_time(*run);
 }
 

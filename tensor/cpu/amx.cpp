@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cstdio>
+
 #if defined(__x86_64__) && defined(__linux__)
 #include <cpuid.h>
 #include <sys/syscall.h>
@@ -35,7 +37,8 @@ bool tiles_are_usable(bool has, bool (*request)(), bool (*agree)()) {
   const char* problem = !request() ? "the system refuses them"
                         : !agree() ? "they compute something else than kernels without them"
                                    : nullptr;
-  if (problem) fmt::print(stderr, "This processor's AMX tiles are not used: {}\n", problem);
+  if (problem)  // shown if that can be done, and no reason to fail
+    std::fputs(fmt::format("This processor's AMX tiles are not used: {}\n", problem).c_str(), stderr);
   return !problem;
 }
 
