@@ -43,8 +43,8 @@ std::int64_t leading_number(std::string_view text) {
 /// The first number that no folder of `parent` begins with, nor any after it.
 std::int64_t next_number(const fs::path& parent) {
   std::int64_t next = 0;
-  for (const auto& entry : fs::directory_iterator(parent)) {
-    const std::string name = entry.path().filename().string();
+  for (const fs::path& entry : entries_of(parent)) {
+    const std::string name = entry.filename().string();
     const std::size_t digits = std::min(name.find_first_not_of("0123456789"), name.size());
     if (name.substr(digits, 1) == "-") next = std::max(next, leading_number(name) + 1);
   }

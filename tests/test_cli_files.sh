@@ -88,6 +88,8 @@ if "${bounds[@]}" true; then
   mkdir -p closed/below runs/made/private sealed
   : >closed/file
   cp "$golden/z.npy" unreadable.npy
+  mkdir blind
+  chmod 333 blind
   chmod 000 closed runs/made/private unreadable.npy
   chmod 555 sealed
   cannot_look closed/file 'Permission denied'
@@ -97,6 +99,8 @@ if "${bounds[@]}" true; then
   refuses 2 "cannot read the folder 'closed': Permission denied" data info closed
   refuses 2 "cannot read the folder 'closed': Permission denied" data verify closed
   refuses 2 "cannot read the folder '.*closed': Permission denied" train --preset mnist-quick --data closed --dry-run
+  refuses 2 "cannot read the folder 'blind': Permission denied" train --preset mnist-quick --data "$root/data/mnist" --out blind
+  [ "$(ls -A blind)" ] && fail "a training that cannot begin leaves $(ls -A blind)"
   refuses 2 "sealed/out' cannot be written to: .*Permission denied" sample runs/made --out sealed/out
   refuses 2 "cannot create 'sealed/x.npy': Permission denied" "${energy[@]}" sealed/x.npy
   refuses 2 "OUT 'sealed' cannot be written to: .*Permission denied" data pack out sealed --size 8
@@ -107,12 +111,14 @@ if "${bounds[@]}" true; then
   for command in movie report; do
     refuses 2 "cannot read the folder 'runs/made/grids': Permission denied" $command runs/made
   done
+  chmod 555 runs/made
+  refuses 2 "--resume 'runs/made' cannot be written to: .*Permission denied" train --resume runs/made
   chmod 311 runs/made # of what is there, nothing can be listed
   for command in info report 'sample --out none'; do
     # shellcheck disable=SC2086
     refuses 2 "cannot read the folder 'runs/made': Permission denied" $command runs/made
   done
-  chmod 755 closed runs/made runs/made/private runs/made/grids sealed
+  chmod 755 blind closed runs/made runs/made/private runs/made/grids sealed
   damc=$unbounded
 fi
 
@@ -132,6 +138,7 @@ refuses 2 'short.pgm' data pack images new/deep --size 8
 [ "$(find there)" = there ] || fail "folders that were there, and none else: $(find there)"
 
 echo "-- arrays as numpy writes them"
+refuses 2 'in z= names no file' apply energy "${narrow[@]}" --in z= --out none.npy
 ten() { # ten FILE DESCR ORDER CODES: (2, 10) elements, all zero but the first
   { printf '\x93NUMPY\x01\x00\x76\x00%-117s\n' "{'descr': '$2', 'fortran_order': $3, 'shape': $4, }"
     printf "$5"; } >"$1"

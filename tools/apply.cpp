@@ -181,6 +181,7 @@ std::vector<fs::path> input_files(const Piece& piece, const std::vector<std::str
     if (std::find(piece.inputs.begin(), piece.inputs.end(), name) == piece.inputs.end()) {
       user_error(fmt::format("{} has no input '{}'", piece.name, name), hint);
     }
+    if (file.empty()) user_error(fmt::format("--in {} names no file", text), hint);
     if (!files.emplace(name, file).second) user_error(fmt::format("input {} is given twice", name), hint);
   }
   std::vector<fs::path> ordered;

@@ -83,7 +83,10 @@ RunStart resumed_run(const fs::path& folder, const ConfigOptions& options, bool 
   check_run_folder(folder);
   check_run_files(folder);
   RunStart start;
-  if (lock) start.lock = std::make_unique<FolderLock>(folder);
+  if (lock) {
+    check_output_folder("--resume", folder.string());
+    start.lock = std::make_unique<FolderLock>(folder);
+  }
   ConfigBuilder builder = ConfigBuilder::from_file(folder / "config.toml");
   const Config before = builder.finish();
   options.overlay(builder);
