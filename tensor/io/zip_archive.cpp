@@ -31,6 +31,11 @@ std::string u64(std::uint64_t number) { return bytes_of(number); }
 /// A field of 32 bits, or the mark that its value is in the zip64 extension.
 std::string short_form(std::uint64_t number) { return u32(number < kIsInZip64 ? number : kIsInZip64); }
 
+/// Whether the system failed; a place that cannot be gone to is one that a damaged file names.
+bool is_of_system(zip_error_t* error) {
+  return zip_error_system_type(error) == ZIP_ET_SYS && zip_error_code_zip(error) != ZIP_ER_SEEK;
+}
+
 }  // namespace
 
 void ZipArchive::Close::operator()(zip* archive) const { zip_discard(archive); }
@@ -46,7 +51,7 @@ ZipArchive::ZipArchive(const fs::path& path) : path_(path) {
   if (!archive_) {
     zip_error_t error;
     zip_error_init_with_code(&error, code);
-    const bool of_system = zip_error_system_type(&error) == ZIP_ET_SYS;
+    const bool of_system = is_of_system(&error);
     const int system = zip_error_code_system(&error);
     const std::string reason = zip_error_strerror(&error);
     zip_error_fini(&error);
@@ -76,7 +81,7 @@ std::vector<std::byte> ZipArchive::read(const std::string& name) const {
   const auto found = sizes_.find(name);
   if (found == sizes_.end()) refuse(fmt::format("there is no entry {}", in_quotes(name)));
   const auto fail = [&](zip_error_t* error) {
-    if (zip_error_system_type(error) == ZIP_ET_SYS)
+    if (is_of_system(error))
       cannot_read(fmt::format("cannot read '{}'", path_.string()), zip_error_code_system(error));
     refuse(fmt::format("entry {} cannot be read: {}", in_quotes(name), zip_error_strerror(error)));
   };
