@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the build needs and this machine lacks (Debian 12 or a relative of it); packages named as arguments,
-# too. What is optional is left out where it is not to be had.
+# Installs what the build needs and this machine lacks (Debian 12 or 13, Ubuntu 24.04 or a relative of them); packages
+# named as arguments, too. What is optional is left out where it is not to be had.
 set -euo pipefail
 
 # Ubuntu and its relatives have a name of their own for the library of JPEG.
