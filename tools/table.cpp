@@ -181,7 +181,7 @@ void add_table_command(CLI::App& program) {
       ->type_name("TABLE")
       ->required()
       ->check(one_of(names()));
-  command->add_option("runs", options->runs, "run folders to take values from")->type_name("RUN");
+  command->add_option("run", options->runs, "run folders to take values from")->type_name("RUN");
   command->add_option("--runs", options->folder, "a folder: all runs in it")->type_name("DIR");
   command
       ->add_option("--out", options->out, "a file for the table: Markdown, CSV or HTML (default: the screen)")
