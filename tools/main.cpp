@@ -19,6 +19,7 @@
 #include "tools/command_line.h"
 #include "tools/commands.h"
 #include "tools/screen.h"
+#include "tools/startup.h"
 #include "tools/stop_signal.h"
 
 namespace {
@@ -92,6 +93,7 @@ int finish() {
 int main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   open_standard_streams();
+  damc::ignore_as_before();
   std::signal(SIGXFSZ, SIG_IGN);  // a file beyond the limit is an error of the write, which has a message
   if (keeps_results(arguments)) damc::outlive_reader();
   CLI::App program{"DAMC: energy-based priors and diffusion-amortised MCMC, from scratch", "damc"};

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -90,8 +91,18 @@ void check_memory(char** environment) {
   _exit(1);
 }
 
+sigset_t ignored;
+
+void remember_ignored() {
+  for (int signal = 1; signal < NSIG; ++signal) {
+    struct sigaction now {};
+    if (sigaction(signal, nullptr, &now) == 0 && now.sa_handler == SIG_IGN) sigaddset(&ignored, signal);
+  }
+}
+
 void before_libraries(int, char** argv, char** environment) {
   tell_openmp(argv, environment);
+  remember_ignored();
   check_memory(environment);
 }
 
@@ -99,6 +110,12 @@ void before_libraries(int, char** argv, char** environment) {
 
 [[gnu::section(".preinit_array"), gnu::used]] static void (*const preinit)(int, char**,
                                                                            char**) = before_libraries;
+
+void damc::ignore_as_before() {
+  for (int signal = 1; signal < NSIG; ++signal) {
+    if (sigismember(&ignored, signal) == 1) std::signal(signal, SIG_IGN);
+  }
+}
 
 void damc::share_processors() {
   const auto is_set = [](std::string_view line) {
