@@ -43,7 +43,7 @@ if [ "$2" != ON ]; then # AddressSanitizer takes terabytes of addresses
   OMP_NUM_THREADS=1 limited 200000 info
 fi
 
-stack=$([ "$2" = ON ] && echo 192 || echo 64) # AddressSanitizer spreads the variables of a function
+stack=$([ "$2" = ON ] && echo 192 || echo 128) # AddressSanitizer spreads the variables of a function; with 64 libraries may die
 for threads in 1 2; do
   message=$(ulimit -s "$stack" && OMP_NUM_THREADS=$threads "$damc" "${train[@]}" --out small --set iterations=1 2>&1)
   [ $? = 2 ] && grep -q '^damc: error: stacks of [0-9]* KiB are too small' <<<"$message" || fail "ulimit -s $stack: $message"
