@@ -2,7 +2,9 @@
 # The packages: what they hold and need, and that the program runs from them.   test_package.sh BUILD
 set -u
 build=$(realpath "$1") failed=0
-command -v dpkg-shlibdeps >/dev/null || { echo "no dpkg-dev: skipped"; exit 77; }
+for program in dpkg-shlibdeps file; do # of dpkg-dev, and what it asks
+  command -v "$program" >/dev/null || { echo "no $program: skipped"; exit 77; }
+done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
