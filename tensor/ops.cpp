@@ -255,10 +255,9 @@ Tensor argmax(const Tensor& x, int along, bool keepdim) {
 Tensor arange(std::int64_t n, Dtype dtype, Device device) {
   ENSURE(n >= 0 && dtype != Dtype::i64, "arange: {} numbers of {}", n, name(dtype));
   check_counts("arange", n, dtype);
-  const Shape shape{n};
-  std::vector<double> numbers(static_cast<std::size_t>(shape.numel()));
+  std::vector<double> numbers(static_cast<std::size_t>(n));
   std::iota(numbers.begin(), numbers.end(), 0.0);
-  return Tensor::from(numbers, shape, device).to(dtype);
+  return Tensor::from(numbers, {n}, device).to(dtype);
 }
 
 Tensor one_hot(const Tensor& index, std::int64_t classes, const char* op) {

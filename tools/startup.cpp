@@ -91,7 +91,7 @@ void check_memory(char** environment) {
   _exit(1);
 }
 
-sigset_t ignored;
+sigset_t ignored;  // by the caller, before any library was initialised
 
 void remember_ignored() {
   for (int signal = 1; signal < NSIG; ++signal) {
